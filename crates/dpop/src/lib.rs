@@ -1,0 +1,4 @@
+//! DPoP proofs (RFC 9449): make, check and inspect them. No I/O, no clock, no async.
+
+pub mod secret;
+pub mod time;
