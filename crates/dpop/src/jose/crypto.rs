@@ -1,0 +1,277 @@
+//! The only file that names the cryptography library. Everything here takes and gives bytes.
+//!
+//! Any error inside the library is a refusal ([`CryptoError`]), never an acceptance (RFC 8725 §3.3).
+
+use super::algorithm::Algorithm;
+use super::jwk::{Curve, PublicJwk};
+use aws_lc_rs::encoding::AsBigEndian;
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::PublicKeyComponents;
+use aws_lc_rs::signature::{self, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RsaKeyPair, UnparsedPublicKey};
+use aws_lc_rs::{digest, hmac, rand, rsa};
+use zeroize::Zeroizing;
+
+/// The library refused: a key it cannot use, a signature that does not verify, or a fault of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the cryptographic operation was refused")]
+pub struct CryptoError;
+
+/// SHA-256 (FIPS 180-4).
+#[must_use]
+pub fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let mut out = [0; 32];
+    let hash = digest::digest(&digest::SHA256, bytes);
+    for (to, from) in out.iter_mut().zip(hash.as_ref()) {
+        *to = *from;
+    }
+    out
+}
+
+/// SHA-512 (FIPS 180-4).
+#[must_use]
+pub fn sha512(bytes: &[u8]) -> Vec<u8> {
+    digest::digest(&digest::SHA512, bytes).as_ref().to_vec()
+}
+
+/// SHA-384 (FIPS 180-4).
+#[must_use]
+pub fn sha384(bytes: &[u8]) -> Vec<u8> {
+    digest::digest(&digest::SHA384, bytes).as_ref().to_vec()
+}
+
+/// A key for HMAC-SHA-256 (RFC 2104), prepared once.
+#[derive(Clone)]
+pub struct HmacKey(hmac::Key);
+
+impl HmacKey {
+    /// Prepares the key.
+    #[must_use]
+    pub fn new(key: &[u8]) -> Self {
+        Self(hmac::Key::new(hmac::HMAC_SHA256, key))
+    }
+
+    /// The MAC over the parts in turn.
+    #[must_use]
+    pub fn mac(&self, parts: &[&[u8]]) -> [u8; 32] {
+        let mut running = hmac::Context::with_key(&self.0);
+        for part in parts {
+            running.update(part);
+        }
+        let mut out = [0; 32];
+        for (to, from) in out.iter_mut().zip(running.sign().as_ref()) {
+            *to = *from;
+        }
+        out
+    }
+}
+
+/// HKDF-SHA-256 (RFC 5869) without a salt, one block of output.
+#[must_use]
+pub fn hkdf_sha256(secret: &[u8], info: &[u8]) -> [u8; 32] {
+    let extracted = HmacKey::new(&[0; 32]).mac(&[secret]);
+    HmacKey::new(&extracted).mac(&[info, &[1]])
+}
+
+/// `N` bytes from the system's generator.
+///
+/// # Errors
+/// [`CryptoError`] where the system has no entropy to give.
+pub fn random<const N: usize>() -> Result<[u8; N], CryptoError> {
+    let mut out = [0; N];
+    rand::fill(&mut out).map_err(|_| CryptoError)?;
+    Ok(out)
+}
+
+/// Whether `signature` is by `key` over `message` under `algorithm`. The key and the algorithm must fit (DPOP-ALG-06).
+///
+/// # Errors
+/// [`CryptoError`] wherever they do not fit, or the signature does not verify.
+pub fn verify(
+    algorithm: Algorithm,
+    key: &PublicJwk,
+    message: &[u8],
+    signature: &[u8],
+) -> Result<(), CryptoError> {
+    match key {
+        PublicJwk::Ec(ec) => {
+            let method = match (algorithm, ec.curve) {
+                (Algorithm::Es256, Curve::P256) => &signature::ECDSA_P256_SHA256_FIXED,
+                (Algorithm::Es384, Curve::P384) => &signature::ECDSA_P384_SHA384_FIXED,
+                (Algorithm::Es512, Curve::P521) => &signature::ECDSA_P521_SHA512_FIXED,
+                _ => return Err(CryptoError),
+            };
+            let key = UnparsedPublicKey::new(method, ec.point());
+            key.verify(message, signature).map_err(|_| CryptoError)
+        }
+        PublicJwk::Okp(okp) => match algorithm {
+            Algorithm::EdDsa | Algorithm::Ed25519 => UnparsedPublicKey::new(&signature::ED25519, &okp.x)
+                .verify(message, signature)
+                .map_err(|_| CryptoError),
+            _ => Err(CryptoError),
+        },
+        PublicJwk::Rsa(rsa) => {
+            let method = match algorithm {
+                Algorithm::Rs256 => &signature::RSA_PKCS1_2048_8192_SHA256,
+                Algorithm::Rs384 => &signature::RSA_PKCS1_2048_8192_SHA384,
+                Algorithm::Rs512 => &signature::RSA_PKCS1_2048_8192_SHA512,
+                Algorithm::Ps256 => &signature::RSA_PSS_2048_8192_SHA256,
+                Algorithm::Ps384 => &signature::RSA_PSS_2048_8192_SHA384,
+                Algorithm::Ps512 => &signature::RSA_PSS_2048_8192_SHA512,
+                _ => return Err(CryptoError),
+            };
+            PublicKeyComponents { n: &rsa.n, e: &rsa.e }
+                .verify(method, message, signature)
+                .map_err(|_| CryptoError)
+        }
+    }
+}
+
+/// Whether the bytes are a point on the curve, other than the point at infinity (DPOP-JWK-06).
+#[must_use]
+pub(super) fn is_on_curve(curve: Curve, point: &[u8]) -> bool {
+    let method = match curve {
+        Curve::P256 => &signature::ECDSA_P256_SHA256_FIXED,
+        Curve::P384 => &signature::ECDSA_P384_SHA384_FIXED,
+        Curve::P521 => &signature::ECDSA_P521_SHA512_FIXED,
+    };
+    signature::ParsedPublicKey::new(method, point).is_ok()
+}
+
+/// A private key in memory, wiped by the library when dropped.
+pub(super) enum KeyMaterial {
+    Ec(EcdsaKeyPair),
+    Ed25519(Ed25519KeyPair),
+    Rsa(RsaKeyPair),
+}
+
+impl KeyMaterial {
+    pub(super) fn generate(algorithm: Algorithm) -> Result<Self, CryptoError> {
+        match algorithm {
+            Algorithm::Es256 | Algorithm::Es384 | Algorithm::Es512 => {
+                EcdsaKeyPair::generate(ecdsa_signing(algorithm)?).map(Self::Ec).map_err(|_| CryptoError)
+            }
+            Algorithm::EdDsa | Algorithm::Ed25519 => {
+                Ed25519KeyPair::generate().map(Self::Ed25519).map_err(|_| CryptoError)
+            }
+            _ => RsaKeyPair::generate(rsa::KeySize::Rsa2048).map(Self::Rsa).map_err(|_| CryptoError),
+        }
+    }
+
+    pub(super) fn from_pkcs8(algorithm: Algorithm, pkcs8: &[u8]) -> Result<Self, CryptoError> {
+        match algorithm {
+            Algorithm::Es256 | Algorithm::Es384 | Algorithm::Es512 => {
+                EcdsaKeyPair::from_pkcs8(ecdsa_signing(algorithm)?, pkcs8)
+                    .map(Self::Ec)
+                    .map_err(|_| CryptoError)
+            }
+            Algorithm::EdDsa | Algorithm::Ed25519 => {
+                Ed25519KeyPair::from_pkcs8(pkcs8).map(Self::Ed25519).map_err(|_| CryptoError)
+            }
+            _ => RsaKeyPair::from_pkcs8(pkcs8).map(Self::Rsa).map_err(|_| CryptoError),
+        }
+    }
+
+    pub(super) fn to_pkcs8(&self) -> Result<Zeroizing<Vec<u8>>, CryptoError> {
+        match self {
+            Self::Ec(pair) => {
+                pair.to_pkcs8v1().map(|d| Zeroizing::new(d.as_ref().to_vec())).map_err(|_| CryptoError)
+            }
+            Self::Ed25519(pair) => {
+                pair.to_pkcs8().map(|d| Zeroizing::new(d.as_ref().to_vec())).map_err(|_| CryptoError)
+            }
+            Self::Rsa(pair) => {
+                use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
+                let der: Pkcs8V1Der<'_> = pair.as_der().map_err(|_| CryptoError)?;
+                Ok(Zeroizing::new(der.as_ref().to_vec()))
+            }
+        }
+    }
+
+    /// From the private member of a JWK (`d`, RFC 7518 §6.2.2, RFC 8037 §2) and the public key beside it.
+    pub(super) fn from_private_member(
+        algorithm: Algorithm,
+        public: &PublicJwk,
+        d: &[u8],
+    ) -> Result<Self, CryptoError> {
+        match public {
+            PublicJwk::Ec(ec) => {
+                EcdsaKeyPair::from_private_key_and_public_key(ecdsa_signing(algorithm)?, d, ec.point())
+                    .map(Self::Ec)
+                    .map_err(|_| CryptoError)
+            }
+            PublicJwk::Okp(okp) => Ed25519KeyPair::from_seed_and_public_key(d, &okp.x)
+                .map(Self::Ed25519)
+                .map_err(|_| CryptoError),
+            PublicJwk::Rsa(_) => Err(CryptoError),
+        }
+    }
+
+    /// The private member `d` of a JWK; RSA keys are kept as PKCS #8 only.
+    pub(super) fn private_member(&self) -> Result<Zeroizing<Vec<u8>>, CryptoError> {
+        match self {
+            Self::Ec(pair) => {
+                let private = pair.private_key();
+                let bytes: aws_lc_rs::encoding::EcPrivateKeyBin<'_> =
+                    private.as_be_bytes().map_err(|_| CryptoError)?;
+                Ok(Zeroizing::new(bytes.as_ref().to_vec()))
+            }
+            Self::Ed25519(pair) => {
+                let seed = pair.seed().map_err(|_| CryptoError)?;
+                let bytes: aws_lc_rs::encoding::Curve25519SeedBin<'_> =
+                    seed.as_be_bytes().map_err(|_| CryptoError)?;
+                Ok(Zeroizing::new(bytes.as_ref().to_vec()))
+            }
+            Self::Rsa(_) => Err(CryptoError),
+        }
+    }
+
+    pub(super) fn public_jwk(&self, algorithm: Algorithm) -> Result<PublicJwk, CryptoError> {
+        match self {
+            Self::Ec(pair) => {
+                let curve = algorithm.curve().ok_or(CryptoError)?;
+                PublicJwk::ec_from_point(curve, pair.public_key().as_ref()).ok_or(CryptoError)
+            }
+            Self::Ed25519(pair) => PublicJwk::ed25519(pair.public_key().as_ref()).ok_or(CryptoError),
+            Self::Rsa(pair) => {
+                let public = pair.public_key();
+                Ok(PublicJwk::rsa(
+                    public.modulus().big_endian_without_leading_zero().to_vec(),
+                    public.exponent().big_endian_without_leading_zero().to_vec(),
+                ))
+            }
+        }
+    }
+
+    pub(super) fn sign(&self, algorithm: Algorithm, message: &[u8]) -> Result<Vec<u8>, CryptoError> {
+        match self {
+            Self::Ec(pair) => {
+                let signed = pair.sign(&SystemRandom::new(), message).map_err(|_| CryptoError)?;
+                Ok(signed.as_ref().to_vec())
+            }
+            Self::Ed25519(pair) => Ok(pair.try_sign(message).map_err(|_| CryptoError)?.as_ref().to_vec()),
+            Self::Rsa(pair) => {
+                let mut out = vec![0; pair.public_modulus_len()];
+                let method: &dyn signature::RsaEncoding = match algorithm {
+                    Algorithm::Rs256 => &signature::RSA_PKCS1_SHA256,
+                    Algorithm::Rs384 => &signature::RSA_PKCS1_SHA384,
+                    Algorithm::Rs512 => &signature::RSA_PKCS1_SHA512,
+                    Algorithm::Ps256 => &signature::RSA_PSS_SHA256,
+                    Algorithm::Ps384 => &signature::RSA_PSS_SHA384,
+                    Algorithm::Ps512 => &signature::RSA_PSS_SHA512,
+                    _ => return Err(CryptoError),
+                };
+                pair.sign(method, &SystemRandom::new(), message, &mut out).map_err(|_| CryptoError)?;
+                Ok(out)
+            }
+        }
+    }
+}
+
+fn ecdsa_signing(algorithm: Algorithm) -> Result<&'static signature::EcdsaSigningAlgorithm, CryptoError> {
+    match algorithm {
+        Algorithm::Es256 => Ok(&signature::ECDSA_P256_SHA256_FIXED_SIGNING),
+        Algorithm::Es384 => Ok(&signature::ECDSA_P384_SHA384_FIXED_SIGNING),
+        Algorithm::Es512 => Ok(&signature::ECDSA_P521_SHA512_FIXED_SIGNING),
+        _ => Err(CryptoError),
+    }
+}
