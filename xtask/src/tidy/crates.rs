@@ -90,6 +90,7 @@ pub(super) fn alone(repo: &Repo) -> Vec<Finding> {
             &["--all-features"]
         };
         for choice in choices {
+            println!("  {} {choice}", package.name);
             let arguments = ["check", "--quiet", "--locked", "--lib", "-p", &package.name, choice];
             if let Err(error) = run::succeed(&mut run::cargo(&repo.root, &arguments)) {
                 findings.push(Finding::about(&error, "switch on in its Cargo.toml what it uses"));
