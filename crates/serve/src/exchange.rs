@@ -1,0 +1,167 @@
+//! One request and its answer: checked, marked with its peer, called, timed, counted.
+
+use std::convert::Infallible;
+use std::error::Error;
+use std::future::{Future, poll_fn};
+use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
+use http::request::Parts;
+use http::uri::Scheme;
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
+use hyper::body::Incoming;
+use tower_service::Service;
+
+use crate::alarm::Stopwatch;
+use crate::body::{IncomingBody, OutgoingBody, Source};
+use crate::connection::{Link, Shell};
+use crate::request_line;
+use crate::trace::{Escaped, Line};
+
+/// A tower service that a [`Server`](crate::Server) can run: it answers every request, and is cloned for each.
+pub trait Handler<B>:
+    Service<Request<IncomingBody>, Response = Response<B>, Error = Infallible, Future: Send + 'static>
+    + Clone
+    + Send
+    + 'static
+{
+}
+
+impl<S, B> Handler<B> for S where
+    S: Service<Request<IncomingBody>, Response = Response<B>, Error = Infallible, Future: Send + 'static>
+        + Clone
+        + Send
+        + 'static
+{
+}
+
+/// A response body that a [`Server`](crate::Server) can send.
+pub trait ResponseBody:
+    http_body::Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + Unpin + 'static
+{
+}
+
+impl<B> ResponseBody for B where
+    B: http_body::Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + Unpin + 'static
+{
+}
+
+/// What a request needs: the service, and where it came in.
+#[derive(Clone)]
+pub(crate) struct Exchange<S> {
+    pub(crate) shell: Arc<Shell>,
+    pub(crate) service: S,
+    pub(crate) peer: SocketAddr,
+}
+
+/// Answers one request.
+pub(crate) async fn run<S, B>(
+    exchange: Exchange<S>,
+    link: Arc<Link>,
+    request: Request<Incoming>,
+) -> Result<Response<OutgoingBody<B>>, Infallible>
+where
+    S: Handler<B>,
+    B: ResponseBody,
+{
+    let time = Stopwatch::start();
+    let busy = Link::begin(&link);
+    let shell = Arc::clone(&exchange.shell);
+    let (parts, body) = request.into_parts();
+    let line = Line::begin(shell.name, exchange.peer, &parts);
+    let is_connect = parts.method == Method::CONNECT;
+    let response = match refusal(&shell, &link, &parts) {
+        Some((status, reason)) => own(status, reason, parts.version),
+        None => exchange.call(parts, body).await,
+    };
+    let status = response.status();
+    if status == StatusCode::SWITCHING_PROTOCOLS || (is_connect && status.is_success()) {
+        link.become_tunnel();
+    }
+    let time = time.elapsed();
+    shell.metrics.answered(status, time);
+    if let Some(line) = line {
+        line.end(status, time);
+    }
+    Ok(response.map(|source| OutgoingBody::new(source, busy)))
+}
+
+/// What no service shall see.
+fn refusal(shell: &Shell, link: &Link, parts: &Parts) -> Option<(StatusCode, &'static str)> {
+    if link.is_distrusted() {
+        return Some((StatusCode::BAD_REQUEST, "the end of a request is ambiguous"));
+    }
+    let target = parts.uri.path_and_query().map_or(0, |target| target.as_str().len());
+    if target > shell.limits.max_target_bytes {
+        return Some((StatusCode::URI_TOO_LONG, "the request target is too long"));
+    }
+    request_line::check(parts).err().map(|reason| (StatusCode::BAD_REQUEST, reason))
+}
+
+impl<S> Exchange<S> {
+    async fn call<B>(self, mut parts: Parts, body: Incoming) -> Response<Source<B>>
+    where
+        S: Handler<B>,
+        B: ResponseBody,
+    {
+        let Self { shell, mut service, peer } = self;
+        let (version, method, path) = (parts.version, parts.method.clone(), parts.uri.clone());
+        let (body, late) = IncomingBody::new(body, shell.limits.body_pause);
+        parts.extensions.insert(peer);
+        parts.extensions.insert(if shell.tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP });
+        let request = Request::from_parts(parts, body);
+        let answer = AssertUnwindSafe(async move {
+            let ready: Result<(), Infallible> = poll_fn(|cx| service.poll_ready(cx)).await;
+            match ready {
+                Ok(()) => service.call(request).await,
+                Err(never) => match never {},
+            }
+        });
+        let answer = match within(shell.limits.request_total, answer.catch_unwind()).await {
+            Some(answer) => answer,
+            None => return own(StatusCode::SERVICE_UNAVAILABLE, "the request took too long", version),
+        };
+        if late.is_some_and(|late| late.is_set()) {
+            return own(StatusCode::REQUEST_TIMEOUT, "the request body came too slowly", version);
+        }
+        match answer {
+            Ok(Ok(response)) => response.map(Source::Theirs),
+            Ok(Err(never)) => match never {},
+            Err(_) => {
+                shell.metrics.panicked();
+                let (method, path) = (Escaped(method.as_str()), Escaped(path.path()));
+                tracing::error!(server = shell.name, %method, %path, "the handler of a request panicked");
+                own(StatusCode::INTERNAL_SERVER_ERROR, "internal error", version)
+            }
+        }
+    }
+}
+
+/// The answer, or none when the time is up.
+async fn within<F: Future>(limit: Option<std::time::Duration>, answer: F) -> Option<F::Output> {
+    match limit {
+        Some(limit) => tokio::time::timeout(limit, answer).await.ok(),
+        None => Some(answer.await),
+    }
+}
+
+/// An answer of the shell's own. On HTTP/1 it is the last of its connection, because what follows may be the rest of
+/// a request that nobody read.
+fn own<B>(status: StatusCode, text: &'static str, version: Version) -> Response<Source<B>> {
+    let mut response = Response::new(Source::Ours(Bytes::from_static(text.as_bytes()).into()));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        headers.insert(RETRY_AFTER, HeaderValue::from_static("5"));
+    }
+    if version < Version::HTTP_2 {
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}

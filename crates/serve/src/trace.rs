@@ -1,0 +1,85 @@
+//! One line a request: who, what, how it ended, how long it took. Never a query, a header or a body.
+
+use std::fmt::{self, Display, Formatter, Write};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use http::request::Parts;
+use http::{Method, StatusCode, Uri};
+use tracing::Level;
+
+const LONGEST: usize = 256;
+
+/// The line of a request that is being answered.
+pub(crate) struct Line {
+    server: &'static str,
+    peer: SocketAddr,
+    method: Method,
+    uri: Uri,
+}
+
+impl Line {
+    /// None if nobody listens.
+    pub(crate) fn begin(server: &'static str, peer: SocketAddr, parts: &Parts) -> Option<Self> {
+        tracing::enabled!(target: "http", Level::INFO).then(|| Self {
+            server,
+            peer,
+            method: parts.method.clone(),
+            uri: parts.uri.clone(),
+        })
+    }
+
+    pub(crate) fn end(&self, status: StatusCode, time: Duration) {
+        tracing::info!(
+            target: "http",
+            server = self.server,
+            method = %Escaped(self.method.as_str()),
+            path = %Escaped(self.uri.path()),
+            status = status.as_u16(),
+            ms = format_args!("{:.1}", time.as_secs_f64() * 1000.0),
+            peer = %self.peer,
+            "request",
+        );
+    }
+}
+
+/// A string from outside, as it may stand in a log: visible ASCII as it is, all else escaped, cut at 256 characters.
+/// Line ends, terminal sequences and direction marks cannot get through.
+pub struct Escaped<'a>(
+    /// What came.
+    pub &'a str,
+);
+
+impl Display for Escaped<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        for (count, char) in self.0.chars().enumerate() {
+            if count == LONGEST {
+                return f.write_str("...");
+            }
+            match char {
+                '"' | '\\' => write!(f, "\\{char}")?,
+                ' '..='~' => f.write_char(char)?,
+                _ => write!(f, "{}", char.escape_unicode())?,
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Escaped;
+
+    #[test]
+    fn ops_log_04_control_characters_are_escaped() {
+        assert_eq!(Escaped("/a\r\nb\x1b[31m").to_string(), "/a\\u{d}\\u{a}b\\u{1b}[31m");
+        assert_eq!(Escaped("\u{202e}\"\\").to_string(), "\\u{202e}\\\"\\\\");
+    }
+
+    #[test]
+    fn ops_log_04_a_long_string_is_cut() {
+        let text = Escaped(&"x".repeat(300)).to_string();
+        assert_eq!(text.len(), 259);
+        assert!(text.ends_with("x..."));
+    }
+}
