@@ -1,1 +1,3 @@
-//! placeholder
+//! An OpenID Provider and OAuth authorization server that binds tokens to keys, at every endpoint.
+
+pub mod store;

@@ -1,0 +1,286 @@
+//! The store offers decisions, not rows.
+//!
+//! Whatever comes back to us as `id.secret` is looked up, shown to a rule, retired and followed by new records in one
+//! transaction: [`Store::redeem_code`], [`Store::use_refresh_token`]. The rule is a plain function over the record; what
+//! it asks for is a [`Verdict`], and what became of it a [`Decided`]. A client that has no right to a code cannot burn
+//! it, two requests cannot share one, and the consequences of a refusal are written like any other change.
+//!
+//! A call whose future is dropped may still be carried out.
+
+mod id;
+mod record;
+mod sqlite;
+mod verdict;
+
+pub use id::{CREDENTIAL_ENTROPY, Credential, ID_ENTROPY, Id, SecretHash};
+pub use record::{
+    Client, ClientSource, Code, CodeState, Grant, RefreshToken, RefreshTokenState, SecretBytes, Session,
+    SigningKey, User,
+};
+pub use sqlite::{Embedded, OpenError};
+pub use verdict::{Decided, Fault, Verdict, Write};
+
+use keybound_dpop::secret::Secret;
+use keybound_dpop::time::UnixTime;
+use serde_json::{Map, Value};
+use std::ops::AddAssign;
+use std::path::Path;
+
+/// Where the provider keeps what must outlive it. Cheap to clone; every clone is the same store.
+#[derive(Clone, Debug)]
+pub enum Store {
+    /// One SQLite file, for one node.
+    Embedded(Embedded),
+}
+
+/// What became of a new user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Inserted {
+    /// The user is there now.
+    Yes,
+    /// Another has that username. Nothing was written.
+    UsernameTaken,
+    /// Another has that subject. Nothing was written.
+    SubjectTaken,
+}
+
+/// How many records were removed because they had ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Refresh tokens.
+    pub refresh_tokens: usize,
+    /// Grants, each with its codes and what else was left of it.
+    pub grants: usize,
+    /// Sign-in sessions.
+    pub sessions: usize,
+}
+
+impl AddAssign for Swept {
+    fn add_assign(&mut self, other: Self) {
+        self.refresh_tokens += other.refresh_tokens;
+        self.grants += other.grants;
+        self.sessions += other.sessions;
+    }
+}
+
+impl Store {
+    /// Opens the SQLite file, or makes it, readable by its owner alone. Its folder has to be there. Several processes
+    /// may open the same file. Blocks while it does.
+    pub fn open(path: &Path) -> Result<Self, OpenError> {
+        Embedded::open(path).map(Self::Embedded)
+    }
+
+    /// A number that changes with every change of clients and signing keys, by whichever process: what is held in
+    /// memory is good as long as it stays the same.
+    pub async fn version(&self) -> Result<u64, Fault> {
+        match self {
+            Self::Embedded(db) => db.version(),
+        }
+    }
+
+    /// Removes what ended before `now`. The service calls it every minute.
+    pub async fn sweep(&self, now: UnixTime) -> Result<Swept, Fault> {
+        match self {
+            Self::Embedded(db) => db.sweep(now).await,
+        }
+    }
+
+    /// The secret of that name, the same for all who ask, in every process: made of `entropy` on first use.
+    pub async fn secret(&self, name: &str, entropy: [u8; 32]) -> Result<[u8; 32], Fault> {
+        match self {
+            Self::Embedded(db) => db.secret(name, entropy).await,
+        }
+    }
+}
+
+/// Codes, refresh tokens and grants.
+impl Store {
+    /// Redeems an authorization code (RFC 6749 §4.1.3): `Take` marks it redeemed at `now`. See [`Verdict`] for what
+    /// `decide` may do.
+    pub async fn redeem_code<T, D>(
+        &self,
+        id: Id,
+        secret_hash: SecretHash,
+        now: UnixTime,
+        decide: impl Fn(&Code, &Grant) -> Verdict<T, D> + Send + 'static,
+    ) -> Result<Decided<T, D>, Fault>
+    where
+        T: Send + 'static,
+        D: Send + 'static,
+    {
+        match self {
+            Self::Embedded(db) => db.redeem_code((id, secret_hash), now, decide).await,
+        }
+    }
+
+    /// Uses a refresh token (RFC 6749 §6): whether it stays or is rotated is for `decide` to write.
+    pub async fn use_refresh_token<T, D>(
+        &self,
+        id: Id,
+        secret_hash: SecretHash,
+        decide: impl Fn(&RefreshToken, &Grant) -> Verdict<T, D> + Send + 'static,
+    ) -> Result<Decided<T, D>, Fault>
+    where
+        T: Send + 'static,
+        D: Send + 'static,
+    {
+        match self {
+            Self::Embedded(db) => db.use_refresh_token((id, secret_hash), decide).await,
+        }
+    }
+
+    /// Writes all of it or nothing, without a question.
+    pub async fn write(&self, writes: Vec<Write>) -> Result<(), Fault> {
+        match self {
+            Self::Embedded(db) => db.write_all(writes).await,
+        }
+    }
+
+    /// Looks at a code without touching it; none where the secret is not its secret. It may have ended.
+    pub async fn find_code(&self, id: Id, secret_hash: &SecretHash) -> Result<Option<(Code, Grant)>, Fault> {
+        match self {
+            Self::Embedded(db) => db.find_code(id, secret_hash),
+        }
+    }
+
+    /// Looks at a refresh token without touching it; none where the secret is not its secret. It may have ended.
+    pub async fn find_refresh_token(
+        &self,
+        id: Id,
+        secret_hash: &SecretHash,
+    ) -> Result<Option<(RefreshToken, Grant)>, Fault> {
+        match self {
+            Self::Embedded(db) => db.find_refresh_token(id, secret_hash),
+        }
+    }
+
+    /// The grant, as long as anything of it can be used.
+    pub async fn grant(&self, id: Id) -> Result<Option<Grant>, Fault> {
+        match self {
+            Self::Embedded(db) => db.grant(id),
+        }
+    }
+
+    /// The sign-in session; none where the secret is not its secret. It may have ended. [`Write`] begins, renews,
+    /// replaces and ends one.
+    pub async fn find_session(&self, id: Id, secret_hash: &SecretHash) -> Result<Option<Session>, Fault> {
+        match self {
+            Self::Embedded(db) => db.find_session(id, secret_hash),
+        }
+    }
+}
+
+/// Users.
+impl Store {
+    /// Adds a user.
+    pub async fn insert_user(&self, user: User) -> Result<Inserted, Fault> {
+        match self {
+            Self::Embedded(db) => db.insert_user(user).await,
+        }
+    }
+
+    /// Gives the user another password; ends their sessions and revokes their grants. False where there is none.
+    pub async fn set_password(
+        &self,
+        username: &str,
+        password_hash: Secret,
+        at: UnixTime,
+    ) -> Result<bool, Fault> {
+        match self {
+            Self::Embedded(db) => db.set_password(username.to_owned(), password_hash, at).await,
+        }
+    }
+
+    /// Gives the user other claims. False where there is none.
+    pub async fn set_claims(
+        &self,
+        username: &str,
+        claims: Map<String, Value>,
+        at: UnixTime,
+    ) -> Result<bool, Fault> {
+        match self {
+            Self::Embedded(db) => db.set_claims(username.to_owned(), claims, at).await,
+        }
+    }
+
+    /// Removes the user; ends their sessions and revokes their grants. False where there is none.
+    pub async fn remove_user(&self, username: &str, at: UnixTime) -> Result<bool, Fault> {
+        match self {
+            Self::Embedded(db) => db.remove_user(username.to_owned(), at).await,
+        }
+    }
+
+    /// The user who signs in with that name.
+    pub async fn find_user_by_username(&self, username: &str) -> Result<Option<User>, Fault> {
+        match self {
+            Self::Embedded(db) => db.user_by_username(username),
+        }
+    }
+
+    /// The user whom tokens call by that subject.
+    pub async fn find_user_by_subject(&self, subject: &str) -> Result<Option<User>, Fault> {
+        match self {
+            Self::Embedded(db) => db.user_by_subject(subject),
+        }
+    }
+
+    /// At most `limit` users in the order of their names, from the first name after `after` on.
+    pub async fn users(&self, after: &str, limit: u32) -> Result<Vec<User>, Fault> {
+        match self {
+            Self::Embedded(db) => db.users(after, limit),
+        }
+    }
+}
+
+/// Clients and signing keys. Each change changes [`Store::version`].
+impl Store {
+    /// Adds the client, or writes over the one with its id, whose `created_at` stays.
+    pub async fn upsert_client(&self, client: Client) -> Result<(), Fault> {
+        match self {
+            Self::Embedded(db) => db.upsert_client(client).await,
+        }
+    }
+
+    /// Removes the client and revokes what it was given. False where there is none.
+    pub async fn remove_client(&self, client_id: &str, at: UnixTime) -> Result<bool, Fault> {
+        match self {
+            Self::Embedded(db) => db.remove_client(client_id.to_owned(), at).await,
+        }
+    }
+
+    /// The client with that id.
+    pub async fn find_client(&self, client_id: &str) -> Result<Option<Client>, Fault> {
+        match self {
+            Self::Embedded(db) => db.client(client_id),
+        }
+    }
+
+    /// All clients, in the order of their ids.
+    pub async fn clients(&self) -> Result<Vec<Client>, Fault> {
+        match self {
+            Self::Embedded(db) => db.clients(),
+        }
+    }
+
+    /// Adds a key. A `kid` that is there already is a fault: it names one key for ever.
+    pub async fn insert_signing_key(&self, key: SigningKey) -> Result<(), Fault> {
+        match self {
+            Self::Embedded(db) => db.insert_signing_key(key).await,
+        }
+    }
+
+    /// Says when the key leaves the key set. False where there is none.
+    pub async fn retire_signing_key(&self, kid: &str, at: UnixTime) -> Result<bool, Fault> {
+        match self {
+            Self::Embedded(db) => db.retire_signing_key(kid.to_owned(), at).await,
+        }
+    }
+
+    /// All keys, retired ones too, in the order in which they sign.
+    pub async fn signing_keys(&self) -> Result<Vec<SigningKey>, Fault> {
+        match self {
+            Self::Embedded(db) => db.signing_keys(),
+        }
+    }
+}

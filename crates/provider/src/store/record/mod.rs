@@ -1,0 +1,19 @@
+//! What the store keeps, as plain structs. What is looked up or compared has a column of its own; the rest travels
+//! as JSON in the column `data`.
+
+mod client;
+mod code;
+mod grant;
+mod refresh_token;
+mod session;
+mod signing_key;
+mod time_ms;
+mod user;
+
+pub use client::{Client, ClientSource};
+pub use code::{Code, CodeState};
+pub use grant::Grant;
+pub use refresh_token::{RefreshToken, RefreshTokenState};
+pub use session::Session;
+pub use signing_key::{SecretBytes, SigningKey};
+pub use user::User;

@@ -1,0 +1,217 @@
+//! Users, clients, signing keys and named secrets: what changes seldom and is seen by every process.
+
+use super::column::{Json, Millis};
+use super::read::{time, time_or_none};
+use super::write::{end_all_of, run};
+use crate::store::Inserted;
+use crate::store::record::{Client, ClientSource, SecretBytes, SigningKey, User};
+use crate::store::verdict::Fault;
+use keybound_dpop::secret::Secret;
+use keybound_dpop::time::UnixTime;
+use rusqlite::types::FromSqlError;
+use rusqlite::{Connection, OptionalExtension, Params, Row, params};
+use serde_json::{Map, Value};
+
+const USER: &str = "SELECT username, subject, password_hash, claims, updated_at FROM users WHERE ";
+const CLIENT: &str = "SELECT client_id, metadata, secret_hash, source, created_at FROM clients";
+
+pub(super) fn insert_user(connection: &Connection, user: &User) -> Result<Inserted, Fault> {
+    if user_by_username(connection, &user.username)?.is_some() {
+        return Ok(Inserted::UsernameTaken);
+    }
+    if user_by_subject(connection, &user.subject)?.is_some() {
+        return Ok(Inserted::SubjectTaken);
+    }
+    let sql = "INSERT INTO users (username, subject, password_hash, claims, updated_at) VALUES (?1, ?2, ?3, ?4, ?5)";
+    let updated_at = Millis(user.updated_at);
+    let hash = user.password_hash.reveal();
+    run(connection, sql, params![user.username, user.subject, hash, Json(&user.claims), updated_at])?;
+    Ok(Inserted::Yes)
+}
+
+pub(super) fn user_by_username(connection: &Connection, username: &str) -> Result<Option<User>, Fault> {
+    one(connection, &format!("{USER} username = ?1"), [username], user)
+}
+
+pub(super) fn user_by_subject(connection: &Connection, subject: &str) -> Result<Option<User>, Fault> {
+    one(connection, &format!("{USER} subject = ?1"), [subject], user)
+}
+
+pub(super) fn users(connection: &Connection, after: &str, limit: u32) -> Result<Vec<User>, Fault> {
+    all(connection, &format!("{USER} username > ?1 ORDER BY username LIMIT ?2"), params![after, limit], user)
+}
+
+/// A new password ends what was begun with the old one (RFC 9700 §4.14.2).
+pub(super) fn set_password(
+    connection: &Connection,
+    username: &str,
+    password_hash: &Secret,
+    at: UnixTime,
+) -> Result<bool, Fault> {
+    let Some(user) = user_by_username(connection, username)? else { return Ok(false) };
+    let sql = "UPDATE users SET password_hash = ?2, updated_at = ?3 WHERE username = ?1";
+    run(connection, sql, params![username, password_hash.reveal(), Millis(at)])?;
+    end_all_of(connection, &user.subject, at).map(|()| true)
+}
+
+pub(super) fn set_claims(
+    connection: &Connection,
+    username: &str,
+    claims: &Map<String, Value>,
+    at: UnixTime,
+) -> Result<bool, Fault> {
+    let sql = "UPDATE users SET claims = ?2, updated_at = ?3 WHERE username = ?1";
+    Ok(run(connection, sql, params![username, Json(claims), Millis(at)])? == 1)
+}
+
+pub(super) fn remove_user(connection: &Connection, username: &str, at: UnixTime) -> Result<bool, Fault> {
+    let Some(user) = user_by_username(connection, username)? else { return Ok(false) };
+    run(connection, "DELETE FROM users WHERE username = ?1", [username])?;
+    end_all_of(connection, &user.subject, at).map(|()| true)
+}
+
+pub(super) fn upsert_client(connection: &Connection, client: &Client) -> Result<(), Fault> {
+    let sql = "INSERT INTO clients (client_id, metadata, secret_hash, source, created_at)
+        VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (client_id) DO UPDATE
+        SET metadata = excluded.metadata, secret_hash = excluded.secret_hash, source = excluded.source";
+    let params = params![
+        client.client_id,
+        Json(&client.metadata),
+        client.secret_hash,
+        client.source.as_str(),
+        Millis(client.created_at),
+    ];
+    run(connection, sql, params)?;
+    bump(connection)
+}
+
+/// What the client was given ends with it.
+pub(super) fn remove_client(connection: &Connection, client_id: &str, at: UnixTime) -> Result<bool, Fault> {
+    if run(connection, "DELETE FROM clients WHERE client_id = ?1", [client_id])? == 0 {
+        return Ok(false);
+    }
+    let sql = "UPDATE grants SET revoked_at = ?2 WHERE client_id = ?1 AND revoked_at IS NULL";
+    run(connection, sql, params![client_id, Millis(at)])?;
+    bump(connection).map(|()| true)
+}
+
+pub(super) fn client_by_id(connection: &Connection, client_id: &str) -> Result<Option<Client>, Fault> {
+    one(connection, &format!("{CLIENT} WHERE client_id = ?1"), [client_id], client)
+}
+
+pub(super) fn clients(connection: &Connection) -> Result<Vec<Client>, Fault> {
+    all(connection, &format!("{CLIENT} ORDER BY client_id"), [], client)
+}
+
+pub(super) fn insert_signing_key(connection: &Connection, key: &SigningKey) -> Result<(), Fault> {
+    let sql = "INSERT INTO signing_keys (kid, algorithm, pkcs8, created_at, publish_at, use_from, retire_at)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+    let params = params![
+        key.kid,
+        key.algorithm,
+        key.pkcs8.reveal(),
+        Millis(key.created_at),
+        Millis(key.publish_at),
+        Millis(key.use_from),
+        key.retire_at.map(Millis),
+    ];
+    run(connection, sql, params)?;
+    bump(connection)
+}
+
+pub(super) fn retire_signing_key(connection: &Connection, kid: &str, at: UnixTime) -> Result<bool, Fault> {
+    let sql = "UPDATE signing_keys SET retire_at = ?2 WHERE kid = ?1";
+    if run(connection, sql, params![kid, Millis(at)])? == 0 {
+        return Ok(false);
+    }
+    bump(connection).map(|()| true)
+}
+
+pub(super) fn signing_keys(connection: &Connection) -> Result<Vec<SigningKey>, Fault> {
+    let sql = "SELECT kid, algorithm, pkcs8, created_at, publish_at, use_from, retire_at FROM signing_keys
+        ORDER BY use_from, kid";
+    all(connection, sql, [], signing_key)
+}
+
+pub(super) fn secret(connection: &Connection, name: &str) -> Result<Option<[u8; 32]>, Fault> {
+    one(connection, "SELECT value FROM secrets WHERE name = ?1", [name], |row| row.get("value"))
+}
+
+/// The secret of that name: the one that is there, or else this one from now on.
+pub(super) fn create_secret(
+    connection: &Connection,
+    name: &str,
+    entropy: [u8; 32],
+) -> Result<[u8; 32], Fault> {
+    if let Some(there) = secret(connection, name)? {
+        return Ok(there);
+    }
+    run(connection, "INSERT INTO secrets (name, value) VALUES (?1, ?2)", params![name, entropy])?;
+    Ok(entropy)
+}
+
+pub(super) fn version(connection: &Connection) -> Result<u64, Fault> {
+    let counter: Option<i64> = one(connection, "SELECT counter FROM version", [], |row| row.get("counter"))?;
+    counter
+        .and_then(|counter| u64::try_from(counter).ok())
+        .ok_or_else(|| Fault::because("the store has no version"))
+}
+
+/// Says to every process that what it holds in memory is old.
+fn bump(connection: &Connection) -> Result<(), Fault> {
+    run(connection, "UPDATE version SET counter = counter + 1", []).map(drop)
+}
+
+fn user(row: &Row<'_>) -> rusqlite::Result<User> {
+    let Json(claims) = row.get("claims")?;
+    Ok(User {
+        username: row.get("username")?,
+        subject: row.get("subject")?,
+        password_hash: Secret::new(row.get::<_, String>("password_hash")?),
+        claims,
+        updated_at: time(row, "updated_at")?,
+    })
+}
+
+fn client(row: &Row<'_>) -> rusqlite::Result<Client> {
+    let Json(metadata) = row.get("metadata")?;
+    let source: String = row.get("source")?;
+    Ok(Client {
+        client_id: row.get("client_id")?,
+        metadata,
+        secret_hash: row.get("secret_hash")?,
+        source: ClientSource::parse(&source).ok_or(FromSqlError::InvalidType)?,
+        created_at: time(row, "created_at")?,
+    })
+}
+
+fn signing_key(row: &Row<'_>) -> rusqlite::Result<SigningKey> {
+    Ok(SigningKey {
+        kid: row.get("kid")?,
+        algorithm: row.get("algorithm")?,
+        pkcs8: SecretBytes::new(row.get("pkcs8")?),
+        created_at: time(row, "created_at")?,
+        publish_at: time(row, "publish_at")?,
+        use_from: time(row, "use_from")?,
+        retire_at: time_or_none(row, "retire_at")?,
+    })
+}
+
+fn one<T>(
+    connection: &Connection,
+    sql: &str,
+    params: impl Params,
+    read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+) -> Result<Option<T>, Fault> {
+    Ok(connection.prepare_cached(sql)?.query_row(params, read).optional()?)
+}
+
+fn all<T>(
+    connection: &Connection,
+    sql: &str,
+    params: impl Params,
+    read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+) -> Result<Vec<T>, Fault> {
+    let mut statement = connection.prepare_cached(sql)?;
+    Ok(statement.query_map(params, read)?.collect::<Result<_, _>>()?)
+}

@@ -1,0 +1,86 @@
+//! How our types stand in a column, and how an SQLite error reads in the log.
+
+use crate::store::id::{Id, SecretHash};
+use crate::store::verdict::Fault;
+use keybound_dpop::time::UnixTime;
+use rusqlite::types::{FromSql, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// A time as a column: milliseconds. Times past the range of the column are its last one.
+#[derive(Clone, Copy)]
+pub(super) struct Millis(pub(super) UnixTime);
+
+impl ToSql for Millis {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(i64::try_from(self.0.as_millis()).unwrap_or(i64::MAX).into())
+    }
+}
+
+impl FromSql for Millis {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        let millis = i64::column_result(value)?;
+        Ok(Self(UnixTime::from_millis(u64::try_from(millis).unwrap_or(0))))
+    }
+}
+
+impl ToSql for Id {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        self.as_bytes().to_sql()
+    }
+}
+
+impl FromSql for Id {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        FromSql::column_result(value).map(Self::from_bytes)
+    }
+}
+
+impl ToSql for SecretHash {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        self.as_bytes().to_sql()
+    }
+}
+
+impl FromSql for SecretHash {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        FromSql::column_result(value).map(Self::from_bytes)
+    }
+}
+
+/// A column that holds JSON.
+pub(super) struct Json<T>(pub(super) T);
+
+impl<T: Serialize> ToSql for Json<T> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        let text = serde_json::to_string(&self.0);
+        text.map(ToSqlOutput::from).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
+    }
+}
+
+impl<T: DeserializeOwned> FromSql for Json<T> {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        let text = value.as_str()?;
+        serde_json::from_str(text)
+            .map(Self)
+            .map_err(|error| rusqlite::types::FromSqlError::Other(error.into()))
+    }
+}
+
+impl From<rusqlite::Error> for Fault {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::because(match error.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::DiskFull) => {
+                format!("the disk is full: make room for the store ({error})")
+            }
+            Some(rusqlite::ErrorCode::DatabaseBusy) => {
+                format!("another process holds the store for too long ({error})")
+            }
+            Some(rusqlite::ErrorCode::ReadOnly) => format!("the store's file cannot be written ({error})"),
+            Some(rusqlite::ErrorCode::DatabaseCorrupt) => {
+                format!("the store's file is damaged: restore it from a backup ({error})")
+            }
+            _ => format!("SQLite: {error}"),
+        })
+    }
+}

@@ -1,0 +1,218 @@
+//! The embedded backend: SQLite in one file, one writing thread, readers beside it.
+
+mod account;
+mod column;
+mod decide;
+mod open;
+mod read;
+mod schema;
+mod sweep;
+mod write;
+mod writer;
+
+pub use open::OpenError;
+
+use super::id::{Id, SecretHash};
+use super::record::{Client, Code, Grant, RefreshToken, Session, SigningKey, User};
+use super::verdict::{Decided, Fault, Verdict, Write};
+use super::{Inserted, Swept};
+use keybound_dpop::secret::Secret;
+use keybound_dpop::time::UnixTime;
+use parking_lot::Mutex;
+use read::Guarded;
+use rusqlite::Connection;
+use serde_json::{Map, Value};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use writer::Writer;
+
+/// Readers that are kept open while nobody reads.
+const READERS: usize = 16;
+
+/// A store in one SQLite file.
+#[derive(Clone)]
+pub struct Embedded(Arc<Database>);
+
+struct Database {
+    path: PathBuf,
+    readers: Mutex<Vec<Connection>>,
+    writer: Writer,
+}
+
+impl fmt::Debug for Embedded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Embedded").field(&self.0.path).finish()
+    }
+}
+
+impl Embedded {
+    pub(super) fn open(path: &Path) -> Result<Self, OpenError> {
+        let failed = |reason: String| OpenError::Other { path: path.to_owned(), reason };
+        let connection = open::writer(path)?;
+        let reader = open::reader(path).map_err(|error| failed(error.to_string()))?;
+        let writer = Writer::start(connection).map_err(|error| failed(error.to_string()))?;
+        Ok(Self(Arc::new(Database { path: path.to_owned(), readers: Mutex::new(vec![reader]), writer })))
+    }
+
+    /// A point read takes a few microseconds: it runs where it is called, no thread is kept waiting for it.
+    fn read<T>(&self, look: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T, Fault> {
+        let kept = self.0.readers.lock().pop();
+        let reader = match kept {
+            Some(reader) => reader,
+            None => open::reader(&self.0.path)?,
+        };
+        let found = look(&reader)?;
+        let mut readers = self.0.readers.lock();
+        if readers.len() < READERS {
+            readers.push(reader);
+        }
+        Ok(found)
+    }
+
+    async fn write<T, F>(&self, work: F) -> Result<T, Fault>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,
+    {
+        self.0.writer.submit(work).await
+    }
+
+    pub(super) async fn redeem_code<T, D>(
+        &self,
+        (id, secret_hash): (Id, SecretHash),
+        now: UnixTime,
+        decide: impl Fn(&Code, &Grant) -> Verdict<T, D> + Send + 'static,
+    ) -> Result<Decided<T, D>, Fault>
+    where
+        T: Send + 'static,
+        D: Send + 'static,
+    {
+        self.write(move |db| decide::redeem_code(db, id, &secret_hash, now, decide)).await
+    }
+
+    pub(super) async fn use_refresh_token<T, D>(
+        &self,
+        (id, secret_hash): (Id, SecretHash),
+        decide: impl Fn(&RefreshToken, &Grant) -> Verdict<T, D> + Send + 'static,
+    ) -> Result<Decided<T, D>, Fault>
+    where
+        T: Send + 'static,
+        D: Send + 'static,
+    {
+        self.write(move |db| decide::use_refresh_token(db, id, &secret_hash, decide)).await
+    }
+
+    pub(super) async fn write_all(&self, writes: Vec<Write>) -> Result<(), Fault> {
+        self.write(move |db| write::apply_all(db, &writes)).await
+    }
+
+    pub(super) fn find_code(&self, id: Id, hash: &SecretHash) -> Result<Option<(Code, Grant)>, Fault> {
+        self.read(|db| Guarded::open(db, id, hash))
+    }
+
+    pub(super) fn find_refresh_token(
+        &self,
+        id: Id,
+        hash: &SecretHash,
+    ) -> Result<Option<(RefreshToken, Grant)>, Fault> {
+        self.read(|db| Guarded::open(db, id, hash))
+    }
+
+    pub(super) fn find_session(&self, id: Id, hash: &SecretHash) -> Result<Option<Session>, Fault> {
+        self.read(|db| Guarded::open(db, id, hash))
+    }
+
+    pub(super) fn grant(&self, id: Id) -> Result<Option<Grant>, Fault> {
+        self.read(|db| read::grant_by_id(db, id))
+    }
+
+    pub(super) async fn insert_user(&self, user: User) -> Result<Inserted, Fault> {
+        self.write(move |db| account::insert_user(db, &user)).await
+    }
+
+    pub(super) async fn set_password(
+        &self,
+        username: String,
+        password_hash: Secret,
+        at: UnixTime,
+    ) -> Result<bool, Fault> {
+        self.write(move |db| account::set_password(db, &username, &password_hash, at)).await
+    }
+
+    pub(super) async fn set_claims(
+        &self,
+        username: String,
+        claims: Map<String, Value>,
+        at: UnixTime,
+    ) -> Result<bool, Fault> {
+        self.write(move |db| account::set_claims(db, &username, &claims, at)).await
+    }
+
+    pub(super) async fn remove_user(&self, username: String, at: UnixTime) -> Result<bool, Fault> {
+        self.write(move |db| account::remove_user(db, &username, at)).await
+    }
+
+    pub(super) fn user_by_username(&self, username: &str) -> Result<Option<User>, Fault> {
+        self.read(|db| account::user_by_username(db, username))
+    }
+
+    pub(super) fn user_by_subject(&self, subject: &str) -> Result<Option<User>, Fault> {
+        self.read(|db| account::user_by_subject(db, subject))
+    }
+
+    pub(super) fn users(&self, after: &str, limit: u32) -> Result<Vec<User>, Fault> {
+        self.read(|db| account::users(db, after, limit))
+    }
+
+    pub(super) async fn upsert_client(&self, client: Client) -> Result<(), Fault> {
+        self.write(move |db| account::upsert_client(db, &client)).await
+    }
+
+    pub(super) async fn remove_client(&self, client_id: String, at: UnixTime) -> Result<bool, Fault> {
+        self.write(move |db| account::remove_client(db, &client_id, at)).await
+    }
+
+    pub(super) fn client(&self, client_id: &str) -> Result<Option<Client>, Fault> {
+        self.read(|db| account::client_by_id(db, client_id))
+    }
+
+    pub(super) fn clients(&self) -> Result<Vec<Client>, Fault> {
+        self.read(account::clients)
+    }
+
+    pub(super) async fn insert_signing_key(&self, key: SigningKey) -> Result<(), Fault> {
+        self.write(move |db| account::insert_signing_key(db, &key)).await
+    }
+
+    pub(super) async fn retire_signing_key(&self, kid: String, at: UnixTime) -> Result<bool, Fault> {
+        self.write(move |db| account::retire_signing_key(db, &kid, at)).await
+    }
+
+    pub(super) fn signing_keys(&self) -> Result<Vec<SigningKey>, Fault> {
+        self.read(account::signing_keys)
+    }
+
+    pub(super) async fn secret(&self, name: &str, entropy: [u8; 32]) -> Result<[u8; 32], Fault> {
+        if let Some(there) = self.read(|db| account::secret(db, name))? {
+            return Ok(there);
+        }
+        let name = name.to_owned();
+        self.write(move |db| account::create_secret(db, &name, entropy)).await
+    }
+
+    pub(super) fn version(&self) -> Result<u64, Fault> {
+        self.read(account::version)
+    }
+
+    pub(super) async fn sweep(&self, now: UnixTime) -> Result<Swept, Fault> {
+        let mut total = Swept::default();
+        loop {
+            let (batch, more) = self.write(move |db| sweep::sweep(db, now)).await?;
+            total += batch;
+            if !more {
+                return Ok(total);
+            }
+        }
+    }
+}

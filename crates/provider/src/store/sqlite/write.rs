@@ -1,0 +1,176 @@
+//! Writing: one [`Write`], one or a few statements.
+
+use super::column::{Json, Millis};
+use super::read::Guarded;
+use crate::store::id::Id;
+use crate::store::record::{Code, Grant, RefreshToken, Session};
+use crate::store::verdict::{Fault, Write};
+use keybound_dpop::time::UnixTime;
+use rusqlite::{Connection, Params, params};
+
+/// Writes all of them, in order.
+pub(super) fn apply_all(connection: &Connection, writes: &[Write]) -> Result<(), Fault> {
+    writes.iter().try_for_each(|write| apply(connection, write))
+}
+
+fn apply(connection: &Connection, write: &Write) -> Result<(), Fault> {
+    match write {
+        Write::InsertGrant(grant) => insert_grant(connection, grant),
+        Write::InsertCode(code) => insert_code(connection, code),
+        Write::InsertRefreshToken(token) => insert_refresh_token(connection, token),
+        Write::RotateRefreshToken { id, successor, at } => rotate(connection, *id, *successor, *at),
+        Write::TouchRefreshToken { id, at, idle_expires_at } => touch(connection, *id, *at, *idle_expires_at),
+        Write::CodeRefused { id, retire } => refuse_code(connection, *id, *retire),
+        Write::KeepGrant { id, until } => keep_grant(connection, *id, *until),
+        Write::RevokeGrant { id, at } => revoke_grant(connection, *id, *at),
+        Write::RevokeGrantsOf { subject, client_id, at } => {
+            revoke_grants_of(connection, subject, client_id.as_deref(), *at)
+        }
+        Write::InsertSession(session) => insert_session(connection, session),
+        Write::RenewSession { id, last_seen_at, expires_at } => {
+            renew_session(connection, *id, *last_seen_at, *expires_at)
+        }
+        Write::EndSession { id, at } => end_session(connection, *id, *at),
+        Write::ReplaceSession { old, new, at } => replace_session(connection, *old, new, *at),
+    }
+}
+
+/// Runs one statement that is kept prepared; how many rows it changed.
+pub(super) fn run(connection: &Connection, sql: &str, params: impl Params) -> Result<usize, Fault> {
+    Ok(connection.prepare_cached(sql)?.execute(params)?)
+}
+
+/// Marks the code as used. Only a live code can be: a rule that takes another is wrong, and is stopped here.
+pub(super) fn mark_redeemed(connection: &Connection, id: Id, at: UnixTime) -> Result<(), Fault> {
+    let sql = "UPDATE codes SET redeemed_at = ?2 WHERE id = ?1 AND redeemed_at IS NULL AND retired = 0";
+    match run(connection, sql, params![id, Millis(at)])? {
+        1 => Ok(()),
+        _ => Err(Fault::because("a rule took a code that was not live")),
+    }
+}
+
+/// All sign-ins and all families of the user end.
+pub(super) fn end_all_of(connection: &Connection, subject: &str, at: UnixTime) -> Result<(), Fault> {
+    run(connection, "DELETE FROM sessions WHERE subject = ?1", [subject])?;
+    revoke_grants_of(connection, subject, None, at)
+}
+
+fn insert_grant(connection: &Connection, grant: &Grant) -> Result<(), Fault> {
+    let sql =
+        "INSERT INTO grants (id, client_id, subject, session_id, created_at, revoked_at, session_ended_at,
+        keep_until) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?5)";
+    let params = params![
+        grant.id,
+        grant.client_id,
+        grant.subject,
+        grant.session_id,
+        Millis(grant.created_at),
+        grant.revoked_at.map(Millis),
+        grant.session_ended_at.map(Millis),
+    ];
+    run(connection, sql, params).map(drop)
+}
+
+fn insert_code(connection: &Connection, code: &Code) -> Result<(), Fault> {
+    let sql = "INSERT INTO codes (id, secret_hash, grant_id, expires_at, data) VALUES (?1, ?2, ?3, ?4, ?5)";
+    let expires_at = Millis(code.expires_at);
+    run(connection, sql, params![code.id, code.secret_hash, code.grant_id, expires_at, Json(code)])?;
+    keep_grant(connection, code.grant_id, code.expires_at)
+}
+
+fn insert_refresh_token(connection: &Connection, token: &RefreshToken) -> Result<(), Fault> {
+    let sql =
+        "INSERT INTO refresh_tokens (id, secret_hash, grant_id, last_used_at, expires_at, idle_expires_at,
+        data) VALUES (?1, ?2, ?3, ?4, ?5, min(?6, ?5), ?7)";
+    let params = params![
+        token.id,
+        token.secret_hash,
+        token.grant_id,
+        Millis(token.last_used_at),
+        Millis(token.expires_at),
+        Millis(token.idle_expires_at),
+        Json(token),
+    ];
+    run(connection, sql, params)?;
+    keep_grant(connection, token.grant_id, token.expires_at)
+}
+
+fn rotate(connection: &Connection, id: Id, successor: Id, at: UnixTime) -> Result<(), Fault> {
+    let sql =
+        "UPDATE refresh_tokens SET rotated_at = ?2, successor = ?3, last_used_at = max(last_used_at, ?2)
+        WHERE id = ?1 AND rotated_at IS NULL";
+    run(connection, sql, params![id, Millis(at), successor]).map(drop)
+}
+
+fn touch(connection: &Connection, id: Id, at: UnixTime, idle_expires_at: UnixTime) -> Result<(), Fault> {
+    let sql = "UPDATE refresh_tokens SET last_used_at = max(last_used_at, ?2), idle_expires_at = min(?3, expires_at)
+        WHERE id = ?1";
+    run(connection, sql, params![id, Millis(at), Millis(idle_expires_at)]).map(drop)
+}
+
+fn refuse_code(connection: &Connection, id: Id, retire: bool) -> Result<(), Fault> {
+    let sql = "UPDATE codes SET refusals = min(refusals + 1, 255), retired = max(retired, ?2) WHERE id = ?1";
+    run(connection, sql, params![id, retire]).map(drop)
+}
+
+fn keep_grant(connection: &Connection, id: Id, until: UnixTime) -> Result<(), Fault> {
+    let sql = "UPDATE grants SET keep_until = ?2 WHERE id = ?1 AND keep_until < ?2";
+    run(connection, sql, params![id, Millis(until)]).map(drop)
+}
+
+fn revoke_grant(connection: &Connection, id: Id, at: UnixTime) -> Result<(), Fault> {
+    let sql = "UPDATE grants SET revoked_at = ?2 WHERE id = ?1 AND revoked_at IS NULL";
+    run(connection, sql, params![id, Millis(at)]).map(drop)
+}
+
+fn revoke_grants_of(
+    connection: &Connection,
+    subject: &str,
+    client_id: Option<&str>,
+    at: UnixTime,
+) -> Result<(), Fault> {
+    let sql = "UPDATE grants SET revoked_at = ?3
+        WHERE subject = ?1 AND (?2 IS NULL OR client_id = ?2) AND revoked_at IS NULL";
+    run(connection, sql, params![subject, client_id, Millis(at)]).map(drop)
+}
+
+fn insert_session(connection: &Connection, session: &Session) -> Result<(), Fault> {
+    let sql = "INSERT INTO sessions (id, secret_hash, subject, auth_time, acr, created_at, last_seen_at, expires_at)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+    let params = params![
+        session.id,
+        session.secret_hash,
+        session.subject,
+        Millis(session.auth_time),
+        session.acr,
+        Millis(session.created_at),
+        Millis(session.last_seen_at),
+        Millis(session.expires_at),
+    ];
+    run(connection, sql, params).map(drop)
+}
+
+fn renew_session(
+    connection: &Connection,
+    id: Id,
+    last_seen_at: UnixTime,
+    expires_at: UnixTime,
+) -> Result<(), Fault> {
+    let sql = "UPDATE sessions SET last_seen_at = max(last_seen_at, ?2), expires_at = ?3 WHERE id = ?1";
+    run(connection, sql, params![id, Millis(last_seen_at), Millis(expires_at)]).map(drop)
+}
+
+fn end_session(connection: &Connection, id: Id, at: UnixTime) -> Result<(), Fault> {
+    run(connection, "DELETE FROM sessions WHERE id = ?1", [id])?;
+    let sql = "UPDATE grants SET session_ended_at = ?2 WHERE session_id = ?1 AND session_ended_at IS NULL";
+    run(connection, sql, params![id, Millis(at)]).map(drop)
+}
+
+fn replace_session(connection: &Connection, old: Id, new: &Session, at: UnixTime) -> Result<(), Fault> {
+    let before = Session::find(connection, old)?;
+    if before.is_some_and(|before| before.subject == new.subject) {
+        run(connection, "UPDATE grants SET session_id = ?2 WHERE session_id = ?1", [old, new.id])?;
+    }
+    end_session(connection, old, at)?;
+    insert_session(connection, new)
+}
