@@ -34,7 +34,10 @@ impl Challenge {
     /// The value of the parameter of that name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.params.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+        self.params
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
     }
 
     /// Whether this is a challenge of that scheme.

@@ -3,8 +3,8 @@
 //! A nonce is 32 characters of base64url: four octets of step (whole minutes since 1970), then twenty of HMAC-SHA-256.
 //! The MAC's key is HKDF(secret, label, day), so that rotation needs no coordination.
 
-use crate::jose::crypto::{HmacKey, hkdf_sha256};
 use crate::jose::base64url;
+use crate::jose::crypto::{HmacKey, hkdf_sha256};
 use crate::time::UnixTime;
 use std::fmt;
 use subtle::ConstantTimeEq;
@@ -156,7 +156,8 @@ mod tests {
     fn as_non_07_window_of_steps() {
         let nonce = keys("as").issue(T);
         let judge = |secs: i64| {
-            let at = if secs < 0 { T.minus_secs(secs.unsigned_abs()) } else { T.plus_secs(secs.unsigned_abs()) };
+            let at =
+                if secs < 0 { T.minus_secs(secs.unsigned_abs()) } else { T.plus_secs(secs.unsigned_abs()) };
             keys("as").judge(nonce.as_str(), at)
         };
         let until = T.plus_secs(3 * STEP_SECS);

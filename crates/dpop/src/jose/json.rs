@@ -308,7 +308,8 @@ mod tests {
     #[test]
     fn dpop_jws_05_only_objects_in_utf_8() {
         let utf_16: Vec<u8> = "{}".encode_utf16().flat_map(u16::to_le_bytes).collect();
-        for bad in [&b"[]"[..], b"\"x\"", b"null", b"\xef\xbb\xbf{}", b"", b"{} {}", b"{\"a\":\xff}", &utf_16] {
+        for bad in [&b"[]"[..], b"\"x\"", b"null", b"\xef\xbb\xbf{}", b"", b"{} {}", b"{\"a\":\xff}", &utf_16]
+        {
             assert_eq!(Object::parse(bad), Err(JsonError::Malformed), "{bad:?}");
         }
     }

@@ -124,7 +124,9 @@ fn named(jwk: &Object<'_>, key: PublicJwk) -> Option<NamedKey> {
     let usable = match algorithm {
         Some(Some(algorithm)) => may_verify(jwk, algorithm),
         Some(None) => false,
-        None => Algorithm::ALL.into_iter().any(|algorithm| algorithm.fits(&key) && may_verify(jwk, algorithm)),
+        None => {
+            Algorithm::ALL.into_iter().any(|algorithm| algorithm.fits(&key) && may_verify(jwk, algorithm))
+        }
     };
     let kid = jwk.string("kid").ok()?.map(str::to_owned);
     usable.then_some(NamedKey { kid, algorithm: algorithm.flatten(), key })

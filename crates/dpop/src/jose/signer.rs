@@ -90,7 +90,8 @@ impl SigningKey {
         };
         let algorithm = algorithm.ok_or(fault)?;
         let fault = KeyError(algorithm);
-        let d = jwk.string("d").ok().flatten().and_then(base64url::decode).map(Zeroizing::new).ok_or(fault)?;
+        let d =
+            jwk.string("d").ok().flatten().and_then(base64url::decode).map(Zeroizing::new).ok_or(fault)?;
         let material = KeyMaterial::from_private_member(algorithm, &public, &d).map_err(|_| fault)?;
         Ok(Self { algorithm, public, material })
     }
@@ -158,10 +159,7 @@ mod tests {
             assert_eq!(kept.public_jwk(), key.public_jwk());
             let signature = kept.sign(b"message").expect("signed");
             assert_eq!(crypto::verify(algorithm, key.public_jwk(), b"message", &signature), Ok(()));
-            assert_eq!(
-                crypto::verify(algorithm, key.public_jwk(), b"massage", &signature),
-                Err(CryptoError)
-            );
+            assert_eq!(crypto::verify(algorithm, key.public_jwk(), b"massage", &signature), Err(CryptoError));
             if algorithm != Algorithm::Ps256 {
                 let jwk = key.to_private_jwk().expect("a JWK");
                 let kept = SigningKey::from_private_jwk(jwk.as_bytes()).expect("a key");

@@ -1,0 +1,88 @@
+//! A client's memory of the nonces that servers gave it (RFC 9449 §8.2), bounded.
+
+use crate::nonce::Nonce;
+use parking_lot::Mutex;
+use std::collections::HashMap;
+
+/// Which side of the protocol a server plays; one origin may play both, each with nonces of its own (RFC 9449 §9).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// An authorization server.
+    AuthorizationServer,
+    /// A resource server.
+    ResourceServer,
+}
+
+/// Servers remembered at the most (CL-NON-10).
+pub const MAX_SERVERS: usize = 1000;
+
+/// The latest nonce of each server, by role and origin (scheme, host and port). Shared by concurrent requests.
+#[derive(Debug, Default)]
+pub struct NonceCache {
+    held: Mutex<Held>,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    nonces: HashMap<(Role, String), (Nonce, u64)>,
+    uses: u64,
+}
+
+impl NonceCache {
+    /// The nonce to send to that server next; `None` until it has given one (CL-NON-08).
+    #[must_use]
+    pub fn get(&self, role: Role, origin: &str) -> Option<Nonce> {
+        let mut held = self.held.lock();
+        held.uses += 1;
+        let uses = held.uses;
+        let (nonce, used) = held.nonces.get_mut(&(role, origin.to_owned()))?;
+        *used = uses;
+        Some(nonce.clone())
+    }
+
+    /// Takes the nonce that a server gave, in whatever answer; it replaces the one before. The server that was used
+    /// longest ago makes room.
+    pub fn put(&self, role: Role, origin: &str, nonce: Nonce) {
+        let mut held = self.held.lock();
+        held.uses += 1;
+        let uses = held.uses;
+        let key = (role, origin.to_owned());
+        if held.nonces.len() >= MAX_SERVERS && !held.nonces.contains_key(&key) {
+            let oldest = held.nonces.iter().min_by_key(|(_, (_, used))| *used).map(|(key, _)| key.clone());
+            if let Some(oldest) = oldest {
+                held.nonces.remove(&oldest);
+            }
+        }
+        held.nonces.insert(key, (nonce, uses));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn nonce(text: &str) -> Nonce {
+        Nonce::parse(text).expect("NQCHAR")
+    }
+
+    #[test]
+    fn cl_non_06_two_roles_on_one_origin_keep_two_nonces() {
+        let cache = NonceCache::default();
+        cache.put(Role::AuthorizationServer, "https://h", nonce("a"));
+        assert_eq!(cache.get(Role::ResourceServer, "https://h"), None);
+        cache.put(Role::ResourceServer, "https://h", nonce("b"));
+        assert_eq!(cache.get(Role::AuthorizationServer, "https://h"), Some(nonce("a")));
+        assert_eq!(cache.get(Role::AuthorizationServer, "https://h:8443"), None);
+    }
+
+    #[test]
+    fn cl_non_10_the_cache_is_bounded() {
+        let cache = NonceCache::default();
+        cache.put(Role::ResourceServer, "kept", nonce("k"));
+        for index in 0..2 * MAX_SERVERS {
+            cache.put(Role::ResourceServer, &format!("https://h{index}"), nonce("n"));
+            assert_eq!(cache.get(Role::ResourceServer, "kept"), Some(nonce("k")));
+        }
+        assert_eq!(cache.held.lock().nonces.len(), MAX_SERVERS);
+    }
+}

@@ -1,0 +1,217 @@
+//! Checking a proof (RFC 9449 §4.3): from header to [`VerifiedProof`] to [`FreshProof`].
+
+use super::error::Refusal;
+use super::parse::{UnverifiedProof, decode};
+use super::rules::{self, Question, STEPS};
+use crate::header::ProofHeader;
+use crate::jose::algorithm::{Algorithm, AlgorithmSet};
+use crate::jose::thumbprint::Thumbprint;
+use crate::nonce::NonceKeys;
+use crate::replay::{Recorded, ReplayEntry, ReplaySalt};
+use crate::target::Target;
+use crate::time::UnixTime;
+use crate::token_hash::TokenHash;
+
+/// What a server takes, whatever the request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// The accepted algorithms.
+    pub algorithms: AlgorithmSet,
+    /// Without nonces: how old `iat` may be, in seconds (DPOP-IAT-02).
+    pub past_window_secs: u64,
+    /// Without nonces: how far ahead `iat` may be, in seconds (DPOP-IAT-03).
+    pub future_window_secs: u64,
+    /// How long the header may be, in octets (DPOP-HDR-10).
+    pub max_header_len: usize,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            algorithms: AlgorithmSet::default(),
+            past_window_secs: 300,
+            future_window_secs: 30,
+            max_header_len: 8 * 1024,
+        }
+    }
+}
+
+/// What this request demands of its proof.
+#[derive(Clone, Copy, Debug)]
+pub struct Expected<'a> {
+    /// The method of the request, as it came.
+    pub method: &'a str,
+    /// The URI of the request, from configuration.
+    pub target: &'a Target,
+    /// At a resource, the token beside the proof; `None` at an authorization server.
+    pub token: Option<BoundToken>,
+    /// The keys of the nonces to ask for; `None` where no nonce is asked for.
+    pub nonce: Option<&'a NonceKeys>,
+    /// What the server takes.
+    pub policy: &'a Policy,
+}
+
+/// An access token that is bound to a key: both must be the proof's (RFC 9449 §4.3 item 12).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BoundToken {
+    /// The hash of the token as it came in `Authorization`.
+    pub hash: TokenHash,
+    /// `cnf.jkt` of the token.
+    pub jkt: Thumbprint,
+}
+
+/// How the nonce of a proof was judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NonceUse {
+    /// None was asked for.
+    NotAsked,
+    /// It is good.
+    Accepted {
+        /// Whether it is of the current step; where not, the answer should bring a new one.
+        current: bool,
+        /// When it stops being good.
+        until: UnixTime,
+    },
+}
+
+/// A proof that passed every check but the record of its `jti`. Only [`verify`] makes one.
+///
+/// ```compile_fail
+/// # use keybound_dpop::proof::check::VerifiedProof;
+/// let forged = VerifiedProof { jti: String::new() };
+/// ```
+#[derive(Clone, Debug)]
+pub struct VerifiedProof {
+    jkt: Thumbprint,
+    jti: String,
+    iat: UnixTime,
+    algorithm: Algorithm,
+    nonce: NonceUse,
+    target: Target,
+    until: UnixTime,
+}
+
+/// A proof that passed every check and was not used before. Only this can bind or spend a token.
+#[derive(Clone, Debug)]
+pub struct FreshProof(VerifiedProof);
+
+/// Why a verified proof is not a fresh one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotFresh {
+    /// It was used before.
+    Replayed(Refusal),
+    /// The log is full or out of reach: 503, with `Retry-After`.
+    Unavailable,
+}
+
+/// Checks the proof of a request, to the first failure: cheap checks first, the signature last. Records nothing.
+///
+/// # Errors
+/// The [`Refusal`] of the first check that failed.
+pub fn verify(
+    header: ProofHeader<'_>,
+    expected: &Expected<'_>,
+    now: UnixTime,
+) -> Result<VerifiedProof, Refusal> {
+    let decoded = decode(header, expected.policy.max_header_len)?;
+    let proof = UnverifiedProof::read(&decoded)?;
+    let question = Question {
+        method: Some(expected.method),
+        target: Some(expected.target),
+        hash: expected.token.map(|token| token.hash),
+        jkt: expected.token.map(|token| token.jkt),
+        nonce: expected.nonce,
+        time: Some(now),
+        policy: expected.policy,
+    };
+    for step in &STEPS {
+        (step.run)(&proof, &question)?;
+    }
+    let iat = rules::issued_at(&proof)?;
+    let nonce = rules::nonce_use(&proof, expected.nonce, now)?;
+    let until = match nonce {
+        NonceUse::Accepted { until, .. } => until,
+        NonceUse::NotAsked => iat.plus_secs(expected.policy.past_window_secs.saturating_add(1)),
+    };
+    Ok(VerifiedProof {
+        jkt: proof.key.as_ref().map_err(Clone::clone)?.thumbprint(),
+        jti: proof.claim("jti")?.unwrap_or_default().to_owned(),
+        iat,
+        algorithm: rules::algorithm(&proof, expected.policy)?,
+        nonce,
+        target: expected.target.clone(),
+        until,
+    })
+}
+
+impl VerifiedProof {
+    /// What to record so that the proof is good once. `audience` is the issuer or the resource identifier.
+    #[must_use]
+    pub fn replay_entry(&self, salt: &ReplaySalt, audience: &str) -> ReplayEntry {
+        let key = salt.proof_key(audience, &self.jkt, &self.target, &self.jti);
+        ReplayEntry { key, until: self.until }
+    }
+
+    /// The proof after its [`ReplayEntry`] was given to a log.
+    ///
+    /// # Errors
+    /// [`NotFresh`] where the log had it, or could not say.
+    pub fn after(self, recorded: Recorded) -> Result<FreshProof, NotFresh> {
+        match recorded {
+            Recorded::Fresh => Ok(FreshProof(self)),
+            Recorded::Replayed => Err(NotFresh::Replayed(Refusal::replayed())),
+            Recorded::Unavailable => Err(NotFresh::Unavailable),
+        }
+    }
+
+    /// The thumbprint of the proof's key.
+    #[must_use]
+    pub const fn jkt(&self) -> &Thumbprint {
+        &self.jkt
+    }
+
+    /// How the nonce was judged.
+    #[must_use]
+    pub const fn nonce(&self) -> NonceUse {
+        self.nonce
+    }
+}
+
+impl FreshProof {
+    /// The thumbprint of the proof's key, which a token can be bound to.
+    #[must_use]
+    pub const fn jkt(&self) -> &Thumbprint {
+        &self.0.jkt
+    }
+
+    /// The proof's `jti`.
+    #[must_use]
+    pub fn jti(&self) -> &str {
+        &self.0.jti
+    }
+
+    /// When the client says it made the proof.
+    #[must_use]
+    pub const fn iat(&self) -> UnixTime {
+        self.0.iat
+    }
+
+    /// The algorithm that the proof is signed with.
+    #[must_use]
+    pub const fn algorithm(&self) -> Algorithm {
+        self.0.algorithm
+    }
+
+    /// How the nonce was judged.
+    #[must_use]
+    pub const fn nonce(&self) -> NonceUse {
+        self.0.nonce
+    }
+
+    /// Whether the answer should bring a new nonce (RFC 9449 §8.2): one was asked for, and what came is not of the
+    /// current step.
+    #[must_use]
+    pub const fn wants_new_nonce(&self) -> bool {
+        matches!(self.0.nonce, NonceUse::Accepted { current: false, .. })
+    }
+}

@@ -1,0 +1,120 @@
+//! Making a proof (RFC 9449 §4.2), in two halves so that the private key can be anywhere.
+
+use crate::jose::algorithm::Algorithm;
+use crate::jose::base64url;
+use crate::jose::jwk::PublicJwk;
+use crate::jose::signer::{SignError, Signer};
+use crate::nonce::Nonce;
+use crate::target::{MAX_HTU_LEN, TargetError};
+use crate::time::UnixTime;
+use crate::token_hash::TokenHash;
+
+/// What a new proof says. Every request gets its own, with its own `jti`.
+#[derive(Clone, Debug)]
+pub struct NewProof<'a> {
+    /// The method of the request, as it will be sent.
+    pub method: &'a str,
+    /// The URL of the request: without query, fragment and user information ([`htu`] makes it so).
+    pub htu: &'a str,
+    /// The access token beside the proof, at a resource.
+    pub token: Option<TokenHash>,
+    /// The server's nonce, once it has given one.
+    pub nonce: Option<&'a Nonce>,
+    /// 128 random bits, never used before.
+    pub entropy: [u8; 16],
+    /// The time, by the clock of the server as far as it is known.
+    pub iat: UnixTime,
+}
+
+/// A proof that lacks its signature.
+#[derive(Clone, Debug)]
+pub struct UnsignedProof(String);
+
+impl NewProof<'_> {
+    /// The first half: the bytes to sign.
+    #[must_use]
+    pub fn prepare(&self, algorithm: Algorithm, key: &PublicJwk) -> UnsignedProof {
+        let header = format!(r#"{{"typ":"dpop+jwt","alg":"{algorithm}","jwk":{}}}"#, key.to_json());
+        let mut claims = serde_json::Map::new();
+        claims.insert("jti".to_owned(), base64url::encode(&self.entropy).into());
+        claims.insert("htm".to_owned(), self.method.into());
+        claims.insert("htu".to_owned(), self.htu.into());
+        claims.insert("iat".to_owned(), self.iat.as_secs().into());
+        if let Some(token) = self.token {
+            claims.insert("ath".to_owned(), token.ath().into());
+        }
+        if let Some(nonce) = self.nonce {
+            claims.insert("nonce".to_owned(), nonce.as_str().into());
+        }
+        let claims = serde_json::Value::Object(claims).to_string();
+        let (header, claims) = (base64url::encode(header.as_bytes()), base64url::encode(claims.as_bytes()));
+        UnsignedProof(format!("{header}.{claims}"))
+    }
+
+    /// Both halves at once.
+    ///
+    /// # Errors
+    /// [`SignError`] where the signer cannot sign.
+    pub fn sign(&self, signer: &(impl Signer + ?Sized)) -> Result<String, SignError> {
+        let unsigned = self.prepare(signer.algorithm(), signer.public_jwk());
+        let signature = signer.sign(unsigned.signing_input())?;
+        Ok(unsigned.finish(&signature))
+    }
+}
+
+impl UnsignedProof {
+    /// What the signature is made over.
+    #[must_use]
+    pub fn signing_input(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+
+    /// The second half: the proof, as it goes into the `DPoP` header.
+    #[must_use]
+    pub fn finish(mut self, signature: &[u8]) -> String {
+        self.0.push('.');
+        self.0.push_str(&base64url::encode(signature));
+        self.0
+    }
+}
+
+/// The `htu` for a URL that is about to be called: as it will be sent, without query, fragment and user information;
+/// an empty path is `/` (RFC 9449 §4.2, RFC 9110 §4.2.4).
+///
+/// # Errors
+/// [`TargetError`] where the URL is not an absolute http or https one.
+pub fn htu(url: &str) -> Result<String, TargetError> {
+    let end = url.find(['?', '#']).unwrap_or(url.len());
+    let (scheme, rest) =
+        url.get(..end).and_then(|url| url.split_once("://")).ok_or(TargetError::NotAbsolute)?;
+    let (authority, path) = match rest.find('/').and_then(|slash| rest.split_at_checked(slash)) {
+        Some((authority, path)) => (authority, path),
+        None => (rest, "/"),
+    };
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let htu = format!("{scheme}://{host}{path}");
+    if htu.len() > MAX_HTU_LEN {
+        return Err(TargetError::TooLong);
+    }
+    crate::target::Target::parse(&htu)?;
+    Ok(htu)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cl_prf_02_htu_is_the_url_without_query_and_fragment() {
+        assert_eq!(htu("https://h/p?q#f").as_deref(), Ok("https://h/p"));
+        assert_eq!(htu("https://h/p#f?q").as_deref(), Ok("https://h/p"));
+        assert_eq!(htu("https://H:443/a%7e").as_deref(), Ok("https://H:443/a%7e"));
+    }
+
+    #[test]
+    fn cl_prf_03_user_information_goes_and_an_empty_path_is_a_slash() {
+        assert_eq!(htu("https://u:p@h").as_deref(), Ok("https://h/"));
+        assert_eq!(htu("https://u@h:8443?x").as_deref(), Ok("https://h:8443/"));
+        assert!(htu("/p").is_err() && htu("mailto:a@b").is_err());
+    }
+}
