@@ -1,1 +1,30 @@
-//! placeholder
+//! The messages of OAuth 2.0 and OpenID Connect, each in one file, both directions: what a server reads a client
+//! writes, and the other way round. No I/O, no clock, no entropy: those are arguments.
+//!
+//! | file | message or part |
+//! |---|---|
+//! | [`form`] | `application/x-www-form-urlencoded`, bounded, no parameter twice |
+//! | [`scope`] | scope tokens as a set |
+//! | [`identifier`] | issuers, resources, clients, endpoints |
+//! | [`redirect_uri`] | redirect URIs and how they are matched |
+//! | [`audience`] | `aud`, one or several |
+//! | [`error`] | error codes, the error body, what is wrong with a parameter |
+//! | [`pkce`] | verifier and challenge (RFC 7636) |
+//! | [`authorization`] | authorization request and response |
+//! | [`token`] | token request and response |
+//! | [`client_auth`] | how a client shows who it is |
+//! | [`client_metadata`] | what is registered of a client (RFC 7591) |
+//! | [`provider_metadata`] | what a server says of itself (RFC 8414) |
+//! | [`access_token`] | access tokens as JWTs (RFC 9068) |
+//! | [`id_token`] | ID tokens |
+//! | [`userinfo`] | claims by scope |
+
+pub mod audience;
+pub mod authorization;
+pub mod error;
+pub mod form;
+pub mod identifier;
+pub mod pkce;
+pub mod redirect_uri;
+pub mod scope;
+pub mod token;

@@ -1,0 +1,369 @@
+//! The authorization request and its response (RFC 6749 §4.1, OpenID Connect Core §3.1.2, RFC 9207, RFC 9449 §10).
+//!
+//! Reading judges form only. Whether the client exists, may use the redirect URI or must use PKCE is policy, and the
+//! server's to decide.
+
+use crate::error::{ErrorBody, ErrorCode, Problem, sanitise};
+use crate::form::{Form, FormWriter};
+use crate::identifier::{ClientId, Endpoint, ResourceId};
+use crate::pkce::CodeChallenge;
+use crate::redirect_uri::RedirectUri;
+use crate::scope::Scope;
+use keybound_dpop::jose::thumbprint::Thumbprint;
+use keybound_dpop::secret::Secret;
+
+/// Where an error would have to be sent, as the request has it: text that nobody has looked at yet. It is read before
+/// anything else, so that a request with a malformed parameter can still be answered at its redirect URI.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReturnTo {
+    /// `client_id`
+    pub client_id: Option<String>,
+    /// `redirect_uri`
+    pub redirect_uri: Option<String>,
+    /// `response_mode`
+    pub response_mode: Option<String>,
+    /// `state`
+    pub state: Option<String>,
+}
+
+impl ReturnTo {
+    /// Takes the four parameters out of the request.
+    #[must_use]
+    pub fn read(form: &Form) -> Self {
+        let text = |name| form.get(name).map(str::to_owned);
+        Self {
+            client_id: text("client_id"),
+            redirect_uri: text("redirect_uri"),
+            response_mode: text("response_mode"),
+            state: text("state"),
+        }
+    }
+}
+
+/// A value of `prompt` (OpenID Connect Core §3.1.2.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Prompt {
+    /// Show nothing.
+    None,
+    /// Have the user sign in again.
+    Login,
+    /// Ask for consent again.
+    Consent,
+    /// Let the user choose an account.
+    SelectAccount,
+}
+
+impl Prompt {
+    const ALL: [Self; 4] = [Self::None, Self::Login, Self::Consent, Self::SelectAccount];
+
+    /// The text.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Login => "login",
+            Self::Consent => "consent",
+            Self::SelectAccount => "select_account",
+        }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|prompt| prompt.as_str() == text)
+    }
+}
+
+/// An authorization request: what was sent, nothing filled in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AuthorizationRequest {
+    /// `client_id`
+    pub client_id: Option<ClientId>,
+    /// `response_type`, as text.
+    pub response_type: Option<String>,
+    /// `redirect_uri`, as text: to be compared with the registered ones.
+    pub redirect_uri: Option<String>,
+    /// `response_mode`, as text.
+    pub response_mode: Option<String>,
+    /// `scope`
+    pub scope: Option<Scope>,
+    /// `state`, to be returned unmodified.
+    pub state: Option<String>,
+    /// `code_challenge` (RFC 7636 §4.3)
+    pub code_challenge: Option<CodeChallenge>,
+    /// `code_challenge_method`, as text; left out it means `plain`.
+    pub code_challenge_method: Option<String>,
+    /// `dpop_jkt` (RFC 9449 §10)
+    pub dpop_jkt: Option<Thumbprint>,
+    /// `resource`, any number of times (RFC 8707 §2)
+    pub resources: Vec<ResourceId>,
+    /// `nonce`, for the ID token.
+    pub nonce: Option<String>,
+    /// `prompt`, in the order in which the values came.
+    pub prompt: Vec<Prompt>,
+    /// `max_age`, in seconds.
+    pub max_age_secs: Option<u64>,
+    /// `acr_values`, as text.
+    pub acr_values: Option<String>,
+    /// `claims`, JSON as text.
+    pub claims: Option<String>,
+    /// `display`, as text.
+    pub display: Option<String>,
+    /// `ui_locales`, as text.
+    pub ui_locales: Option<String>,
+    /// `claims_locales`, as text.
+    pub claims_locales: Option<String>,
+    /// `login_hint`
+    pub login_hint: Option<String>,
+    /// `id_token_hint`
+    pub id_token_hint: Option<Secret>,
+    /// `request`: a request object (RFC 9101).
+    pub request: Option<String>,
+    /// `request_uri`: a pushed request (RFC 9126) or the place of a request object (RFC 9101).
+    pub request_uri: Option<String>,
+}
+
+impl AuthorizationRequest {
+    /// Reads a request from the query of a GET or the body of a POST.
+    ///
+    /// # Errors
+    /// [`Problem`] names the first malformed parameter. One about `client_id` is for a page; with any other, see
+    /// [`ReturnTo`].
+    pub fn parse(form: &Form) -> Result<Self, Problem> {
+        let text = |name| form.get(name).map(str::to_owned);
+        let invalid = |parameter, expected| Problem { code: ErrorCode::InvalidRequest, parameter, expected };
+        let client_id = form.get("client_id").map(ClientId::parse).transpose();
+        let scope = form.get("scope").map(Scope::parse).transpose();
+        let challenge = read_with(form, "code_challenge", CodeChallenge::parse);
+        let jkt = read_with(form, "dpop_jkt", Thumbprint::parse);
+        let max_age = read_with(form, "max_age", |text| text.parse::<u32>().ok().map(u64::from));
+        let prompts = form.get("prompt").unwrap_or_default().split(' ').filter(|value| !value.is_empty());
+        let prompt = prompts.map(Prompt::parse).collect::<Option<Vec<_>>>();
+        Ok(Self {
+            client_id: client_id.map_err(|_| invalid("client_id", "a client identifier"))?,
+            response_type: text("response_type"),
+            redirect_uri: text("redirect_uri"),
+            response_mode: text("response_mode"),
+            scope: scope.map_err(|_| Problem {
+                code: ErrorCode::InvalidScope,
+                ..invalid("scope", "a list of scope tokens separated by spaces")
+            })?,
+            state: text("state"),
+            code_challenge: challenge
+                .map_err(|()| invalid("code_challenge", "43 characters of base64url: a SHA-256"))?,
+            code_challenge_method: text("code_challenge_method"),
+            dpop_jkt: jkt
+                .map_err(|()| invalid("dpop_jkt", "43 characters of base64url: a JWK SHA-256 thumbprint"))?,
+            resources: read_resources(form)?,
+            nonce: text("nonce"),
+            prompt: prompt
+                .ok_or_else(|| invalid("prompt", "a list out of none, login, consent, select_account"))?,
+            max_age_secs: max_age.map_err(|()| invalid("max_age", "a number of seconds"))?,
+            acr_values: text("acr_values"),
+            claims: text("claims"),
+            display: text("display"),
+            ui_locales: text("ui_locales"),
+            claims_locales: text("claims_locales"),
+            login_hint: text("login_hint"),
+            id_token_hint: form.secret("id_token_hint"),
+            request: text("request"),
+            request_uri: text("request_uri"),
+        })
+    }
+
+    /// As a form: the body for the pushed authorization request endpoint, or the query for the authorization endpoint.
+    #[must_use]
+    pub fn to_form(&self) -> FormWriter {
+        let scope = self.scope.as_ref().map(Scope::to_string);
+        let challenge = self.code_challenge.map(|challenge| challenge.to_string());
+        let jkt = self.dpop_jkt.map(|jkt| jkt.to_string());
+        let max_age = self.max_age_secs.map(|secs| secs.to_string());
+        let prompt = self.prompt.iter().map(|prompt| prompt.as_str()).collect::<Vec<_>>().join(" ");
+        FormWriter::new()
+            .optional("client_id", self.client_id.as_ref().map(ClientId::as_str))
+            .optional("response_type", self.response_type.as_deref())
+            .optional("redirect_uri", self.redirect_uri.as_deref())
+            .optional("response_mode", self.response_mode.as_deref())
+            .optional("scope", scope.as_deref())
+            .optional("state", self.state.as_deref())
+            .optional("code_challenge", challenge.as_deref())
+            .optional("code_challenge_method", self.code_challenge_method.as_deref())
+            .optional("dpop_jkt", jkt.as_deref())
+            .each("resource", self.resources.iter().map(ResourceId::as_str))
+            .optional("nonce", self.nonce.as_deref())
+            .optional("prompt", Some(prompt.as_str()).filter(|text| !text.is_empty()))
+            .optional("max_age", max_age.as_deref())
+            .optional("acr_values", self.acr_values.as_deref())
+            .optional("claims", self.claims.as_deref())
+            .optional("display", self.display.as_deref())
+            .optional("ui_locales", self.ui_locales.as_deref())
+            .optional("claims_locales", self.claims_locales.as_deref())
+            .optional("login_hint", self.login_hint.as_deref())
+            .optional("id_token_hint", self.id_token_hint.as_ref().map(Secret::reveal))
+            .optional("request", self.request.as_deref())
+            .optional("request_uri", self.request_uri.as_deref())
+    }
+
+    /// The URL to which a client sends the browser.
+    #[must_use]
+    pub fn to_url(&self, authorization_endpoint: &Endpoint) -> String {
+        let endpoint = authorization_endpoint.as_str();
+        let separator = if endpoint.contains('?') { '&' } else { '?' };
+        format!("{endpoint}{separator}{}", self.to_form().finish())
+    }
+}
+
+fn read_with<T>(form: &Form, name: &str, read: impl Fn(&str) -> Option<T>) -> Result<Option<T>, ()> {
+    form.get(name).map(|text| read(text).ok_or(())).transpose()
+}
+
+/// Reads all `resource` parameters (RFC 8707 §2).
+pub(crate) fn read_resources(form: &Form) -> Result<Vec<ResourceId>, Problem> {
+    form.all("resource").map(ResourceId::parse).collect::<Result<_, _>>().map_err(|_| Problem {
+        code: ErrorCode::InvalidTarget,
+        parameter: "resource",
+        expected: "an absolute URI without fragment",
+    })
+}
+
+/// What comes back to the redirect URI (RFC 6749 §4.1.2, RFC 9207 §2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuthorizationResponse {
+    /// The code, or why there is none.
+    pub outcome: Result<Secret, ErrorBody>,
+    /// `state`, as it was sent.
+    pub state: Option<String>,
+    /// `iss`, to be compared with the issuer that was asked.
+    pub iss: Option<String>,
+}
+
+/// The parameters at the redirect URI are no authorization response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not an authorization response: it needs exactly one of `code` and `error`")]
+pub struct NotAnAuthorizationResponse;
+
+impl AuthorizationResponse {
+    /// Reads the query of the redirect.
+    ///
+    /// # Errors
+    /// [`NotAnAuthorizationResponse`] where there is not exactly one of `code` and `error`.
+    pub fn parse(form: &Form) -> Result<Self, NotAnAuthorizationResponse> {
+        let outcome = match (form.secret("code"), form.get("error")) {
+            (Some(code), None) => Ok(code),
+            (None, Some(error)) => Err(ErrorBody {
+                error: sanitise(error),
+                error_description: form.get("error_description").map(sanitise),
+                error_uri: form.get("error_uri").map(sanitise),
+            }),
+            _ => return Err(NotAnAuthorizationResponse),
+        };
+        let text = |name| form.get(name).map(str::to_owned);
+        Ok(Self { outcome, state: text("state"), iss: text("iss") })
+    }
+
+    /// The parameters, for a query or for a form that posts itself.
+    #[must_use]
+    pub fn parameters(&self) -> Vec<(&'static str, &str)> {
+        let mut all = Vec::with_capacity(5);
+        match &self.outcome {
+            Ok(code) => all.push(("code", code.reveal())),
+            Err(body) => {
+                all.push(("error", body.error.as_str()));
+                all.extend(body.error_description.as_deref().map(|text| ("error_description", text)));
+                all.extend(body.error_uri.as_deref().map(|text| ("error_uri", text)));
+            }
+        }
+        all.extend(self.state.as_deref().map(|state| ("state", state)));
+        all.extend(self.iss.as_deref().map(|iss| ("iss", iss)));
+        all
+    }
+
+    /// The URL to which a server sends the browser.
+    #[must_use]
+    pub fn to_url(&self, redirect_uri: &RedirectUri) -> String {
+        let form =
+            self.parameters().into_iter().fold(FormWriter::new(), |f, (name, value)| f.pair(name, value));
+        redirect_uri.with_query(&form.finish())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn full() -> AuthorizationRequest {
+        let text = |value: &str| Some(value.to_owned());
+        AuthorizationRequest {
+            client_id: ClientId::parse("app").ok(),
+            response_type: text("code"),
+            redirect_uri: text("https://app.example/cb?x=1&y"),
+            response_mode: text("form_post"),
+            scope: Scope::parse("openid read").ok(),
+            state: Some("s".repeat(1000)),
+            code_challenge: CodeChallenge::parse("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"),
+            code_challenge_method: text("S256"),
+            dpop_jkt: Thumbprint::parse("0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"),
+            resources: ["https://a.example/", "urn:b"].map(|r| ResourceId::parse(r).expect("one")).to_vec(),
+            nonce: text("n-1"),
+            prompt: vec![Prompt::Login, Prompt::Consent],
+            max_age_secs: Some(0),
+            acr_values: text("a b"),
+            claims: text(r#"{"userinfo":{"email":null}}"#),
+            display: text("page"),
+            ui_locales: text("de fr"),
+            claims_locales: text("de"),
+            login_hint: text("ada@example"),
+            id_token_hint: Some(Secret::new("a.b.c")),
+            request: text("d.e.f"),
+            request_uri: text("urn:ietf:params:oauth:request_uri:1"),
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        for request in [full(), AuthorizationRequest::default()] {
+            let form = Form::parse(request.to_form().finish().as_bytes()).expect("a form");
+            assert_eq!(AuthorizationRequest::parse(&form), Ok(request));
+        }
+        let endpoint = Endpoint::parse("https://id.example/authorize?t=1").expect("an endpoint");
+        let url = full().to_url(&endpoint);
+        assert!(url.starts_with("https://id.example/authorize?t=1&client_id=app&"), "{url}");
+    }
+
+    #[test]
+    fn problems_name_parameter_and_code() {
+        for (query, parameter, code) in [
+            ("dpop_jkt=abc", "dpop_jkt", ErrorCode::InvalidRequest),
+            ("code_challenge=abc", "code_challenge", ErrorCode::InvalidRequest),
+            ("max_age=-1", "max_age", ErrorCode::InvalidRequest),
+            ("prompt=dance", "prompt", ErrorCode::InvalidRequest),
+            ("scope=%22", "scope", ErrorCode::InvalidScope),
+            ("resource=a", "resource", ErrorCode::InvalidTarget),
+            ("client_id=%00", "client_id", ErrorCode::InvalidRequest),
+        ] {
+            let form = Form::parse_query(&format!("{query}&state=s&redirect_uri=r")).expect("a form");
+            let problem = AuthorizationRequest::parse(&form).expect_err(query);
+            assert_eq!((problem.parameter, problem.code), (parameter, code));
+            let back = ReturnTo::read(&form);
+            assert_eq!((back.state.as_deref(), back.redirect_uri.as_deref()), (Some("s"), Some("r")));
+        }
+    }
+
+    #[test]
+    fn as_aut_05_responses_are_read_back_with_their_state() {
+        let redirect_uri = RedirectUri::parse("https://app.example/cb?x=1").expect("a redirect URI");
+        let refused = ErrorBody::new(ErrorCode::AccessDenied, "the user said no");
+        for outcome in [Ok(Secret::new("c0de")), Err(refused)] {
+            for state in [Some(format!("{}&=+ %", "s".repeat(1000))), None] {
+                let iss = Some("https://id.example".to_owned());
+                let response = AuthorizationResponse { outcome: outcome.clone(), state, iss };
+                let url = response.to_url(&redirect_uri);
+                let query = url.strip_prefix("https://app.example/cb?").expect("the same URI");
+                let form = Form::parse_query(query).expect("a form");
+                assert_eq!(AuthorizationResponse::parse(&form), Ok(response));
+            }
+        }
+        for bad in ["", "state=s", "code=a&error=b"] {
+            let form = Form::parse_query(bad).expect("a form");
+            assert_eq!(AuthorizationResponse::parse(&form), Err(NotAnAuthorizationResponse), "{bad}");
+        }
+    }
+}

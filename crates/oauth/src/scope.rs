@@ -1,0 +1,114 @@
+//! Scope: a set of tokens, case-sensitive, in the order in which they were named (RFC 6749 §3.3).
+
+use std::fmt;
+
+/// Tokens in one scope, at the most.
+pub const MAX_TOKENS: usize = 128;
+
+/// A set of scope tokens. Equal where the same tokens are in it, whatever their order.
+#[derive(Clone, Debug, Default)]
+pub struct Scope(Vec<String>);
+
+/// The text is not a list of scope tokens. To be answered with `invalid_scope`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the scope is not a list of at most {MAX_TOKENS} tokens separated by spaces (RFC 6749 section 3.3)")]
+pub struct ScopeError;
+
+impl Scope {
+    /// Reads tokens separated by spaces. No token at all is the empty scope.
+    ///
+    /// # Errors
+    /// [`ScopeError`] where a character is outside %x21 / %x23-5B / %x5D-7E, or there are too many tokens.
+    pub fn parse(text: &str) -> Result<Self, ScopeError> {
+        let mut scope = Self::default();
+        for token in text.split(' ').filter(|token| !token.is_empty()) {
+            if !token.bytes().all(is_scope_char) || scope.0.len() == MAX_TOKENS {
+                return Err(ScopeError);
+            }
+            if !scope.contains(token) {
+                scope.0.push(token.to_owned());
+            }
+        }
+        Ok(scope)
+    }
+
+    /// Whether the token is in the set.
+    #[must_use]
+    pub fn contains(&self, token: &str) -> bool {
+        self.0.iter().any(|known| known == token)
+    }
+
+    /// The tokens that are in both sets, in our order.
+    #[must_use]
+    pub fn intersection(&self, other: &Self) -> Self {
+        Self(self.0.iter().filter(|token| other.contains(token)).cloned().collect())
+    }
+
+    /// Whether all our tokens are in the other set.
+    #[must_use]
+    pub fn is_subset_of(&self, other: &Self) -> bool {
+        self.0.iter().all(|token| other.contains(token))
+    }
+
+    /// Whether there is no token.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The tokens.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+}
+
+fn is_scope_char(byte: u8) -> bool {
+    matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e)
+}
+
+impl PartialEq for Scope {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.len() == other.0.len() && self.is_subset_of(other)
+    }
+}
+
+impl Eq for Scope {}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join(" "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scope(text: &str) -> Scope {
+        Scope::parse(text).expect("a scope")
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        assert_eq!(scope("openid read:a  openid write").to_string(), "openid read:a write");
+        assert_eq!(scope("a b"), scope("b a"));
+        assert_ne!(scope("a b"), scope("a"));
+        assert!(scope("").is_empty());
+    }
+
+    #[test]
+    fn sets_behave_as_sets() {
+        assert_eq!(scope("a b c").intersection(&scope("c a")).to_string(), "a c");
+        assert!(scope("a").is_subset_of(&scope("b a")) && !scope("a d").is_subset_of(&scope("b a")));
+        assert!(!scope("Read").contains("read"));
+    }
+
+    #[test]
+    fn other_characters_are_refused() {
+        for bad in ["a\"b", "a\\b", "a\tb", "a\nb", "ü", "\u{7f}"] {
+            assert_eq!(Scope::parse(bad), Err(ScopeError), "{bad}");
+        }
+        let many: String = (0..=MAX_TOKENS).map(|n| format!("s{n} ")).collect();
+        assert_eq!(Scope::parse(&many), Err(ScopeError));
+    }
+}

@@ -1,0 +1,335 @@
+//! The token request and its response (RFC 6749 §4.1.3, §4.4.2, §5.1, §6; RFC 8707 §2.2; RFC 9449 §5).
+
+use crate::authorization::read_resources;
+use crate::error::{ErrorCode, Problem};
+use crate::form::{Form, FormWriter};
+use crate::identifier::ResourceId;
+use crate::pkce::CodeVerifier;
+use crate::scope::Scope;
+use keybound_dpop::jose::json::{Number, Object, Value};
+use keybound_dpop::secret::Secret;
+use std::fmt;
+
+/// What a client hands in to get tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GrantRequest {
+    /// `authorization_code`
+    AuthorizationCode {
+        /// `code`
+        code: Secret,
+        /// `redirect_uri`, as text.
+        redirect_uri: Option<String>,
+        /// `code_verifier`
+        code_verifier: Option<CodeVerifier>,
+    },
+    /// `refresh_token`
+    RefreshToken {
+        /// `refresh_token`
+        refresh_token: Secret,
+        /// `scope`: the same or less.
+        scope: Option<Scope>,
+    },
+    /// `client_credentials`
+    ClientCredentials {
+        /// `scope`
+        scope: Option<Scope>,
+    },
+    /// A grant type that is not in this file.
+    Other(String),
+}
+
+/// A token request, without the part that says who the client is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenRequest {
+    /// The grant.
+    pub grant: GrantRequest,
+    /// `resource`, any number of times.
+    pub resources: Vec<ResourceId>,
+}
+
+impl TokenRequest {
+    /// Reads a request.
+    ///
+    /// # Errors
+    /// [`Problem`] names the parameter that is missing or malformed.
+    pub fn parse(form: &Form) -> Result<Self, Problem> {
+        let missing = |parameter| Problem {
+            code: ErrorCode::InvalidRequest,
+            parameter,
+            expected: "sent with this grant type",
+        };
+        let grant = match form.get("grant_type") {
+            None => return Err(Problem { expected: "sent", ..missing("grant_type") }),
+            Some("authorization_code") => GrantRequest::AuthorizationCode {
+                code: form.secret("code").ok_or(missing("code"))?,
+                redirect_uri: form.get("redirect_uri").map(str::to_owned),
+                code_verifier: read_verifier(form)?,
+            },
+            Some("refresh_token") => GrantRequest::RefreshToken {
+                refresh_token: form.secret("refresh_token").ok_or(missing("refresh_token"))?,
+                scope: read_scope(form)?,
+            },
+            Some("client_credentials") => GrantRequest::ClientCredentials { scope: read_scope(form)? },
+            Some(other) => GrantRequest::Other(other.to_owned()),
+        };
+        Ok(Self { grant, resources: read_resources(form)? })
+    }
+
+    /// As a form, to which the client adds how it authenticates.
+    #[must_use]
+    pub fn to_form(&self) -> FormWriter {
+        let form = FormWriter::new().pair("grant_type", self.grant.grant_type());
+        let text = |scope: &Option<Scope>| scope.as_ref().map(Scope::to_string);
+        let form = match &self.grant {
+            GrantRequest::AuthorizationCode { code, redirect_uri, code_verifier } => form
+                .pair("code", code.reveal())
+                .optional("redirect_uri", redirect_uri.as_deref())
+                .optional("code_verifier", code_verifier.as_ref().map(|verifier| verifier.secret().reveal())),
+            GrantRequest::RefreshToken { refresh_token, scope } => {
+                form.pair("refresh_token", refresh_token.reveal()).optional("scope", text(scope).as_deref())
+            }
+            GrantRequest::ClientCredentials { scope } => form.optional("scope", text(scope).as_deref()),
+            GrantRequest::Other(_) => form,
+        };
+        form.each("resource", self.resources.iter().map(ResourceId::as_str))
+    }
+}
+
+impl GrantRequest {
+    /// The value of `grant_type`.
+    #[must_use]
+    pub fn grant_type(&self) -> &str {
+        match self {
+            Self::AuthorizationCode { .. } => "authorization_code",
+            Self::RefreshToken { .. } => "refresh_token",
+            Self::ClientCredentials { .. } => "client_credentials",
+            Self::Other(name) => name,
+        }
+    }
+}
+
+fn read_scope(form: &Form) -> Result<Option<Scope>, Problem> {
+    form.get("scope").map(Scope::parse).transpose().map_err(|_| Problem {
+        code: ErrorCode::InvalidScope,
+        parameter: "scope",
+        expected: "a list of scope tokens separated by spaces",
+    })
+}
+
+fn read_verifier(form: &Form) -> Result<Option<CodeVerifier>, Problem> {
+    let problem = Problem {
+        code: ErrorCode::InvalidGrant,
+        parameter: "code_verifier",
+        expected: "43 to 128 unreserved characters",
+    };
+    form.get("code_verifier").map(|text| CodeVerifier::parse(text).ok_or(problem)).transpose()
+}
+
+/// How an access token is to be presented. Compared without regard to case (RFC 6749 §5.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenType {
+    /// Bound to a key: with a proof (RFC 9449).
+    Dpop,
+    /// By itself (RFC 6750).
+    Bearer,
+}
+
+impl TokenType {
+    /// The value of `token_type`, which is also the authentication scheme.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Dpop => "DPoP",
+            Self::Bearer => "Bearer",
+        }
+    }
+
+    /// The type of that name.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Dpop, Self::Bearer].into_iter().find(|known| known.as_str().eq_ignore_ascii_case(text))
+    }
+}
+
+impl fmt::Display for TokenType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A successful token response (RFC 6749 §5.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenResponse {
+    /// `access_token`
+    pub access_token: Secret,
+    /// `token_type`
+    pub token_type: TokenType,
+    /// `expires_in`, in seconds.
+    pub expires_in_secs: Option<u64>,
+    /// `refresh_token`
+    pub refresh_token: Option<Secret>,
+    /// `scope`; left out it is what was asked for.
+    pub scope: Option<Scope>,
+    /// `id_token`
+    pub id_token: Option<Secret>,
+}
+
+/// Why bytes are not a token response that we take. The server's fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TokenResponseError {
+    /// Not JSON, or not an object with distinct names.
+    #[error("the token response is not a JSON object with distinct member names")]
+    NotJson,
+    /// A member is missing or of the wrong type.
+    #[error("the token response's `{0}` is missing or malformed (RFC 6749 section 5.1)")]
+    Member(&'static str),
+    /// `token_type` is neither DPoP nor Bearer.
+    #[error("the token response's `token_type` is neither DPoP nor Bearer")]
+    TokenType,
+}
+
+impl TokenResponse {
+    /// Reads a response.
+    ///
+    /// # Errors
+    /// [`TokenResponseError`] names what is wrong.
+    pub fn parse(json: &[u8]) -> Result<Self, TokenResponseError> {
+        let object = Object::parse(json).map_err(|_| TokenResponseError::NotJson)?;
+        let text = |name| object.string(name).map_err(|_| TokenResponseError::Member(name));
+        let secret = |name| text(name).map(|value| value.filter(|t| !t.is_empty()).map(Secret::new));
+        let token_type = text("token_type")?.ok_or(TokenResponseError::Member("token_type"))?;
+        let scope = text("scope")?.map(Scope::parse).transpose();
+        Ok(Self {
+            access_token: secret("access_token")?.ok_or(TokenResponseError::Member("access_token"))?,
+            token_type: TokenType::parse(token_type).ok_or(TokenResponseError::TokenType)?,
+            expires_in_secs: read_expires_in(&object)?,
+            refresh_token: secret("refresh_token")?,
+            scope: scope.map_err(|_| TokenResponseError::Member("scope"))?,
+            id_token: secret("id_token")?,
+        })
+    }
+
+    /// As JSON.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let mut object = serde_json::Map::new();
+        object.insert("access_token".to_owned(), self.access_token.reveal().into());
+        object.insert("token_type".to_owned(), self.token_type.as_str().into());
+        if let Some(secs) = self.expires_in_secs {
+            object.insert("expires_in".to_owned(), secs.into());
+        }
+        if let Some(scope) = &self.scope {
+            object.insert("scope".to_owned(), scope.to_string().into());
+        }
+        for (name, secret) in [("refresh_token", &self.refresh_token), ("id_token", &self.id_token)] {
+            if let Some(secret) = secret {
+                object.insert(name.to_owned(), secret.reveal().into());
+            }
+        }
+        serde_json::Value::Object(object).to_string()
+    }
+}
+
+/// A number of seconds; some servers write it as a text.
+fn read_expires_in(object: &Object<'_>) -> Result<Option<u64>, TokenResponseError> {
+    let malformed = TokenResponseError::Member("expires_in");
+    match object.get("expires_in") {
+        None => Ok(None),
+        Some(Value::Number(Number::Unsigned(secs))) => Ok(Some(*secs)),
+        Some(Value::String(text)) => text.parse().map(Some).map_err(|_| malformed),
+        Some(_) => Err(malformed),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_are_read_back() {
+        let scope = Scope::parse("read write").ok();
+        let grants = [
+            GrantRequest::AuthorizationCode {
+                code: Secret::new("id.secret"),
+                redirect_uri: Some("https://app.example/cb?x=1".to_owned()),
+                code_verifier: Some(CodeVerifier::from_entropy(&[7; 32])),
+            },
+            GrantRequest::RefreshToken { refresh_token: Secret::new("id.secret"), scope: scope.clone() },
+            GrantRequest::ClientCredentials { scope },
+            GrantRequest::ClientCredentials { scope: None },
+            GrantRequest::Other("urn:ietf:params:oauth:grant-type:device_code".to_owned()),
+        ];
+        for grant in grants {
+            let resources = vec![ResourceId::parse("https://api.example/").expect("a resource")];
+            let request = TokenRequest { grant, resources };
+            let form = Form::parse(request.to_form().finish().as_bytes()).expect("a form");
+            assert_eq!(TokenRequest::parse(&form), Ok(request));
+        }
+    }
+
+    #[test]
+    fn what_is_missing_or_malformed_is_named() {
+        for (body, parameter, code) in [
+            ("", "grant_type", ErrorCode::InvalidRequest),
+            ("grant_type=authorization_code", "code", ErrorCode::InvalidRequest),
+            ("grant_type=authorization_code&code=", "code", ErrorCode::InvalidRequest),
+            ("grant_type=refresh_token", "refresh_token", ErrorCode::InvalidRequest),
+            ("grant_type=client_credentials&scope=%22", "scope", ErrorCode::InvalidScope),
+            ("grant_type=client_credentials&resource=%23", "resource", ErrorCode::InvalidTarget),
+        ] {
+            let problem =
+                TokenRequest::parse(&Form::parse(body.as_bytes()).expect("a form")).expect_err(body);
+            assert_eq!((problem.parameter, problem.code), (parameter, code), "{body}");
+        }
+    }
+
+    #[test]
+    fn as_pkc_04_a_malformed_verifier_is_invalid_grant() {
+        let form = Form::parse(b"grant_type=authorization_code&code=c&code_verifier=short").expect("a form");
+        assert_eq!(TokenRequest::parse(&form).expect_err("refused").code, ErrorCode::InvalidGrant);
+    }
+
+    #[test]
+    fn responses_are_read_back() {
+        let full = TokenResponse {
+            access_token: Secret::new("a"),
+            token_type: TokenType::Dpop,
+            expires_in_secs: Some(600),
+            refresh_token: Some(Secret::new("r")),
+            scope: Scope::parse("openid").ok(),
+            id_token: Some(Secret::new("i.d.t")),
+        };
+        let bare = TokenResponse {
+            token_type: TokenType::Bearer,
+            expires_in_secs: None,
+            refresh_token: None,
+            scope: None,
+            id_token: None,
+            ..full.clone()
+        };
+        for response in [full, bare] {
+            assert_eq!(TokenResponse::parse(response.to_json().as_bytes()), Ok(response));
+        }
+    }
+
+    #[test]
+    fn as_tok_01_the_type_is_compared_without_regard_to_case() {
+        let parse = |json: &str| TokenResponse::parse(json.as_bytes());
+        let read =
+            parse(r#"{"access_token":"a","token_type":"dPoP","expires_in":"60"}"#).expect("a response");
+        assert_eq!((read.token_type, read.expires_in_secs), (TokenType::Dpop, Some(60)));
+        for (bad, error) in [
+            (r#"{"access_token":"a","token_type":"mac"}"#, TokenResponseError::TokenType),
+            (r#"{"access_token":"a"}"#, TokenResponseError::Member("token_type")),
+            (r#"{"token_type":"DPoP"}"#, TokenResponseError::Member("access_token")),
+            (r#"{"access_token":"","token_type":"DPoP"}"#, TokenResponseError::Member("access_token")),
+            (
+                r#"{"access_token":"a","token_type":"DPoP","expires_in":-1}"#,
+                TokenResponseError::Member("expires_in"),
+            ),
+            (r#"{"access_token":"a","access_token":"b"}"#, TokenResponseError::NotJson),
+        ] {
+            assert_eq!(parse(bad), Err(error), "{bad}");
+        }
+    }
+}
