@@ -211,3 +211,100 @@ fn roll_back(connection: &Connection) {
         tracing::error!(%error, "the store could not roll back");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A constraint that is looked at when the group commits.
+    fn connection() -> Connection {
+        let connection = Connection::open_in_memory().unwrap();
+        connection
+            .execute_batch(
+                "PRAGMA foreign_keys = ON;
+                 CREATE TABLE parent (id INTEGER PRIMARY KEY);
+                 CREATE TABLE child (id INTEGER PRIMARY KEY REFERENCES parent DEFERRABLE INITIALLY DEFERRED)",
+            )
+            .unwrap();
+        connection
+    }
+
+    fn insert(table: &'static str, id: i64) -> impl FnOnce(&Connection) -> Result<i64, Fault> + Send {
+        move |connection| {
+            connection.execute(&format!("INSERT INTO {table} VALUES (?1)"), [id])?;
+            Ok(id)
+        }
+    }
+
+    fn rows(connection: &Connection, table: &str) -> Vec<i64> {
+        let mut statement = connection.prepare(&format!("SELECT id FROM {table} ORDER BY id")).unwrap();
+        statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    }
+
+    #[test]
+    fn a_task_that_panics_or_fails_rolls_back_its_own_savepoint_only() {
+        let connection = connection();
+        let (before, before_answer) = task(insert("parent", 1));
+        let (panics, panics_answer) = task(|connection: &Connection| {
+            insert("parent", 2)(connection)?;
+            panic!("on the way")
+        });
+        let panics_answer: oneshot::Receiver<Result<(), Fault>> = panics_answer;
+        let (fails, fails_answer) = task(|connection: &Connection| {
+            insert("parent", 3)(connection)?;
+            insert("parent", 1)(connection)
+        });
+        let (after, after_answer) = task(insert("parent", 4));
+        commit_group(&connection, vec![before, panics, fails, after]);
+
+        assert_eq!(before_answer.blocking_recv().unwrap(), Ok(1));
+        assert_eq!(
+            panics_answer.blocking_recv().unwrap(),
+            Err(Fault::because("a rule panicked: on the way"))
+        );
+        assert!(fails_answer.blocking_recv().unwrap().unwrap_err().reason().contains("UNIQUE"));
+        assert_eq!(after_answer.blocking_recv().unwrap(), Ok(4));
+        assert_eq!(rows(&connection, "parent"), [1, 4]);
+    }
+
+    #[test]
+    fn a_commit_that_fails_is_a_fault_for_its_whole_group_and_no_other() {
+        let connection = connection();
+        let (good, good_answer) = task(insert("parent", 1));
+        let (orphan, orphan_answer) = task(insert("child", 7));
+        commit_group(&connection, vec![good, orphan]);
+        for answer in [good_answer, orphan_answer] {
+            assert!(answer.blocking_recv().unwrap().unwrap_err().reason().contains("FOREIGN KEY"));
+        }
+        assert_eq!(rows(&connection, "parent"), [0; 0]);
+
+        let (next, next_answer) = task(insert("parent", 1));
+        commit_group(&connection, vec![next]);
+        assert_eq!(next_answer.blocking_recv().unwrap(), Ok(1));
+    }
+
+    #[test]
+    fn a_transaction_that_sqlite_gives_up_is_a_fault_for_its_whole_group() {
+        let connection = connection();
+        let (good, good_answer) = task(insert("parent", 1));
+        let (gives_up, gives_up_answer) = task(|connection: &Connection| {
+            connection.execute_batch("ROLLBACK")?;
+            Ok(2)
+        });
+        let (late, late_answer) = task(insert("parent", 3));
+        commit_group(&connection, vec![good, gives_up, late]);
+        for answer in [good_answer, gives_up_answer, late_answer] {
+            assert!(answer.blocking_recv().unwrap().is_err());
+        }
+        assert_eq!(rows(&connection, "parent"), [0; 0]);
+    }
+
+    #[tokio::test]
+    async fn what_waits_when_the_writer_is_dropped_is_committed_and_answered() {
+        let writer = Writer::start(connection()).unwrap();
+        let (queued, answer) = task(insert("parent", 1));
+        writer.queue.as_ref().unwrap().try_send(queued).ok().unwrap();
+        drop(writer);
+        assert_eq!(answer.await.unwrap(), Ok(1));
+    }
+}
