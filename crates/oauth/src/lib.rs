@@ -13,6 +13,7 @@
 //! | [`authorization`] | authorization request and response |
 //! | [`token`] | token request and response |
 //! | [`client_auth`] | how a client shows who it is |
+//! | [`client_secret`] | a secret, or its digest |
 //! | [`client_metadata`] | what is registered of a client (RFC 7591) |
 //! | [`provider_metadata`] | what a server says of itself (RFC 8414) |
 //! | [`access_token`] | access tokens as JWTs (RFC 9068) |
@@ -21,6 +22,9 @@
 
 pub mod audience;
 pub mod authorization;
+pub mod client_auth;
+pub mod client_metadata;
+pub mod client_secret;
 pub mod error;
 pub mod form;
 pub mod identifier;

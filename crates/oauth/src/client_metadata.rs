@@ -1,0 +1,272 @@
+//! Client metadata (RFC 7591 §2, RFC 9449 §5.2, OpenID Connect Registration §2) and what we add to it.
+//!
+//! Unknown members are ignored. What is wrong is told with the member's name and what to write instead.
+
+use crate::client_secret::ClientSecret;
+use crate::error::ErrorCode;
+use crate::identifier::{ClientId, Endpoint, ResourceId};
+use crate::redirect_uri::RedirectUri;
+use crate::scope::Scope;
+use keybound_dpop::jose::algorithm::Algorithm;
+use keybound_dpop::jose::key_set::KeySet;
+use serde_json::{Map, Value};
+
+mod read;
+mod rules;
+
+/// A value out of a closed list of names.
+macro_rules! names {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal),* $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum $name {
+            $($(#[$variant_doc])* $variant),*
+        }
+
+        impl $name {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$variant),*];
+
+            /// The registered name.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $text),*
+                }
+            }
+
+            /// The one of that name.
+            #[must_use]
+            pub fn parse(text: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|known| known.as_str() == text)
+            }
+        }
+    };
+}
+
+names! {
+    /// A grant type that a client can be registered for.
+    GrantType {
+        /// A code from the authorization endpoint.
+        AuthorizationCode = "authorization_code",
+        /// A refresh token.
+        RefreshToken = "refresh_token",
+        /// The client for itself.
+        ClientCredentials = "client_credentials",
+    }
+}
+
+names! {
+    /// How a client shows at the token endpoint who it is.
+    AuthMethod {
+        /// Not at all: a public client.
+        None = "none",
+        /// Its secret, in the `Authorization` header.
+        ClientSecretBasic = "client_secret_basic",
+        /// Its secret, in the body.
+        ClientSecretPost = "client_secret_post",
+        /// A JWT under its private key.
+        PrivateKeyJwt = "private_key_jwt",
+    }
+}
+
+names! {
+    /// The kind of application (OpenID Connect Registration §2).
+    ApplicationType {
+        /// Runs on a web server or in a browser.
+        Web = "web",
+        /// Is installed on a device.
+        Native = "native",
+    }
+}
+
+names! {
+    /// Where an error goes that no signed-in user stands behind (RFC 9700 §4.11.2).
+    ErrorDisplay {
+        /// To a page of the provider, with a button that carries it back.
+        Page = "page",
+        /// To the redirect URI, at once.
+        Redirect = "redirect",
+    }
+}
+
+/// What is registered of a client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientMetadata {
+    /// `client_id`; absent in a registration request.
+    pub client_id: Option<ClientId>,
+    /// `client_secret`, or `client_secret_sha256`.
+    pub client_secret: Option<ClientSecret>,
+    /// `client_name`
+    pub client_name: Option<String>,
+    /// `application_type`
+    pub application_type: ApplicationType,
+    /// `redirect_uris`
+    pub redirect_uris: Vec<RedirectUri>,
+    /// `post_logout_redirect_uris`
+    pub post_logout_redirect_uris: Vec<RedirectUri>,
+    /// `grant_types`
+    pub grant_types: Vec<GrantType>,
+    /// `token_endpoint_auth_method`
+    pub token_endpoint_auth_method: AuthMethod,
+    /// `jwks`
+    pub jwks: Option<KeySet>,
+    /// `jwks_uri`
+    pub jwks_uri: Option<Endpoint>,
+    /// `scope`: the most that the client may ask for; left out there is no such limit.
+    pub scope: Option<Scope>,
+    /// `dpop_bound_access_tokens` (RFC 9449 §5.2); left out it is `true`.
+    pub dpop_bound_access_tokens: bool,
+    /// `id_token_signed_response_alg`
+    pub id_token_signed_response_alg: Option<Algorithm>,
+    /// `contacts`
+    pub contacts: Vec<String>,
+    /// `client_uri`
+    pub client_uri: Option<Endpoint>,
+    /// `logo_uri`
+    pub logo_uri: Option<Endpoint>,
+    /// `policy_uri`
+    pub policy_uri: Option<Endpoint>,
+    /// `tos_uri`
+    pub tos_uri: Option<Endpoint>,
+    /// `resources` (ours): the resources that the client may ask for; left out, all.
+    pub resources: Option<Vec<ResourceId>>,
+    /// `legacy_oidc` (ours): UserInfo takes unbound tokens of this client.
+    pub legacy_oidc: bool,
+    /// `errors` (ours)
+    pub errors: ErrorDisplay,
+}
+
+/// What is wrong with client metadata. Says what to write, never what came.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{member}`: {what_to_write}")]
+pub struct MetadataError {
+    /// The member.
+    pub member: &'static str,
+    /// What it should be.
+    pub what_to_write: String,
+}
+
+impl MetadataError {
+    fn new(member: &'static str, what_to_write: impl Into<String>) -> Self {
+        Self { member, what_to_write: what_to_write.into() }
+    }
+
+    /// The code to answer a registration request with (RFC 7591 §3.2.2).
+    #[must_use]
+    pub fn code(&self) -> ErrorCode {
+        match self.member {
+            "redirect_uris" => ErrorCode::InvalidRedirectUri,
+            _ => ErrorCode::InvalidClientMetadata,
+        }
+    }
+}
+
+impl ClientMetadata {
+    /// Reads metadata, fills in the defaults (RFC 7591 §2; `none` where there is no secret) and checks that the
+    /// members go together.
+    ///
+    /// # Errors
+    /// [`MetadataError`] names the first member that is wrong.
+    pub fn parse(metadata: &Value) -> Result<Self, MetadataError> {
+        let object = metadata.as_object().ok_or_else(|| MetadataError::new("client", "must be an object"))?;
+        let metadata = read::members(object)?;
+        rules::check(&metadata)?;
+        Ok(metadata)
+    }
+
+    /// Whether the client cannot authenticate (RFC 6749 §2.1).
+    #[must_use]
+    pub fn is_public(&self) -> bool {
+        self.token_endpoint_auth_method == AuthMethod::None
+    }
+
+    /// Whether the client may use the grant type.
+    #[must_use]
+    pub fn allows_grant(&self, grant_type: GrantType) -> bool {
+        self.grant_types.contains(&grant_type)
+    }
+
+    /// `response_types`: `code` where the client uses codes, else none (RFC 7591 §2.1).
+    #[must_use]
+    pub fn response_types(&self) -> &'static [&'static str] {
+        if self.allows_grant(GrantType::AuthorizationCode) { &["code"] } else { &[] }
+    }
+
+    /// Whether the client may ask for tokens for the resource.
+    #[must_use]
+    pub fn allows_resource(&self, resource: &ResourceId) -> bool {
+        self.resources.as_ref().is_none_or(|allowed| allowed.contains(resource))
+    }
+
+    /// The registered redirect URI that the requested text is (AS-AUT-02, BCP-RED-02).
+    #[must_use]
+    pub fn find_redirect_uri(&self, requested: &str) -> Option<RedirectUri> {
+        let is_native = self.application_type == ApplicationType::Native;
+        let is_match = |registered: &&RedirectUri| match is_native {
+            true => registered.matches_native(requested),
+            false => registered.matches(requested),
+        };
+        self.redirect_uris.iter().find(is_match)?;
+        RedirectUri::parse(requested).ok()
+    }
+
+    /// As a JSON object: all that is set, secrets included.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        let mut object = Map::new();
+        let mut put = |name: &str, value: Value| {
+            if !value.is_null() {
+                object.insert(name.to_owned(), value);
+            }
+        };
+        put("client_id", text(self.client_id.as_ref().map(ClientId::as_str)));
+        if let Some(secret) = &self.client_secret {
+            let (name, value) = secret.to_member();
+            put(name, value.into());
+        }
+        put("client_name", text(self.client_name.as_deref()));
+        put("application_type", self.application_type.as_str().into());
+        put("redirect_uris", list(self.redirect_uris.iter().map(RedirectUri::as_str)));
+        put(
+            "post_logout_redirect_uris",
+            list(self.post_logout_redirect_uris.iter().map(RedirectUri::as_str)),
+        );
+        put("grant_types", self.grant_types.iter().map(|grant| grant.as_str()).collect());
+        put("response_types", self.response_types().iter().copied().collect());
+        put("token_endpoint_auth_method", self.token_endpoint_auth_method.as_str().into());
+        put("jwks", self.jwks.as_ref().map_or(Value::Null, json_of));
+        put("jwks_uri", text(self.jwks_uri.as_ref().map(Endpoint::as_str)));
+        put("scope", text(self.scope.as_ref().map(Scope::to_string).as_deref()));
+        put("dpop_bound_access_tokens", self.dpop_bound_access_tokens.into());
+        put("id_token_signed_response_alg", text(self.id_token_signed_response_alg.map(Algorithm::name)));
+        put("contacts", list(self.contacts.iter().map(String::as_str)));
+        put("client_uri", text(self.client_uri.as_ref().map(Endpoint::as_str)));
+        put("logo_uri", text(self.logo_uri.as_ref().map(Endpoint::as_str)));
+        put("policy_uri", text(self.policy_uri.as_ref().map(Endpoint::as_str)));
+        put("tos_uri", text(self.tos_uri.as_ref().map(Endpoint::as_str)));
+        if let Some(resources) = &self.resources {
+            put("resources", resources.iter().map(ResourceId::as_str).collect());
+        }
+        put("legacy_oidc", self.legacy_oidc.into());
+        put("errors", self.errors.as_str().into());
+        Value::Object(object)
+    }
+}
+
+fn text(value: Option<&str>) -> Value {
+    value.map_or(Value::Null, Value::from)
+}
+
+/// An array, or nothing where it would be empty.
+fn list<'a>(items: impl Iterator<Item = &'a str>) -> Value {
+    let items: Vec<Value> = items.map(Value::from).collect();
+    if items.is_empty() { Value::Null } else { Value::Array(items) }
+}
+
+fn json_of(keys: &KeySet) -> Value {
+    serde_json::from_str(&keys.to_json()).unwrap_or(Value::Null)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,176 @@
+//! Each member by itself: its type, its form, its default.
+
+use super::{ApplicationType, AuthMethod, ClientMetadata, ErrorDisplay, GrantType, MetadataError};
+use crate::client_secret::ClientSecret;
+use crate::identifier::{ClientId, Endpoint, ResourceId};
+use crate::redirect_uri::RedirectUri;
+use crate::scope::Scope;
+use keybound_dpop::jose::algorithm::Algorithm;
+use keybound_dpop::jose::key_set::KeySet;
+use serde_json::{Map, Value};
+
+type Members = Map<String, Value>;
+
+/// Items in an array, at the most.
+const MAX_ITEMS: usize = 128;
+
+/// Reads all members that we know.
+pub(super) fn members(object: &Members) -> Result<ClientMetadata, MetadataError> {
+    let client_secret = client_secret(object)?;
+    let default_method = match client_secret {
+        Some(_) => AuthMethod::ClientSecretBasic,
+        None => AuthMethod::None,
+    };
+    let grant_types = grant_types(object)?;
+    check_response_types(object, &grant_types)?;
+    Ok(ClientMetadata {
+        client_id: parsed(object, "client_id", ClientId::parse)?,
+        client_secret,
+        client_name: string(object, "client_name")?.map(str::to_owned),
+        application_type: named(object, "application_type", ApplicationType::parse, "web, native")?
+            .unwrap_or(ApplicationType::Web),
+        redirect_uris: each(object, "redirect_uris", RedirectUri::parse)?.unwrap_or_default(),
+        post_logout_redirect_uris: each(object, "post_logout_redirect_uris", RedirectUri::parse)?
+            .unwrap_or_default(),
+        grant_types,
+        token_endpoint_auth_method: named(
+            object,
+            "token_endpoint_auth_method",
+            AuthMethod::parse,
+            "none, client_secret_basic, client_secret_post, private_key_jwt",
+        )?
+        .unwrap_or(default_method),
+        jwks: jwks(object)?,
+        jwks_uri: parsed(object, "jwks_uri", Endpoint::parse)?,
+        scope: parsed(object, "scope", Scope::parse)?,
+        dpop_bound_access_tokens: boolean(object, "dpop_bound_access_tokens")?.unwrap_or(true),
+        id_token_signed_response_alg: named(
+            object,
+            "id_token_signed_response_alg",
+            Algorithm::parse,
+            "a signature algorithm such as ES256, PS256, EdDSA",
+        )?,
+        contacts: strings(object, "contacts")?.unwrap_or_default().into_iter().map(str::to_owned).collect(),
+        client_uri: parsed(object, "client_uri", Endpoint::parse)?,
+        logo_uri: parsed(object, "logo_uri", Endpoint::parse)?,
+        policy_uri: parsed(object, "policy_uri", Endpoint::parse)?,
+        tos_uri: parsed(object, "tos_uri", Endpoint::parse)?,
+        resources: each(object, "resources", ResourceId::parse)?,
+        legacy_oidc: boolean(object, "legacy_oidc")?.unwrap_or(false),
+        errors: named(object, "errors", ErrorDisplay::parse, "page, redirect")?.unwrap_or(ErrorDisplay::Page),
+    })
+}
+
+fn client_secret(object: &Members) -> Result<Option<ClientSecret>, MetadataError> {
+    let text = string(object, "client_secret")?;
+    let digest = string(object, "client_secret_sha256")?;
+    match (text, digest) {
+        (Some(_), Some(_)) => {
+            Err(MetadataError::new("client_secret", "write this or `client_secret_sha256`, not both"))
+        }
+        (Some(""), None) => Err(MetadataError::new("client_secret", "must not be empty")),
+        (Some(text), None) => Ok(Some(ClientSecret::new(text))),
+        (None, Some(digest)) => ClientSecret::from_digest(digest).map(Some).ok_or_else(|| {
+            MetadataError::new("client_secret_sha256", "must be a SHA-256 as 43 characters of base64url")
+        }),
+        (None, None) => Ok(None),
+    }
+}
+
+fn grant_types(object: &Members) -> Result<Vec<GrantType>, MetadataError> {
+    let Some(names) = strings(object, "grant_types")? else { return Ok(vec![GrantType::AuthorizationCode]) };
+    let mut grants = Vec::new();
+    for name in names {
+        let grant = GrantType::parse(name).ok_or_else(|| {
+            let offered = "authorization_code, refresh_token, client_credentials";
+            MetadataError::new("grant_types", format!("must be an array out of {offered}"))
+        })?;
+        if !grants.contains(&grant) {
+            grants.push(grant);
+        }
+    }
+    Ok(grants)
+}
+
+/// RFC 7591 §2.1: `code` goes with `authorization_code`, and neither goes alone.
+fn check_response_types(object: &Members, grants: &[GrantType]) -> Result<(), MetadataError> {
+    let Some(types) = strings(object, "response_types")? else { return Ok(()) };
+    if types.iter().any(|name| *name != "code") {
+        return Err(MetadataError::new(
+            "response_types",
+            "must be [\"code\"], or [] without authorization_code",
+        ));
+    }
+    match (types.is_empty(), grants.contains(&GrantType::AuthorizationCode)) {
+        (false, false) => {
+            Err(MetadataError::new("response_types", "`code` needs `authorization_code` in `grant_types`"))
+        }
+        (true, true) => Err(MetadataError::new(
+            "response_types",
+            "`authorization_code` in `grant_types` needs `code` here",
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn jwks(object: &Members) -> Result<Option<KeySet>, MetadataError> {
+    let Some(value) = object.get("jwks") else { return Ok(None) };
+    let keys = KeySet::parse(value.to_string().as_bytes());
+    keys.map(Some).map_err(|error| MetadataError::new("jwks", error.to_string()))
+}
+
+fn string<'o>(object: &'o Members, member: &'static str) -> Result<Option<&'o str>, MetadataError> {
+    match object.get(member) {
+        None => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(MetadataError::new(member, "must be a string")),
+    }
+}
+
+fn boolean(object: &Members, member: &'static str) -> Result<Option<bool>, MetadataError> {
+    match object.get(member) {
+        None => Ok(None),
+        Some(Value::Bool(value)) => Ok(Some(*value)),
+        Some(_) => Err(MetadataError::new(member, "must be true or false, without quotes")),
+    }
+}
+
+fn strings<'o>(object: &'o Members, member: &'static str) -> Result<Option<Vec<&'o str>>, MetadataError> {
+    let wrong = || MetadataError::new(member, format!("must be an array of at most {MAX_ITEMS} strings"));
+    match object.get(member) {
+        None => Ok(None),
+        Some(Value::Array(items)) if items.len() <= MAX_ITEMS => {
+            items.iter().map(|item| item.as_str().ok_or_else(wrong)).collect::<Result<_, _>>().map(Some)
+        }
+        Some(_) => Err(wrong()),
+    }
+}
+
+fn parsed<T, E: ToString>(
+    object: &Members,
+    member: &'static str,
+    parse: impl Fn(&str) -> Result<T, E>,
+) -> Result<Option<T>, MetadataError> {
+    let text = string(object, member)?;
+    text.map(parse).transpose().map_err(|error| MetadataError::new(member, error.to_string()))
+}
+
+fn each<T, E: ToString>(
+    object: &Members,
+    member: &'static str,
+    parse: impl Fn(&str) -> Result<T, E>,
+) -> Result<Option<Vec<T>>, MetadataError> {
+    let Some(texts) = strings(object, member)? else { return Ok(None) };
+    let all = texts.into_iter().map(parse).collect::<Result<_, _>>();
+    all.map(Some).map_err(|error| MetadataError::new(member, error.to_string()))
+}
+
+fn named<T>(
+    object: &Members,
+    member: &'static str,
+    parse: impl Fn(&str) -> Option<T>,
+    names: &str,
+) -> Result<Option<T>, MetadataError> {
+    let Some(text) = string(object, member)? else { return Ok(None) };
+    parse(text).map(Some).ok_or_else(|| MetadataError::new(member, format!("must be one of: {names}")))
+}
