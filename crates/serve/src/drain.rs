@@ -26,14 +26,18 @@ pub struct Drained {
     pub cut: usize,
 }
 
-/// Tells the connections to finish, and waits for them no longer than `grace`. Connections count as long as they hold
-/// their receiver; the caller must have dropped its own.
-pub(crate) async fn drain(phase: &watch::Sender<Phase>, grace: Duration) -> Drained {
+/// Tells the connections to finish, and waits for them no longer than `grace`. A connection is there as long as it
+/// holds a receiver; the caller must have dropped its own. `open` counts the connections.
+pub(crate) async fn drain(
+    phase: &watch::Sender<Phase>,
+    grace: Duration,
+    open: impl FnOnce() -> usize,
+) -> Drained {
     phase.send_replace(Phase::Draining);
     if timeout(grace, phase.closed()).await.is_ok() {
         return Drained { cut: 0 };
     }
-    let cut = phase.receiver_count();
+    let cut = open();
     phase.send_replace(Phase::Closing);
     Drained { cut }
 }

@@ -104,7 +104,8 @@ impl<S> Server<S> {
         let tls = shell.tls.is_some();
         info!(server = shell.name, %address, tls, "listening");
         let (phase, watched) = watch::channel(Phase::Serving);
-        let room = Arc::new(Semaphore::new(shell.limits.max_connections.min(Semaphore::MAX_PERMITS)));
+        let places = shell.limits.max_connections.min(Semaphore::MAX_PERMITS);
+        let room = Arc::new(Semaphore::new(places));
         let mut stop = pin!(stop);
         loop {
             let next = async {
@@ -123,7 +124,7 @@ impl<S> Server<S> {
             tokio::spawn(Arc::clone(&shell).serve(stream, exchange, place, watched.clone()));
         }
         drop((listener, watched));
-        let drained = drain(&phase, shell.limits.drain).await;
+        let drained = drain(&phase, shell.limits.drain, || places - room.available_permits()).await;
         info!(server = shell.name, cut = drained.cut, "stopped");
         drained
     }

@@ -183,7 +183,7 @@ impl Latency {
 impl EncodeMetric for Latency {
     fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
         let counts = self.0.within.iter().chain([&self.0.beyond]).map(|count| count.load(Relaxed));
-        let bounds = BOUNDS_SECONDS.into_iter().chain([f64::MAX]);
+        let bounds = BOUNDS_SECONDS.into_iter().chain([f64::INFINITY]);
         let buckets: Vec<(f64, u64)> = bounds.zip(counts).collect();
         let count = buckets.iter().map(|(_, count)| count).sum();
         let sum = Duration::from_micros(self.0.sum_micros.load(Relaxed)).as_secs_f64();

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::fs::File;
+use std::future::Future;
 use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -99,16 +100,19 @@ impl Tls {
         Ok(())
     }
 
-    /// Reloads at each SIGHUP, for as long as it is polled.
-    pub async fn reload_on_hangup(self) -> io::Result<()> {
+    /// Reloads at each SIGHUP, for as long as it is polled. The handler is in place when this returns.
+    pub fn reload_on_hangup(&self) -> io::Result<impl Future<Output = ()> + Send + 'static> {
         let mut hangups = signal(SignalKind::hangup())?;
-        while hangups.recv().await.is_some() {
-            match self.reload() {
-                Ok(()) => info!(certificate = %self.0.files.certificate.display(), "TLS files reloaded"),
-                Err(error) => error!(%error, "TLS files not reloaded; the old ones stay in use"),
+        let tls = self.clone();
+        Ok(async move {
+            while hangups.recv().await.is_some() {
+                let certificate = tls.0.files.certificate.display();
+                match tls.reload() {
+                    Ok(()) => info!(%certificate, "TLS files reloaded"),
+                    Err(error) => error!(%error, "TLS files not reloaded; the old ones stay in use"),
+                }
             }
-        }
-        Ok(())
+        })
     }
 
     pub(crate) fn acceptor(&self) -> TlsAcceptor {

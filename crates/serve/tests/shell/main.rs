@@ -1,0 +1,16 @@
+//! The shell over real sockets, on loopback and free ports.
+
+#[cfg(test)]
+mod admin;
+#[cfg(test)]
+mod drain;
+#[cfg(test)]
+mod limits;
+#[cfg(test)]
+mod requests;
+#[cfg(test)]
+mod smuggling;
+#[cfg(test)]
+mod support;
+#[cfg(test)]
+mod tls;
