@@ -1,0 +1,118 @@
+//! The registered clients: kept in the store, held in memory, read again when the store's version changes.
+
+use crate::provider::StartError;
+use crate::store::{Client as StoredClient, Fault, Store};
+use arc_swap::ArcSwap;
+use keybound_dpop::time::Now;
+use keybound_oauth::client_metadata::ClientMetadata;
+use keybound_oauth::identifier::ClientId;
+use std::collections::HashMap;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long the clients in memory are trusted without a look at the store's version. A client that is not in memory
+/// is looked for at once.
+const TRUST: Duration = Duration::from_millis(200);
+
+/// A client that may ask for tokens.
+#[derive(Debug)]
+pub struct RegisteredClient {
+    /// `client_id`
+    pub id: ClientId,
+    metadata: ClientMetadata,
+}
+
+impl Deref for RegisteredClient {
+    type Target = ClientMetadata;
+
+    fn deref(&self) -> &ClientMetadata {
+        &self.metadata
+    }
+}
+
+impl RegisteredClient {
+    /// What a person should read as its name.
+    #[must_use]
+    pub fn display_name(&self) -> &str {
+        self.client_name.as_deref().unwrap_or(self.id.as_str())
+    }
+}
+
+/// All of them.
+#[derive(Debug)]
+pub struct Clients {
+    held: ArcSwap<Held>,
+}
+
+#[derive(Debug)]
+struct Held {
+    by_id: HashMap<String, Arc<RegisteredClient>>,
+    version: u64,
+    looked_at: Duration,
+}
+
+impl Clients {
+    /// Reads them all.
+    ///
+    /// # Errors
+    /// [`StartError`] where the store does not answer or a client in it cannot be used.
+    pub async fn load(store: &Store, now: Now) -> Result<Self, StartError> {
+        let version = store.version().await?;
+        let mut by_id = HashMap::new();
+        for stored in store.clients().await? {
+            let client = read(&stored)
+                .map_err(|what| StartError::Client { client_id: stored.client_id.clone(), what })?;
+            by_id.insert(stored.client_id, Arc::new(client));
+        }
+        Ok(Self { held: ArcSwap::from_pointee(Held { by_id, version, looked_at: now.monotonic }) })
+    }
+
+    /// The client of that identifier.
+    ///
+    /// # Errors
+    /// [`Fault`] where the store does not answer.
+    pub async fn find(
+        &self,
+        store: &Store,
+        client_id: &str,
+        now: Now,
+    ) -> Result<Option<Arc<RegisteredClient>>, Fault> {
+        let held = self.held.load();
+        let known = held.by_id.get(client_id);
+        if known.is_some() && now.monotonic.saturating_sub(held.looked_at) < TRUST {
+            return Ok(known.cloned());
+        }
+        let version = store.version().await?;
+        if version == held.version {
+            let by_id = held.by_id.clone();
+            let found = known.cloned();
+            self.held.store(Arc::new(Held { by_id, version, looked_at: now.monotonic }));
+            return Ok(found);
+        }
+        let held = reread(store, version, now).await?;
+        let found = held.by_id.get(client_id).cloned();
+        self.held.store(Arc::new(held));
+        Ok(found)
+    }
+}
+
+/// A client that cannot be used is left out, with an error in the log: the others must go on.
+async fn reread(store: &Store, version: u64, now: Now) -> Result<Held, Fault> {
+    let mut by_id = HashMap::new();
+    for stored in store.clients().await? {
+        match read(&stored) {
+            Ok(client) => {
+                by_id.insert(stored.client_id, Arc::new(client));
+            }
+            Err(what) => tracing::error!(client_id = stored.client_id, what, "a client cannot be used"),
+        }
+    }
+    Ok(Held { by_id, version, looked_at: now.monotonic })
+}
+
+fn read(stored: &StoredClient) -> Result<RegisteredClient, String> {
+    let id = ClientId::parse(&stored.client_id).map_err(|error| error.to_string())?;
+    let metadata = ClientMetadata::parse(&stored.metadata).map_err(|error| error.to_string())?;
+    Ok(RegisteredClient { id, metadata })
+}

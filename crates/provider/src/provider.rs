@@ -1,0 +1,128 @@
+//! All that the provider knows: what every request is judged by.
+
+use crate::clients::Clients;
+use crate::config::{Config, NonceMode};
+use crate::signing_keys::SigningKeys;
+use crate::store::{Fault, Store};
+use keybound_dpop::jose::crypto::{CryptoError, HmacKey, random};
+use keybound_dpop::nonce::NonceKeys;
+use keybound_dpop::replay::{DEFAULT_CAPACITY, MemoryLog, ReplaySalt};
+use keybound_dpop::time::{Clock, Now, UnixTime};
+use std::sync::Arc;
+
+/// The provider: configuration, store, keys and clock.
+#[derive(Debug)]
+pub struct Provider {
+    /// What the operator wrote.
+    pub config: Config,
+    /// What outlives the process.
+    pub store: Store,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// Who may ask.
+    pub clients: Clients,
+    /// What tokens are signed with.
+    pub signing_keys: Arc<SigningKeys>,
+    /// The nonces of all endpoints, UserInfo included.
+    pub nonces: NonceKeys,
+    /// The proofs and assertions that were used.
+    pub replay: Arc<MemoryLog>,
+    /// The salt of their keys.
+    pub replay_salt: ReplaySalt,
+    /// The key of the tokens that keep forms from being sent by strangers.
+    pub form_key: FormKey,
+}
+
+/// The key of CSRF tokens.
+pub struct FormKey(pub(crate) HmacKey);
+
+impl std::fmt::Debug for FormKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("FormKey")
+    }
+}
+
+/// Why a provider cannot start.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StartError {
+    /// The store does not answer.
+    #[error("the store cannot be used: {0}")]
+    Store(String),
+    /// The system has no entropy.
+    #[error("the system's random generator cannot be used")]
+    Entropy,
+    /// A key in the store cannot be used.
+    #[error("the signing key `{0}` in the store cannot be used")]
+    Key(String),
+    /// A client in the store cannot be used.
+    #[error("client `{client_id}`: {what}")]
+    Client {
+        /// The client.
+        client_id: String,
+        /// What is wrong and what to write instead.
+        what: String,
+    },
+}
+
+impl From<Fault> for StartError {
+    fn from(fault: Fault) -> Self {
+        Self::Store(fault.reason().to_owned())
+    }
+}
+
+impl From<CryptoError> for StartError {
+    fn from(_: CryptoError) -> Self {
+        Self::Entropy
+    }
+}
+
+impl Provider {
+    /// A provider over that store. Makes the signing key and the secrets on first use.
+    ///
+    /// # Errors
+    /// [`StartError`]
+    pub async fn open(config: Config, store: Store, clock: Arc<dyn Clock>) -> Result<Arc<Self>, StartError> {
+        let now = clock.now();
+        let nonce_secret = store.secret("nonce", random()?).await?;
+        let salt = store.secret("replay salt", random()?).await?;
+        let form = store.secret("forms", random()?).await?;
+        let signing_keys = Arc::new(SigningKeys::load(&store, now.unix).await?);
+        let clients = Clients::load(&store, now).await?;
+        // The replay log does not outlive the process, so neither do the nonces (OPS-REP-09).
+        let nonces = NonceKeys::new(nonce_secret, config.issuer.as_str(), Some(random()?));
+        Ok(Arc::new(Self {
+            config,
+            store,
+            clock,
+            clients,
+            signing_keys,
+            nonces,
+            replay: Arc::new(MemoryLog::new(DEFAULT_CAPACITY, now)),
+            replay_salt: ReplaySalt::new(salt),
+            form_key: FormKey(HmacKey::new(&form)),
+        }))
+    }
+
+    /// What time it is.
+    #[must_use]
+    pub fn now(&self) -> Now {
+        self.clock.now()
+    }
+
+    /// What time it is, by the wall clock.
+    #[must_use]
+    pub fn unix(&self) -> UnixTime {
+        self.clock.now().unix
+    }
+
+    /// The nonce keys, where this kind of client must use nonces.
+    #[must_use]
+    pub fn nonces_for(&self, public_client: bool) -> Option<&NonceKeys> {
+        let asked = match self.config.nonce {
+            NonceMode::Required => true,
+            NonceMode::PublicClients => public_client,
+            NonceMode::Off => false,
+        };
+        asked.then_some(&self.nonces)
+    }
+}

@@ -1,0 +1,91 @@
+//! Answers to clients: JSON, uncacheable unless it is public, with the headers that other origins need.
+
+use crate::refusal::{Denied, Refusal};
+use axum::body::Body;
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use keybound_dpop::header::DPOP_NONCE;
+use keybound_dpop::nonce::Nonce;
+use keybound_oauth::error::{ErrorBody, ErrorCode};
+
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// JSON for this client alone: nothing may keep it (RFC 6749 §5.1).
+#[must_use]
+pub fn private_json(status: StatusCode, json: String) -> Response<Body> {
+    let mut response = Response::new(Body::from(json));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, JSON);
+    headers.insert(CACHE_CONTROL, NO_STORE);
+    headers.insert(PRAGMA, HeaderValue::from_static("no-cache"));
+    response
+}
+
+/// JSON for everybody, for five minutes.
+#[must_use]
+pub fn public_json(json: String) -> Response<Body> {
+    let mut response = Response::new(Body::from(json));
+    response.headers_mut().insert(CONTENT_TYPE, JSON);
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
+    response
+}
+
+/// Puts exactly one nonce on an answer, which is then nobody's to keep (RFC 9449 §8.2).
+pub fn put_nonce(headers: &mut HeaderMap, nonce: &Nonce) {
+    if let Ok(value) = HeaderValue::from_str(nonce.as_str()) {
+        headers.insert(DPOP_NONCE, value);
+        headers.insert(CACHE_CONTROL, NO_STORE);
+    }
+}
+
+/// The error response of an endpoint that clients call directly (RFC 6749 §5.2). Writes the audit event.
+#[must_use]
+pub fn refusal(refusal: &Refusal, nonce: Option<&Nonce>) -> Response<Body> {
+    match refusal {
+        Refusal::Denied(denied) => {
+            audit(denied);
+            refused(denied, nonce)
+        }
+        Refusal::Unavailable(reason) => {
+            tracing::error!(reason, "a request could not be served");
+            unavailable()
+        }
+    }
+}
+
+/// The event of a refusal, with the row that was not met (OPS-LOG-02).
+pub fn audit(denied: &Denied) {
+    let log = denied.log.as_deref().unwrap_or_default();
+    tracing::info!(target: "audit", event = "refused", row = denied.row, error = %denied.code, log, "{}", denied.wire);
+}
+
+fn refused(denied: &Denied, nonce: Option<&Nonce>) -> Response<Body> {
+    let mut response = private_json(denied.http_status(), denied.body().to_json());
+    let headers = response.headers_mut();
+    if denied.code == ErrorCode::InvalidClient && denied.by_header {
+        headers
+            .insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"clients\", charset=\"UTF-8\""));
+    }
+    if denied.http_status() == StatusCode::METHOD_NOT_ALLOWED {
+        headers.insert(ALLOW, HeaderValue::from_static("POST"));
+    }
+    if let Some(nonce) = nonce.filter(|_| speaks_of_dpop(denied.code)) {
+        put_nonce(headers, nonce);
+    }
+    response
+}
+
+/// Refusals that have to do with a proof carry a nonce where nonces are asked for (AS-ERR-10).
+fn speaks_of_dpop(code: ErrorCode) -> bool {
+    matches!(code, ErrorCode::InvalidDpopProof | ErrorCode::UseDpopNonce | ErrorCode::InvalidGrant)
+}
+
+/// 503 (requirements 0.6).
+fn unavailable() -> Response<Body> {
+    let body = ErrorBody::new(ErrorCode::TemporarilyUnavailable, "try again in a few seconds");
+    let mut response = private_json(StatusCode::SERVICE_UNAVAILABLE, body.to_json());
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
+    response
+}
