@@ -20,6 +20,7 @@
 //! | [`id_token`] | ID tokens |
 //! | [`userinfo`] | claims by scope |
 
+pub mod access_token;
 pub mod audience;
 pub mod authorization;
 pub mod client_auth;
@@ -27,8 +28,11 @@ pub mod client_metadata;
 pub mod client_secret;
 pub mod error;
 pub mod form;
+pub mod id_token;
 pub mod identifier;
 pub mod pkce;
+pub mod provider_metadata;
 pub mod redirect_uri;
 pub mod scope;
 pub mod token;
+pub mod userinfo;

@@ -1,0 +1,358 @@
+//! The ID token (OpenID Connect Core §2): what an issuer writes, and what a client checks (§3.1.3.7).
+
+use crate::audience::Audience;
+use crate::identifier::{ClientId, Issuer};
+use keybound_dpop::jose::algorithm::Algorithm;
+use keybound_dpop::jose::json::{Object, Value, WrongType};
+use keybound_dpop::jose::jws::{self, VerifiedJwt};
+use keybound_dpop::jose::signer::{SignError, Signer};
+use keybound_dpop::jose::{base64url, crypto};
+use keybound_dpop::secret::Secret;
+use keybound_dpop::time::UnixTime;
+use serde_json::Map;
+
+/// What an issuer puts into an ID token.
+#[derive(Clone, Debug)]
+pub struct NewIdToken<'a> {
+    /// `iss`
+    pub iss: &'a Issuer,
+    /// `sub`
+    pub sub: &'a str,
+    /// `aud`: the client.
+    pub aud: &'a ClientId,
+    /// `exp`
+    pub exp: UnixTime,
+    /// `iat`
+    pub iat: UnixTime,
+    /// `nonce`, as the authorization request had it.
+    pub nonce: Option<&'a str>,
+    /// `auth_time`
+    pub auth_time: Option<UnixTime>,
+    /// `acr`
+    pub acr: Option<&'a str>,
+    /// `sid`: the session at the issuer.
+    pub sid: Option<&'a str>,
+    /// The access token that is issued with it; becomes `at_hash`.
+    pub access_token: Option<&'a Secret>,
+}
+
+impl NewIdToken<'_> {
+    /// Signs the token.
+    ///
+    /// # Errors
+    /// [`SignError`] where the signer cannot sign.
+    pub fn sign(&self, signer: &impl Signer, kid: Option<&str>) -> Result<Secret, SignError> {
+        let claims = self.claims(signer.algorithm());
+        jws::sign(signer, "JWT", kid, claims.to_string().as_bytes()).map(Secret::new)
+    }
+
+    fn claims(&self, algorithm: Algorithm) -> serde_json::Value {
+        let mut claims = Map::new();
+        let mut put = |name: &str, value: serde_json::Value| claims.insert(name.to_owned(), value);
+        put("iss", self.iss.as_str().into());
+        put("sub", self.sub.into());
+        put("aud", self.aud.as_str().into());
+        put("exp", self.exp.as_secs().into());
+        put("iat", self.iat.as_secs().into());
+        if let Some(auth_time) = self.auth_time {
+            put("auth_time", auth_time.as_secs().into());
+        }
+        for (name, text) in [("nonce", self.nonce), ("acr", self.acr), ("sid", self.sid)] {
+            if let Some(text) = text {
+                put(name, text.into());
+            }
+        }
+        if let Some(token) = self.access_token {
+            put("at_hash", at_hash(algorithm, token).into());
+        }
+        serde_json::Value::Object(claims)
+    }
+}
+
+/// The left half of the access token's hash (OpenID Connect Core §3.1.3.6). The hash is the one in the algorithm's
+/// name; for Ed25519 it is SHA-512.
+#[must_use]
+pub fn at_hash(algorithm: Algorithm, access_token: &Secret) -> String {
+    let bytes = access_token.reveal().as_bytes();
+    let hash = match algorithm {
+        Algorithm::Es256 | Algorithm::Ps256 | Algorithm::Rs256 => crypto::sha256(bytes).to_vec(),
+        Algorithm::Es384 | Algorithm::Ps384 | Algorithm::Rs384 => crypto::sha384(bytes),
+        Algorithm::Es512 | Algorithm::Ps512 | Algorithm::Rs512 | Algorithm::EdDsa | Algorithm::Ed25519 => {
+            crypto::sha512(bytes)
+        }
+    };
+    base64url::encode(hash.get(..hash.len() / 2).unwrap_or_default())
+}
+
+/// The claims of an ID token that a client goes on with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdTokenClaims {
+    /// `sub`
+    pub sub: String,
+    /// `exp`
+    pub exp: UnixTime,
+    /// `iat`
+    pub iat: UnixTime,
+    /// `auth_time`
+    pub auth_time: Option<UnixTime>,
+    /// `acr`
+    pub acr: Option<String>,
+    /// `sid`
+    pub sid: Option<String>,
+}
+
+/// What a client knows when an ID token arrives.
+#[derive(Clone, Debug)]
+pub struct Expected<'a> {
+    /// The issuer that was asked.
+    pub issuer: &'a Issuer,
+    /// The client itself.
+    pub client_id: &'a ClientId,
+    /// The `nonce` that was sent, if one was.
+    pub nonce: Option<&'a str>,
+    /// The access token that came with the ID token.
+    pub access_token: Option<&'a Secret>,
+    /// The `max_age` that was sent, if one was.
+    pub max_age_secs: Option<u64>,
+    /// The time.
+    pub now: UnixTime,
+    /// By how much clocks may differ.
+    pub skew_secs: u64,
+}
+
+/// Why an ID token is refused. The issuer's fault, or an attack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum IdTokenError {
+    /// The payload or header cannot be read.
+    #[error("the ID token cannot be read")]
+    Malformed,
+    /// A claim has another type than its definition says.
+    #[error("in the ID token {0}")]
+    WrongType(#[from] WrongType),
+    /// A claim that must be there is not.
+    #[error("the ID token has no `{0}`")]
+    Missing(&'static str),
+    /// A claim is not what was expected.
+    #[error("the ID token's `{0}` is not the expected one")]
+    Mismatch(&'static str),
+    /// `exp` has passed.
+    #[error("the ID token has expired")]
+    Expired,
+    /// `iat` is ahead of our clock.
+    #[error("the ID token was issued in the future; compare the clocks")]
+    Future,
+    /// The user signed in longer ago than `max_age` allows.
+    #[error("the user's sign-in is older than `max_age` allows")]
+    TooOld,
+}
+
+/// Checks the claims of an ID token whose signature has been verified with the issuer's keys.
+///
+/// # Errors
+/// [`IdTokenError`] names the first claim that is wrong.
+pub fn check(jwt: &VerifiedJwt, expected: &Expected<'_>) -> Result<IdTokenClaims, IdTokenError> {
+    let claims = jwt.claims().map_err(|_| IdTokenError::Malformed)?;
+    check_parties(&claims, expected)?;
+    let (exp, iat) = check_times(&claims, expected)?;
+    if let Some(nonce) = expected.nonce {
+        match claims.string("nonce")? {
+            None => return Err(IdTokenError::Missing("nonce")),
+            Some(came) if came != nonce => return Err(IdTokenError::Mismatch("nonce")),
+            Some(_) => {}
+        }
+    }
+    check_at_hash(jwt, &claims, expected)?;
+    let text = |name| claims.string(name).map(|value| value.map(str::to_owned));
+    Ok(IdTokenClaims {
+        sub: text("sub")?.filter(|sub| !sub.is_empty()).ok_or(IdTokenError::Missing("sub"))?,
+        exp,
+        iat,
+        auth_time: claims.numeric_date("auth_time")?,
+        acr: text("acr")?,
+        sid: text("sid")?,
+    })
+}
+
+/// `iss` is the issuer; `aud` is us and nobody else; `azp`, where it is there, is us too.
+fn check_parties(claims: &Object<'_>, expected: &Expected<'_>) -> Result<(), IdTokenError> {
+    let iss = claims.string("iss")?.ok_or(IdTokenError::Missing("iss"))?;
+    if iss != expected.issuer.as_str() {
+        return Err(IdTokenError::Mismatch("iss"));
+    }
+    let aud = Audience::read(claims)?.ok_or(IdTokenError::Missing("aud"))?;
+    let us = expected.client_id.as_str();
+    if !aud.contains(us) || aud.iter().any(|audience| audience != us) {
+        return Err(IdTokenError::Mismatch("aud"));
+    }
+    match claims.string("azp")? {
+        Some(azp) if azp != us => Err(IdTokenError::Mismatch("azp")),
+        _ => Ok(()),
+    }
+}
+
+fn check_times(claims: &Object<'_>, expected: &Expected<'_>) -> Result<(UnixTime, UnixTime), IdTokenError> {
+    let exp = claims.numeric_date("exp")?.ok_or(IdTokenError::Missing("exp"))?;
+    let iat = claims.numeric_date("iat")?.ok_or(IdTokenError::Missing("iat"))?;
+    if exp.plus_secs(expected.skew_secs) <= expected.now {
+        return Err(IdTokenError::Expired);
+    }
+    if iat > expected.now.plus_secs(expected.skew_secs) {
+        return Err(IdTokenError::Future);
+    }
+    if let Some(max_age) = expected.max_age_secs {
+        let auth_time = claims.numeric_date("auth_time")?.ok_or(IdTokenError::Missing("auth_time"))?;
+        if auth_time.plus_secs(max_age).plus_secs(expected.skew_secs) < expected.now {
+            return Err(IdTokenError::TooOld);
+        }
+    }
+    Ok((exp, iat))
+}
+
+/// `at_hash`, where it is there, is that of the access token.
+fn check_at_hash(
+    jwt: &VerifiedJwt,
+    claims: &Object<'_>,
+    expected: &Expected<'_>,
+) -> Result<(), IdTokenError> {
+    let (Some(came), Some(token)) = (claims.string("at_hash")?, expected.access_token) else { return Ok(()) };
+    let header = jwt.header().map_err(|_| IdTokenError::Malformed)?;
+    let algorithm = match header.get("alg") {
+        Some(Value::String(name)) => Algorithm::parse(name),
+        _ => None,
+    };
+    let algorithm = algorithm.ok_or(IdTokenError::Malformed)?;
+    if at_hash(algorithm, token) == came { Ok(()) } else { Err(IdTokenError::Mismatch("at_hash")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use keybound_dpop::jose::algorithm::AlgorithmSet;
+    use keybound_dpop::jose::jws::UnverifiedJwt;
+    use keybound_dpop::jose::signer::SigningKey;
+
+    const NOW: u64 = 10_000;
+
+    struct World {
+        key: SigningKey,
+        issuer: Issuer,
+        client_id: ClientId,
+        access_token: Secret,
+    }
+
+    impl World {
+        fn new(algorithm: Algorithm) -> Self {
+            Self {
+                key: SigningKey::generate(algorithm).expect("a key"),
+                issuer: Issuer::parse("https://id.example").expect("an issuer"),
+                client_id: ClientId::parse("app").expect("a client"),
+                access_token: Secret::new("the.access.token"),
+            }
+        }
+
+        fn token(&self) -> NewIdToken<'_> {
+            NewIdToken {
+                iss: &self.issuer,
+                sub: "u-1",
+                aud: &self.client_id,
+                exp: UnixTime::from_secs(NOW + 600),
+                iat: UnixTime::from_secs(NOW),
+                nonce: Some("n-1"),
+                auth_time: Some(UnixTime::from_secs(NOW - 5)),
+                acr: Some("1"),
+                sid: Some("s-1"),
+                access_token: Some(&self.access_token),
+            }
+        }
+
+        fn expected(&self) -> Expected<'_> {
+            Expected {
+                issuer: &self.issuer,
+                client_id: &self.client_id,
+                nonce: Some("n-1"),
+                access_token: Some(&self.access_token),
+                max_age_secs: Some(60),
+                now: UnixTime::from_secs(NOW),
+                skew_secs: 10,
+            }
+        }
+
+        fn verified(&self, compact: &str) -> VerifiedJwt {
+            let accepted = AlgorithmSet::of(&Algorithm::ALL);
+            let jwt = UnverifiedJwt::parse(compact).expect("a JWT");
+            jwt.verify(accepted, [self.key.public_jwk()].into_iter()).expect("verified")
+        }
+
+        /// Checks a token whose claims have been changed; `null` removes one.
+        fn check_with(&self, name: &str, value: serde_json::Value) -> Result<IdTokenClaims, IdTokenError> {
+            let mut claims = self.token().claims(self.key.algorithm());
+            let members = claims.as_object_mut().expect("an object");
+            members.remove(name);
+            if !value.is_null() {
+                members.insert(name.to_owned(), value);
+            }
+            let compact = jws::sign(&self.key, "JWT", None, claims.to_string().as_bytes()).expect("signed");
+            check(&self.verified(&compact), &self.expected())
+        }
+    }
+
+    #[test]
+    fn oidc_idt_01_what_is_written_is_accepted() {
+        for algorithm in [Algorithm::Es256, Algorithm::Es384, Algorithm::EdDsa] {
+            let world = World::new(algorithm);
+            let compact = world.token().sign(&world.key, Some("k")).expect("signed");
+            let claims = check(&world.verified(compact.reveal()), &world.expected()).expect("accepted");
+            assert_eq!((claims.sub.as_str(), claims.sid.as_deref()), ("u-1", Some("s-1")));
+            assert_eq!(claims.acr.as_deref(), Some("1"));
+        }
+    }
+
+    #[test]
+    fn oidc_idt_07_at_hash_of_the_example_in_core() {
+        // OpenID Connect Core, appendix A.3: the access token and the at_hash under RS256.
+        let token = Secret::new("jHkWEdUXMU1BwAsC4vtUsZwnNvTIxEl0z9K3vx5KF0Y");
+        assert_eq!(at_hash(Algorithm::Rs256, &token), "77QmUPtjPfzWtF2AnpK9RQ");
+        assert_eq!(at_hash(Algorithm::EdDsa, &token).len(), 43);
+        assert_eq!(at_hash(Algorithm::Es384, &token).len(), 32);
+    }
+
+    #[test]
+    fn cl_flw_06_every_wrong_claim_is_refused() {
+        use serde_json::{Value, json};
+        let world = World::new(Algorithm::Es256);
+        let mismatch = IdTokenError::Mismatch;
+        for (name, value, error) in [
+            ("iss", json!("https://id.example/"), mismatch("iss")),
+            ("iss", Value::Null, IdTokenError::Missing("iss")),
+            ("aud", json!("other"), mismatch("aud")),
+            ("aud", json!([]), mismatch("aud")),
+            ("aud", json!(["app", "other"]), mismatch("aud")),
+            ("aud", Value::Null, IdTokenError::Missing("aud")),
+            ("azp", json!("other"), mismatch("azp")),
+            ("exp", json!(NOW - 10), IdTokenError::Expired),
+            ("exp", Value::Null, IdTokenError::Missing("exp")),
+            ("iat", json!(NOW + 11), IdTokenError::Future),
+            ("iat", Value::Null, IdTokenError::Missing("iat")),
+            ("nonce", json!("n-2"), mismatch("nonce")),
+            ("nonce", Value::Null, IdTokenError::Missing("nonce")),
+            ("at_hash", json!("77QmUPtjPfzWtF2AnpK9RQ"), mismatch("at_hash")),
+            ("auth_time", json!(NOW - 71), IdTokenError::TooOld),
+            ("auth_time", Value::Null, IdTokenError::Missing("auth_time")),
+            ("sub", json!(""), IdTokenError::Missing("sub")),
+        ] {
+            assert_eq!(world.check_with(name, value.clone()), Err(error), "{name} {value}");
+        }
+        for (name, value) in [("exp", json!("x")), ("iat", json!(null)), ("sub", json!(1))] {
+            assert!(world.check_with(name, value).is_err(), "{name}");
+        }
+        for (name, value) in [
+            ("aud", json!(["app"])),
+            ("azp", json!("app")),
+            ("exp", json!(NOW - 9)),
+            ("iat", json!(NOW + 10)),
+            ("at_hash", Value::Null),
+        ] {
+            assert!(world.check_with(name, value.clone()).is_ok(), "{name} {value}");
+        }
+    }
+}
