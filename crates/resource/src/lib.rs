@@ -1,1 +1,57 @@
-//! placeholder
+//! The guard of a protected resource (RFC 9449 §7): access tokens, the keys they are bound to, and the proofs of those
+//! keys. It works with any authorization server, and with any service that is a tower service.
+//!
+//! ```
+//! use axum::{Extension, Router, routing::get};
+//! use keybound_dpop::{jose::key_set::KeySet, time::SystemClock};
+//! use keybound_resource::{Access, Guard, GuardConfig, GuardLayer, Keys, PublicUrl, TokenProfile, TrustedIssuer};
+//! use std::sync::Arc;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let jwks = br#"{"keys":[]}"#;
+//! let issuer = TrustedIssuer {
+//!     issuer: "https://issuer.example".to_owned(),
+//!     keys: Keys::fixed(KeySet::parse(jwks)?),
+//!     tokens: TokenProfile::Rfc9068,
+//! };
+//! let config = GuardConfig::new(issuer, "https://api.example/", Arc::new(SystemClock::start()))?;
+//! let layer = GuardLayer::new(Arc::new(Guard::new(config)?), PublicUrl::parse("https://api.example/")?);
+//!
+//! let hello = |Extension(access): Extension<Access>| async move { format!("Hello, {}", access.subject()) };
+//! let app: Router = Router::new().route("/hello", get(hello)).layer(layer);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The order of judgement: `Authorization` syntax, the token, its `cnf` against the scheme, the proof up to its
+//! signature, the replay record, the scope, and only then the service. Only the guard makes an [`Access`]:
+//!
+//! ```compile_fail
+//! let forged = keybound_resource::Access { jkt: None };
+//! ```
+
+mod access;
+mod challenges;
+mod config;
+mod cors;
+mod credentials;
+mod guard;
+mod keys;
+mod layer;
+mod public_url;
+mod rejection;
+mod replay;
+mod require_scope;
+mod token;
+
+pub use access::Access;
+pub use config::{ConfigError, DpopUse, GuardConfig, TokenProfile, TrustedIssuer};
+pub use cors::{Cors, CorsError};
+pub use guard::Guard;
+pub use keys::{Keys, KeysUnavailable, LocalKeys};
+pub use layer::{GuardLayer, GuardService, GuardedBody};
+pub use public_url::PublicUrl;
+pub use rejection::{Reason, Rejection};
+pub use replay::ReplayLog;
+pub use require_scope::{RequireScopeLayer, RequireScopeService};
+pub use token::TokenError;

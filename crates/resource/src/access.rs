@@ -1,0 +1,72 @@
+//! What the guard found: who calls, for whom, with which key.
+
+use crate::token::Token;
+use keybound_dpop::jose::thumbprint::Thumbprint;
+use keybound_dpop::time::UnixTime;
+use keybound_oauth::scope::Scope;
+use serde_json::{Map, Value};
+use std::sync::Arc;
+
+/// An access token that the guard let through, and the key that was proven beside it. Only the guard makes one; a
+/// guarded service finds it among the request's extensions.
+#[derive(Clone, Debug)]
+pub struct Access {
+    token: Arc<Token>,
+    jkt: Option<Thumbprint>,
+    wants_new_nonce: bool,
+}
+
+impl Access {
+    pub(crate) fn new(token: Arc<Token>, jkt: Option<Thumbprint>, wants_new_nonce: bool) -> Self {
+        Self { token, jkt, wants_new_nonce }
+    }
+
+    /// `iss`: who issued the token.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        &self.token.issuer
+    }
+
+    /// `sub`: on whose behalf the client calls.
+    #[must_use]
+    pub fn subject(&self) -> &str {
+        &self.token.subject
+    }
+
+    /// The client that the token was issued to: `client_id`, or, of issuers with other tokens, `azp` or `cid`.
+    #[must_use]
+    pub fn client_id(&self) -> Option<&str> {
+        self.token.client_id.as_deref()
+    }
+
+    /// The scope of the token.
+    #[must_use]
+    pub fn scope(&self) -> &Scope {
+        &self.token.scope
+    }
+
+    /// The thumbprint of the key that the token is bound to and that was proven; `None` for a bearer token, where the
+    /// guard allows them.
+    #[must_use]
+    pub const fn jkt(&self) -> Option<&Thumbprint> {
+        self.jkt.as_ref()
+    }
+
+    /// All claims of the token.
+    #[must_use]
+    pub fn claims(&self) -> &Map<String, Value> {
+        &self.token.claims
+    }
+
+    /// `exp`: from this moment on the token is refused.
+    #[must_use]
+    pub fn expires_at(&self) -> UnixTime {
+        self.token.expires_at
+    }
+
+    /// Whether the answer should bring a new nonce (RFC 9449 §8.2).
+    #[must_use]
+    pub const fn wants_new_nonce(&self) -> bool {
+        self.wants_new_nonce
+    }
+}

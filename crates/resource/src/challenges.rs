@@ -1,0 +1,39 @@
+//! Which challenges an answer carries (RFC 9449 §7.1–7.2, RS-CHL-07, RS-CHL-09).
+
+use crate::config::{DpopUse, GuardConfig};
+use crate::credentials::Scheme;
+use crate::rejection::Reason;
+use keybound_dpop::challenge::Challenge;
+
+/// The challenges for a request that came under `scheme`, or under none: DPoP first, and alone unless Bearer is an
+/// answer as well.
+pub(crate) fn of(config: &GuardConfig, reason: &Reason, scheme: Option<Scheme>) -> Vec<Challenge> {
+    if reason.is_fault() {
+        return Vec::new();
+    }
+    let dpop = |reason| plain(config, "DPoP", reason).with("algs", &config.proof.algorithms.algs());
+    match (config.dpop, scheme) {
+        (DpopUse::Required, _) | (_, Some(Scheme::Dpop)) => vec![dpop(Some(reason))],
+        (DpopUse::Allowed, Some(Scheme::Bearer)) => vec![dpop(None), plain(config, "Bearer", Some(reason))],
+        (DpopUse::Allowed, None) => vec![dpop(Some(reason)), plain(config, "Bearer", Some(reason))],
+    }
+}
+
+fn plain(config: &GuardConfig, scheme: &str, reason: Option<&Reason>) -> Challenge {
+    let mut challenge = Challenge::new(scheme);
+    if let Some(realm) = &config.realm {
+        challenge = challenge.with("realm", realm);
+    }
+    if let Some((code, reason)) = reason.and_then(|reason| Some((reason.code()?, reason))) {
+        let description = reason.for_wire().replace(['"', '\\'], "'");
+        challenge = challenge.with("error", code.as_str()).with("error_description", &description);
+    }
+    let scope = match reason {
+        Some(Reason::Scope(needed)) => Some(needed),
+        _ => config.scope.as_ref(),
+    };
+    match scope {
+        Some(scope) => challenge.with("scope", &scope.to_string()),
+        None => challenge,
+    }
+}

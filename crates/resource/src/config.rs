@@ -1,0 +1,138 @@
+//! What a guard is told: whom it trusts, for which resource it stands, and what it takes.
+
+use crate::keys::Keys;
+use crate::replay::ReplayLog;
+use keybound_dpop::jose::algorithm::{Algorithm, AlgorithmSet};
+use keybound_dpop::jose::crypto::{CryptoError, random};
+use keybound_dpop::nonce::NonceKeys;
+use keybound_dpop::proof::check::Policy;
+use keybound_dpop::replay::{DEFAULT_CAPACITY, MemoryLog, ReplaySalt};
+use keybound_dpop::time::Clock;
+use keybound_oauth::scope::Scope;
+use std::sync::Arc;
+
+/// An authorization server whose access tokens are taken.
+#[derive(Clone, Debug)]
+pub struct TrustedIssuer {
+    /// Its issuer identifier, compared octet by octet with `iss`.
+    pub issuer: String,
+    /// Its keys; no other key is ever used for its tokens (RS-CHK-02).
+    pub keys: Keys,
+    /// The shape of its access tokens.
+    pub tokens: TokenProfile,
+}
+
+/// How the access tokens of an issuer are told from its other JWTs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenProfile {
+    /// By their `typ`, `at+jwt` (RFC 9068 §4).
+    Rfc9068,
+    /// By what they are not: issuers that came before RFC 9068 write another `typ` or none (RS-CHK-01).
+    Jwt,
+}
+
+/// Which tokens a resource takes (RFC 9728 §2, `dpop_bound_access_tokens_required`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DpopUse {
+    /// Bound tokens only.
+    Required,
+    /// Bound tokens, and unbound ones as Bearer. A bound token is never taken as Bearer.
+    Allowed,
+}
+
+/// Everything that a [`Guard`](crate::Guard) needs.
+#[derive(Clone, Debug)]
+pub struct GuardConfig {
+    /// The authorization servers whose tokens are taken; at least one.
+    pub issuers: Vec<TrustedIssuer>,
+    /// The identifiers of this resource: `aud` must hold one of them. The first one names it in the replay log.
+    pub audience: Vec<String>,
+    /// Which tokens are taken.
+    pub dpop: DpopUse,
+    /// The keys of the nonces that proofs must carry; `None` where no nonce is asked for. Never an authorization
+    /// server's (RS-NON-04).
+    pub nonce: Option<NonceKeys>,
+    /// Where used proofs are recorded.
+    pub replay: ReplayLog,
+    /// The salt of what is recorded; the same for all nodes that share the log.
+    pub replay_salt: ReplaySalt,
+    /// What is taken of proofs.
+    pub proof: Policy,
+    /// The algorithms that access tokens may be signed with.
+    pub token_algorithms: AlgorithmSet,
+    /// `realm` in challenges.
+    pub realm: Option<String>,
+    /// `scope` in challenges that have no narrower one.
+    pub scope: Option<Scope>,
+    /// How many access tokens' verdicts are remembered.
+    pub remembered_tokens: usize,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// Why a guard cannot be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// Nobody's tokens would be taken.
+    #[error("no issuer is trusted")]
+    NoIssuer,
+    /// Two entries for one issuer: which keys would count?
+    #[error("an issuer is named twice")]
+    IssuerTwice,
+    /// Any token would do.
+    #[error("no audience: a token for any resource would be taken")]
+    NoAudience,
+    /// No proof or no token could ever be taken.
+    #[error("the list of accepted algorithms is empty")]
+    NoAlgorithm,
+}
+
+impl GuardConfig {
+    /// For one issuer and one resource identifier, with the strictest of each choice: bound tokens only, nonces asked
+    /// for, used proofs recorded in this process's memory. Draws the secrets of nonces and records.
+    ///
+    /// # Errors
+    /// [`CryptoError`] where the system has no entropy.
+    pub fn new(issuer: TrustedIssuer, audience: &str, clock: Arc<dyn Clock>) -> Result<Self, CryptoError> {
+        let log = MemoryLog::new(DEFAULT_CAPACITY, clock.now());
+        Ok(Self {
+            issuers: vec![issuer],
+            audience: vec![audience.to_owned()],
+            dpop: DpopUse::Required,
+            nonce: Some(NonceKeys::new(random()?, format!("resource {audience}"), None)),
+            replay: ReplayLog::Memory(Arc::new(log)),
+            replay_salt: ReplaySalt::new(random()?),
+            proof: Policy::default(),
+            token_algorithms: default_token_algorithms(),
+            realm: None,
+            scope: None,
+            remembered_tokens: 10_000,
+            clock,
+        })
+    }
+
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        let twice = |index: usize, entry: &TrustedIssuer| {
+            self.issuers.iter().skip(index + 1).any(|other| other.issuer == entry.issuer)
+        };
+        if self.issuers.is_empty() {
+            return Err(ConfigError::NoIssuer);
+        }
+        if self.issuers.iter().enumerate().any(|(index, entry)| twice(index, entry)) {
+            return Err(ConfigError::IssuerTwice);
+        }
+        if self.audience.iter().all(String::is_empty) {
+            return Err(ConfigError::NoAudience);
+        }
+        if self.proof.algorithms.is_empty() || self.token_algorithms.is_empty() {
+            return Err(ConfigError::NoAlgorithm);
+        }
+        Ok(())
+    }
+}
+
+/// Those for proofs, and RS256, which RFC 9068 §2.1 wants of every resource server.
+fn default_token_algorithms() -> AlgorithmSet {
+    let all: Vec<Algorithm> = AlgorithmSet::default().iter().chain([Algorithm::Rs256]).collect();
+    AlgorithmSet::of(&all)
+}
