@@ -1,6 +1,7 @@
 //! Opening the file: what must be true of it, and what to do where it is not.
 
 use super::schema::{self, SchemaError};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,6 +11,8 @@ use std::{fs, io};
 const BUSY_TIMEOUT: Duration = Duration::from_secs(3);
 /// Pages that the write-ahead log may grow to before a commit folds it in; an idle writer does so earlier.
 const AUTOCHECKPOINT_PAGES: u32 = 16_384;
+/// What a connection keeps of the file in memory, at most; negative is KiB to SQLite.
+const CACHE_KIB: i32 = -16 * 1024;
 /// How often we ask for the write-ahead log while other processes open the same new file.
 const WAL_ATTEMPTS: u32 = 10;
 /// Statements that a connection keeps prepared; more than we have.
@@ -97,7 +100,7 @@ pub(super) fn writer(path: &Path) -> Result<Connection, OpenError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags).map_err(|error| explain(path, &error))?;
     prepare(&connection).map_err(|error| explain(path, &error))?;
-    schema::inspect(&connection).map_err(|error| unusable(path, error))?;
+    schema::inspect(&mut connection).map_err(|error| unusable(path, error))?;
     into_wal(path, &connection)?;
     durable(&connection).map_err(|error| explain(path, &error))?;
     schema::migrate(&mut connection).map_err(|error| unusable(path, error))?;
@@ -161,6 +164,9 @@ fn make_private(_: &Path) -> io::Result<()> {
 fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     connection.busy_timeout(BUSY_TIMEOUT)?;
+    // Without it a statement may be planned anew each time its parameters change, at several times its cost.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    connection.pragma_update(None, "cache_size", CACHE_KIB)?;
     connection.pragma_update(None, "trusted_schema", "OFF")
 }
 
@@ -189,6 +195,8 @@ fn into_wal(path: &Path, connection: &Connection) -> Result<(), OpenError> {
 fn durable(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", "ON")?;
+    // What a savepoint could take back is remembered in memory, not in a temporary file.
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.pragma_update(None, "wal_autocheckpoint", AUTOCHECKPOINT_PAGES)
 }
 

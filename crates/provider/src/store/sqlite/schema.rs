@@ -1,6 +1,6 @@
 //! The schema's versions: numbered SQL, applied forward, never changed once released.
 
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 /// `PRAGMA application_id` of our files: "Kbnd".
 const APPLICATION_ID: i32 = 0x4b62_6e64;
@@ -24,25 +24,15 @@ impl From<rusqlite::Error> for SchemaError {
     }
 }
 
-/// The version of the file's schema; zero where the file is new. Refuses what is not ours to change.
-pub(super) fn inspect(connection: &Connection) -> Result<usize, SchemaError> {
-    let application: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
-    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    let objects: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-    let found = usize::try_from(version).unwrap_or(usize::MAX);
-    if application != APPLICATION_ID && (objects > 0 || found > 0) {
-        return Err(SchemaError::Foreign);
-    }
-    if found > MIGRATIONS.len() {
-        return Err(SchemaError::Newer { found, known: MIGRATIONS.len() });
-    }
-    Ok(found)
+/// Refuses a file that is not ours to change, before anything in it is.
+pub(super) fn inspect(connection: &mut Connection) -> Result<(), SchemaError> {
+    version(&connection.transaction()?).map(drop)
 }
 
 /// Brings the file to the present version, in one transaction.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), SchemaError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let found = inspect(&transaction)?;
+    let found = version(&transaction)?;
     for sql in MIGRATIONS.iter().skip(found) {
         transaction.execute_batch(sql)?;
     }
@@ -55,4 +45,20 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), SchemaError> {
         )?;
     }
     Ok(transaction.commit()?)
+}
+
+/// The version of the file's schema; zero where the file is new. In one transaction, because another process may be
+/// writing the first schema just now.
+fn version(connection: &Transaction<'_>) -> Result<usize, SchemaError> {
+    let application: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let objects: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    let found = usize::try_from(version).unwrap_or(usize::MAX);
+    if application != APPLICATION_ID && (objects > 0 || found > 0) {
+        return Err(SchemaError::Foreign);
+    }
+    if found > MIGRATIONS.len() {
+        return Err(SchemaError::Newer { found, known: MIGRATIONS.len() });
+    }
+    Ok(found)
 }
