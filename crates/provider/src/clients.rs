@@ -48,8 +48,16 @@ pub struct Clients {
 #[derive(Debug)]
 struct Held {
     by_id: HashMap<String, Arc<RegisteredClient>>,
+    any_legacy: bool,
     version: u64,
     looked_at: Duration,
+}
+
+impl Held {
+    fn new(by_id: HashMap<String, Arc<RegisteredClient>>, version: u64, now: Now) -> Self {
+        let any_legacy = by_id.values().any(|client| client.legacy_oidc);
+        Self { by_id, any_legacy, version, looked_at: now.monotonic }
+    }
 }
 
 impl Clients {
@@ -65,7 +73,13 @@ impl Clients {
                 .map_err(|what| StartError::Client { client_id: stored.client_id.clone(), what })?;
             by_id.insert(stored.client_id, Arc::new(client));
         }
-        Ok(Self { held: ArcSwap::from_pointee(Held { by_id, version, looked_at: now.monotonic }) })
+        Ok(Self { held: ArcSwap::from_pointee(Held::new(by_id, version, now)) })
+    }
+
+    /// Whether some client may use bearer tokens at UserInfo.
+    #[must_use]
+    pub fn any_legacy(&self) -> bool {
+        self.held.load().any_legacy
     }
 
     /// The client of that identifier.
@@ -87,7 +101,7 @@ impl Clients {
         if version == held.version {
             let by_id = held.by_id.clone();
             let found = known.cloned();
-            self.held.store(Arc::new(Held { by_id, version, looked_at: now.monotonic }));
+            self.held.store(Arc::new(Held::new(by_id, version, now)));
             return Ok(found);
         }
         let held = reread(store, version, now).await?;
@@ -108,7 +122,7 @@ async fn reread(store: &Store, version: u64, now: Now) -> Result<Held, Fault> {
             Err(what) => tracing::error!(client_id = stored.client_id, what, "a client cannot be used"),
         }
     }
-    Ok(Held { by_id, version, looked_at: now.monotonic })
+    Ok(Held::new(by_id, version, now))
 }
 
 fn read(stored: &StoredClient) -> Result<RegisteredClient, String> {

@@ -1,10 +1,18 @@
 //! An OpenID Provider and OAuth authorization server that binds tokens to keys, at every endpoint.
 
+pub mod authenticate;
+pub mod bind;
 pub mod clients;
 pub mod config;
+pub mod endpoint;
 pub mod extract;
+pub mod grant;
+pub mod issue;
+pub mod prove;
 pub mod provider;
+pub mod reach;
 pub mod refusal;
 pub mod respond;
+pub mod service;
 pub mod signing_keys;
 pub mod store;

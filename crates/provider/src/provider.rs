@@ -2,11 +2,14 @@
 
 use crate::clients::Clients;
 use crate::config::{Config, NonceMode};
+use crate::endpoint;
+use crate::endpoint::userinfo::{Shared, UserinfoGuards};
 use crate::signing_keys::SigningKeys;
 use crate::store::{Fault, Store};
 use keybound_dpop::jose::crypto::{CryptoError, HmacKey, random};
 use keybound_dpop::nonce::NonceKeys;
 use keybound_dpop::replay::{DEFAULT_CAPACITY, MemoryLog, ReplaySalt};
+use keybound_dpop::target::Target;
 use keybound_dpop::time::{Clock, Now, UnixTime};
 use std::sync::Arc;
 
@@ -22,15 +25,28 @@ pub struct Provider {
     /// Who may ask.
     pub clients: Clients,
     /// What tokens are signed with.
-    pub signing_keys: Arc<SigningKeys>,
+    pub signing_keys: SigningKeys,
     /// The nonces of all endpoints, UserInfo included.
     pub nonces: NonceKeys,
     /// The proofs and assertions that were used.
     pub replay: Arc<MemoryLog>,
     /// The salt of their keys.
     pub replay_salt: ReplaySalt,
+    /// The guards of UserInfo.
+    pub userinfo: UserinfoGuards,
+    /// Where proofs are sent.
+    pub targets: Targets,
     /// The key of the tokens that keep forms from being sent by strangers.
     pub form_key: FormKey,
+}
+
+/// The URIs of the endpoints that take proofs: from configuration, never from a `Host` header (DPOP-HTU-12).
+#[derive(Clone, Debug)]
+pub struct Targets {
+    /// The token endpoint.
+    pub token: Target,
+    /// UserInfo.
+    pub userinfo: Target,
 }
 
 /// The key of CSRF tokens.
@@ -51,6 +67,9 @@ pub enum StartError {
     /// The system has no entropy.
     #[error("the system's random generator cannot be used")]
     Entropy,
+    /// The issuer makes no URI for an endpoint.
+    #[error("the issuer makes no URI for {0}")]
+    Endpoint(&'static str),
     /// A key in the store cannot be used.
     #[error("the signing key `{0}` in the store cannot be used")]
     Key(String),
@@ -86,21 +105,50 @@ impl Provider {
         let nonce_secret = store.secret("nonce", random()?).await?;
         let salt = store.secret("replay salt", random()?).await?;
         let form = store.secret("forms", random()?).await?;
-        let signing_keys = Arc::new(SigningKeys::load(&store, now.unix).await?);
+        let signing_keys = SigningKeys::load(&store, now.unix).await?;
         let clients = Clients::load(&store, now).await?;
         // The replay log does not outlive the process, so neither do the nonces (OPS-REP-09).
         let nonces = NonceKeys::new(nonce_secret, config.issuer.as_str(), Some(random()?));
+        let replay = Arc::new(MemoryLog::new(DEFAULT_CAPACITY, now));
+        let replay_salt = ReplaySalt::new(salt);
+        let shared = Shared {
+            issuer: config.issuer.as_str(),
+            nonces: (config.nonce != NonceMode::Off).then_some(&nonces),
+            replay: &replay,
+            salt: &replay_salt,
+            policy: &config.proof,
+            clock: &clock,
+        };
+        let userinfo = UserinfoGuards::new(&shared, &signing_keys)?;
+        let target = |path| Target::parse(&config.endpoint(path)).map_err(|_| StartError::Endpoint(path));
+        let targets = Targets { token: target(endpoint::TOKEN)?, userinfo: target(endpoint::USERINFO)? };
         Ok(Arc::new(Self {
+            targets,
+            userinfo,
             config,
             store,
             clock,
             clients,
             signing_keys,
             nonces,
-            replay: Arc::new(MemoryLog::new(DEFAULT_CAPACITY, now)),
-            replay_salt: ReplaySalt::new(salt),
+            replay,
+            replay_salt,
             form_key: FormKey(HmacKey::new(&form)),
         }))
+    }
+
+    /// Takes up the signing keys that are in the store now.
+    pub async fn reload_keys(&self) {
+        match self.signing_keys.reload(&self.store).await {
+            Ok(()) => self.userinfo.replace_keys(&self.signing_keys, self.unix()),
+            Err(fault) => tracing::error!(reason = fault.reason(), "the signing keys could not be read"),
+        }
+    }
+
+    /// Whether any client must use nonces.
+    #[must_use]
+    pub fn uses_nonces(&self) -> bool {
+        self.config.nonce != NonceMode::Off
     }
 
     /// What time it is.

@@ -4,7 +4,6 @@ use crate::provider::StartError;
 use crate::store::{Fault, SecretBytes, SigningKey as StoredKey, Store};
 use arc_swap::ArcSwap;
 use keybound_dpop::jose::algorithm::Algorithm;
-use keybound_dpop::jose::jws;
 use keybound_dpop::jose::key_set::{KeySet, NamedKey};
 use keybound_dpop::jose::signer::{SignError, Signer, SigningKey};
 use keybound_dpop::time::UnixTime;
@@ -16,13 +15,16 @@ pub const ALGORITHM: Algorithm = Algorithm::Es256;
 /// The keys, as of the last look at the store.
 #[derive(Debug)]
 pub struct SigningKeys {
-    held: ArcSwap<Vec<Held>>,
+    held: ArcSwap<Vec<Arc<HeldKey>>>,
 }
 
+/// A key in memory.
 #[derive(Debug)]
-struct Held {
-    kid: String,
-    key: SigningKey,
+pub struct HeldKey {
+    /// `kid`
+    pub kid: String,
+    /// The key itself.
+    pub key: SigningKey,
     publish_at: UnixTime,
     use_from: UnixTime,
     retire_at: Option<UnixTime>,
@@ -70,16 +72,15 @@ impl SigningKeys {
         )
     }
 
-    /// Signs a JWT of that `typ` with the newest key in use; gives its algorithm too.
+    /// The newest key in use.
     ///
     /// # Errors
-    /// [`SignError`] where no key is in use, or the library refuses.
-    pub fn sign(&self, typ: &str, payload: &[u8], now: UnixTime) -> Result<String, SignError> {
+    /// [`SignError`] where no key is in use.
+    pub fn current(&self, now: UnixTime) -> Result<Arc<HeldKey>, SignError> {
         let held = self.held.load();
-        let usable = |held: &&Held| held.use_from <= now && held.retire_at.is_none_or(|at| now < at);
-        let newest = held.iter().filter(usable).max_by_key(|held| held.use_from);
-        let newest = newest.ok_or_else(|| SignError("no signing key is in use".to_owned()))?;
-        jws::sign(&newest.key, typ, Some(&newest.kid), payload)
+        let usable = |held: &&Arc<HeldKey>| held.use_from <= now && held.retire_at.is_none_or(|at| now < at);
+        let newest = held.iter().filter(usable).max_by_key(|held| held.use_from).cloned();
+        newest.ok_or_else(|| SignError("no signing key is in use".to_owned()))
     }
 }
 
@@ -99,20 +100,20 @@ fn make(now: UnixTime) -> Result<StoredKey, StartError> {
     })
 }
 
-fn hold(stored: Vec<StoredKey>) -> Result<Vec<Held>, StartError> {
+fn hold(stored: Vec<StoredKey>) -> Result<Vec<Arc<HeldKey>>, StartError> {
     stored
         .into_iter()
         .map(|stored| {
             let key = Algorithm::parse(&stored.algorithm)
                 .and_then(|algorithm| SigningKey::from_pkcs8(algorithm, stored.pkcs8.reveal()).ok())
                 .ok_or_else(|| StartError::Key(stored.kid.clone()))?;
-            Ok(Held {
+            Ok(Arc::new(HeldKey {
                 kid: stored.kid,
                 key,
                 publish_at: stored.publish_at,
                 use_from: stored.use_from,
                 retire_at: stored.retire_at,
-            })
+            }))
         })
         .collect()
 }

@@ -18,6 +18,7 @@ use keybound_dpop::proof::check::{BoundToken, Expected, FreshProof, NotFresh, ve
 use keybound_dpop::target::Target;
 use keybound_dpop::time::Now;
 use keybound_dpop::token_hash::TokenHash;
+use keybound_oauth::access_token::AccessTokenError;
 use keybound_oauth::scope::Scope;
 use quick_cache::sync::Cache;
 use std::fmt;
@@ -108,6 +109,16 @@ impl Guard {
         Err(rejection)
     }
 
+    /// The refusal of a token that the service itself knows to be revoked (RS-CHK-04). It has been written to the audit
+    /// log.
+    #[must_use]
+    pub fn refuse_revoked(&self, access: &Access, request: &Parts) -> Rejection {
+        let scheme = if access.jkt().is_some() { Scheme::Dpop } else { Scheme::Bearer };
+        let rejection = self.reject(Reason::Token(TokenError::Revoked), Some(scheme), self.config.clock.now());
+        audit(&rejection, request);
+        rejection
+    }
+
     /// The refusal of a request whose target makes no URI. It has been written to the audit log.
     #[must_use]
     pub fn refuse_target(&self, request: &Parts) -> Rejection {
@@ -151,7 +162,7 @@ impl Guard {
     /// The token decides what has to be proven, never the scheme that the caller chose (RS-DWN-02).
     async fn judge(&self, credentials: Credentials<'_>, presented: &Presented<'_>) -> Result<Access, Reason> {
         let token = self.token(credentials.token, presented).await?;
-        match (token.confirmation, credentials.scheme) {
+        match (token.claims.confirmation, credentials.scheme) {
             (Confirmation::Unusable(because), _) => Err(Reason::Unusable(because)),
             (Confirmation::Jkt(_), Scheme::Bearer) => Err(Reason::Downgrade),
             (Confirmation::None, Scheme::Dpop) => Err(Reason::Unbound),
@@ -203,7 +214,10 @@ impl Guard {
         let keys = keys.map_err(|error| Reason::KeysUnavailable(error.0))?;
         let algorithms = self.config.token_algorithms;
         let token = token::verify(&jwt, issuer, &keys, &self.config.audience, algorithms);
-        let token = Arc::new(token.map_err(Reason::Token)?);
+        let token = Arc::new(token.map_err(|error| match error {
+            TokenError::Claims(AccessTokenError::Confirmation(because)) => Reason::Unusable(because),
+            error => Reason::Token(error),
+        })?);
         let verdict = Arc::new(Verdict { token, keys, issuer: index, kid });
         self.verdicts.insert(presented.hash, Arc::clone(&verdict));
         Ok(verdict)

@@ -1,13 +1,13 @@
 //! Access tokens as JWTs (RFC 9068 §4): what the guard makes sure of before it believes one.
 
 use crate::config::{TokenProfile, TrustedIssuer};
-use keybound_dpop::confirmation::Confirmation;
 use keybound_dpop::jose::algorithm::{Algorithm, AlgorithmSet};
-use keybound_dpop::jose::json::{Object, Value};
+use keybound_dpop::jose::json::{Object, Value, WrongType};
 use keybound_dpop::jose::jws::{JwtError, UnverifiedJwt};
 use keybound_dpop::jose::key_set::KeySet;
 use keybound_dpop::time::UnixTime;
-use keybound_oauth::scope::Scope;
+use keybound_oauth::access_token::{AccessTokenClaims, AccessTokenError};
+use keybound_oauth::audience::Audience;
 use serde_json::Map;
 
 /// Octets of an access token, at the most.
@@ -15,18 +15,15 @@ pub(crate) const MAX_TOKEN_LEN: usize = 16 * 1024;
 /// How far ahead of us an issuer's clock may be when it writes `nbf`.
 const SKEW_SECS: u64 = 30;
 
-/// The claims of a token whose signature, issuer, audience and kind have been checked. Whether its time has come or gone
-/// is asked at each use.
+/// A token whose signature, issuer, audience and kind have been checked. Whether its time has come or gone is asked at
+/// each use.
 #[derive(Debug)]
 pub(crate) struct Token {
-    pub(crate) issuer: String,
+    pub(crate) claims: AccessTokenClaims,
     pub(crate) subject: String,
     pub(crate) client_id: Option<String>,
-    pub(crate) scope: Scope,
-    pub(crate) confirmation: Confirmation,
-    pub(crate) claims: Map<String, serde_json::Value>,
-    pub(crate) expires_at: UnixTime,
-    not_before: Option<UnixTime>,
+    /// All claims, those that we do not know too.
+    pub(crate) all: Map<String, serde_json::Value>,
 }
 
 /// Why a token is not believed: `invalid_token`. What came is for the log alone.
@@ -51,12 +48,14 @@ pub enum TokenError {
         /// `aud` as it came.
         came: String,
     },
-    /// A claim is missing or has the wrong type.
-    Claim(&'static str),
+    /// A claim is missing, has the wrong type, or cannot be relied on.
+    Claims(AccessTokenError),
     /// `exp` has passed.
     Expired,
     /// `nbf` has not come.
     NotYet,
+    /// The service says that the token was revoked.
+    Revoked,
 }
 
 impl TokenError {
@@ -66,7 +65,8 @@ impl TokenError {
         match self {
             Self::Jwt(JwtError::UnknownKey) => "RS-CHK-02",
             Self::Kind { .. } => "RS-CHK-07",
-            Self::Claim("exp") => "RS-CHK-09",
+            Self::Claims(AccessTokenError::Missing("exp")) => "RS-CHK-09",
+            Self::Claims(AccessTokenError::WrongType(WrongType { name: "exp", .. })) => "RS-CHK-09",
             _ => "RS-CHK-01",
         }
     }
@@ -80,9 +80,10 @@ impl TokenError {
             Self::Issuer { .. } => "the token's issuer is not trusted here".to_owned(),
             Self::Kind { because } => format!("this is not an access token: {because}"),
             Self::Audience { .. } => "the token is not for this resource".to_owned(),
-            Self::Claim(name) => format!("the token's claim {name} is missing or has the wrong type"),
+            Self::Claims(error) => error.to_string(),
             Self::Expired => "the token has expired".to_owned(),
             Self::NotYet => "the token is not valid yet".to_owned(),
+            Self::Revoked => "the token was revoked".to_owned(),
         }
     }
 
@@ -104,6 +105,12 @@ impl From<JwtError> for TokenError {
     }
 }
 
+impl From<WrongType> for TokenError {
+    fn from(wrong: WrongType) -> Self {
+        Self::Claims(wrong.into())
+    }
+}
+
 /// Reads a token without believing any of it.
 pub(crate) fn read(token: &str) -> Result<UnverifiedJwt<'_>, TokenError> {
     if token.len() > MAX_TOKEN_LEN {
@@ -114,7 +121,9 @@ pub(crate) fn read(token: &str) -> Result<UnverifiedJwt<'_>, TokenError> {
 
 /// `iss`, to find out whose keys to ask for.
 pub(crate) fn claimed_issuer(jwt: &UnverifiedJwt<'_>) -> Result<String, TokenError> {
-    Ok(string(&jwt.claims()?, "iss")?.ok_or(TokenError::Claim("iss"))?.to_owned())
+    let claims = jwt.claims()?;
+    let issuer = claims.string("iss")?.ok_or(TokenError::Claims(AccessTokenError::Missing("iss")))?;
+    Ok(issuer.to_owned())
 }
 
 /// Checks everything about a token that does not change with time.
@@ -134,35 +143,30 @@ pub(crate) fn verify(
     };
     let algorithm = algorithm.ok_or(JwtError::Algorithm)?;
     let verified = jwt.verify(algorithms, keys.candidates(kid.as_deref(), algorithm))?;
-    let claims = verified.claims()?;
-    let client_id = client_id(&claims, issuer.tokens)?;
-    let aud = claims.strings("aud").map_err(|_| TokenError::Claim("aud"))?.ok_or(TokenError::Claim("aud"))?;
+    let claims = AccessTokenClaims::read(&verified).map_err(TokenError::Claims)?;
+    let object = verified.claims()?;
+    let client_id = client_id(&object, issuer.tokens)?;
     if issuer.tokens == TokenProfile::Jwt {
-        check_kind(&claims, &aud, client_id)?;
+        check_kind(&object, &claims.aud, client_id)?;
     }
-    if !aud.iter().any(|name| !name.is_empty() && audience.iter().any(|ours| ours == name)) {
-        return Err(TokenError::Audience { came: aud.join(" ") });
+    if !claims.aud.iter().any(|name| !name.is_empty() && audience.iter().any(|ours| ours == name)) {
+        return Err(TokenError::Audience { came: claims.aud.iter().collect::<Vec<_>>().join(" ") });
     }
-    let date = |name| claims.numeric_date(name).map_err(|_| TokenError::Claim(name));
     Ok(Token {
-        issuer: issuer.issuer.clone(),
-        subject: string(&claims, "sub")?.ok_or(TokenError::Claim("sub"))?.to_owned(),
+        subject: claims.sub.clone().ok_or(TokenError::Claims(AccessTokenError::Missing("sub")))?,
         client_id: client_id.map(str::to_owned),
-        scope: scope(&claims)?,
-        confirmation: Confirmation::read(&claims),
-        expires_at: date("exp")?.ok_or(TokenError::Claim("exp"))?,
-        not_before: date("nbf")?,
-        claims: serde_json::from_slice(verified.payload()).map_err(|_| JwtError::Malformed)?,
+        all: serde_json::from_slice(verified.payload()).map_err(|_| JwtError::Malformed)?,
+        claims,
     })
 }
 
 impl Token {
     /// Whether the token's time is now.
     pub(crate) fn check_time(&self, now: UnixTime) -> Result<(), TokenError> {
-        if self.expires_at <= now {
+        if self.claims.exp <= now {
             return Err(TokenError::Expired);
         }
-        if self.not_before.is_some_and(|not_before| not_before > now.plus_secs(SKEW_SECS)) {
+        if self.claims.nbf.is_some_and(|nbf| nbf > now.plus_secs(SKEW_SECS)) {
             return Err(TokenError::NotYet);
         }
         Ok(())
@@ -174,7 +178,7 @@ fn check_typ(header: &Object<'_>, profile: TokenProfile) -> Result<(), TokenErro
     let typ = match header.get("typ") {
         None => None,
         Some(Value::String(typ)) => Some(typ.to_ascii_lowercase()),
-        Some(_) => return Err(TokenError::Claim("typ")),
+        Some(_) => return Err(TokenError::Kind { because: "typ is not a text" }),
     };
     let short = typ.as_deref().map(|typ| typ.strip_prefix("application/").unwrap_or(typ));
     match (profile, short) {
@@ -188,33 +192,24 @@ fn check_typ(header: &Object<'_>, profile: TokenProfile) -> Result<(), TokenErro
 }
 
 /// ID tokens, which have no `typ` of their own (OpenID Connect Core §2, §3.1.3.6).
-fn check_kind(claims: &Object<'_>, aud: &[&str], client_id: Option<&str>) -> Result<(), TokenError> {
+fn check_kind(claims: &Object<'_>, aud: &Audience, client_id: Option<&str>) -> Result<(), TokenError> {
     if claims.has("at_hash") || claims.has("c_hash") {
         return Err(TokenError::Kind { because: "it holds at_hash or c_hash, as ID tokens do" });
     }
-    if !aud.is_empty() && aud.iter().all(|name| Some(*name) == client_id) {
+    if aud.iter().all(|name| Some(name) == client_id) {
         return Err(TokenError::Kind { because: "its audience is its own client, as in ID tokens" });
     }
     Ok(())
 }
 
+/// `client_id`, which RFC 9068 §2.2 requires; other issuers call it `azp` or `cid`.
 fn client_id<'c>(claims: &'c Object<'_>, profile: TokenProfile) -> Result<Option<&'c str>, TokenError> {
-    let named = string(claims, "client_id")?;
+    let named = claims.string("client_id")?;
     match profile {
-        TokenProfile::Rfc9068 => named.map(Some).ok_or(TokenError::Claim("client_id")),
-        TokenProfile::Jwt => Ok(named.or(string(claims, "azp")?).or(string(claims, "cid")?)),
+        TokenProfile::Rfc9068 if named.is_none() => {
+            Err(TokenError::Claims(AccessTokenError::Missing("client_id")))
+        }
+        TokenProfile::Rfc9068 => Ok(named),
+        TokenProfile::Jwt => Ok(named.or(claims.string("azp")?).or(claims.string("cid")?)),
     }
-}
-
-/// `scope` as one text (RFC 8693 §4.2), or `scp` as an array.
-fn scope(claims: &Object<'_>) -> Result<Scope, TokenError> {
-    let text = match string(claims, "scope")? {
-        Some(text) => text.to_owned(),
-        None => claims.strings("scp").map_err(|_| TokenError::Claim("scp"))?.unwrap_or_default().join(" "),
-    };
-    Scope::parse(&text).map_err(|_| TokenError::Claim("scope"))
-}
-
-fn string<'c>(claims: &'c Object<'_>, name: &'static str) -> Result<Option<&'c str>, TokenError> {
-    claims.string(name).map_err(|_| TokenError::Claim(name))
 }

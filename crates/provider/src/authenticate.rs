@@ -1,0 +1,223 @@
+//! Who asks: client authentication (RFC 6749 §2.3, RFC 7523, OpenID Connect Core §9).
+
+use crate::clients::RegisteredClient;
+use crate::extract::Call;
+use crate::provider::Provider;
+use crate::refusal::{Denied, Refusal};
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+use keybound_dpop::jose::algorithm::{Algorithm, AlgorithmSet};
+use keybound_dpop::jose::jws::UnverifiedJwt;
+use keybound_dpop::jose::thumbprint::Thumbprint;
+use keybound_dpop::replay::ReplayEntry;
+use keybound_dpop::secret::Secret;
+use keybound_dpop::time::{Now, UnixTime};
+use keybound_oauth::client_auth::{AssertionClaims, Presented};
+use keybound_oauth::client_metadata::AuthMethod;
+use keybound_oauth::error::ErrorCode;
+use keybound_oauth::identifier::ClientId;
+use std::sync::Arc;
+
+/// The algorithms of assertions that we take (AS-MD-07). RS256 is for clients of OpenID Connect.
+pub const ASSERTION_ALGORITHMS: [Algorithm; 5] =
+    [Algorithm::Es256, Algorithm::Ps256, Algorithm::EdDsa, Algorithm::Ed25519, Algorithm::Rs256];
+/// The methods on offer.
+pub const METHODS: [AuthMethod; 4] = [
+    AuthMethod::None,
+    AuthMethod::ClientSecretBasic,
+    AuthMethod::ClientSecretPost,
+    AuthMethod::PrivateKeyJwt,
+];
+/// How far ahead `exp` may be (AS-CA-01).
+const MAX_LIFE_SECS: u64 = 3600;
+/// How far ahead `iat` and `nbf` may be (AS-CA-04).
+const MAX_AHEAD_SECS: u64 = 60;
+const MAX_JTI_LEN: usize = 256;
+
+/// A client that has shown who it is; a public one has only said so.
+#[derive(Debug)]
+pub struct AuthenticatedClient {
+    /// The client.
+    pub client: Arc<RegisteredClient>,
+    /// The assertion that it used, not yet recorded.
+    pub assertion: Option<UsedAssertion>,
+}
+
+/// What is left of a verified assertion.
+#[derive(Clone, Copy, Debug)]
+pub struct UsedAssertion {
+    /// What to record, so that it is used once (AS-CA-03).
+    pub entry: ReplayEntry,
+    /// The key that it is signed with.
+    pub key: Thumbprint,
+}
+
+/// Finds out which client asks. Records nothing.
+///
+/// # Errors
+/// `invalid_client` in every case but two methods at once, which is `invalid_request` (AS-CA-07).
+pub async fn client(provider: &Provider, call: &Call, now: Now) -> Result<AuthenticatedClient, Refusal> {
+    let by_header = call.headers.contains_key(AUTHORIZATION);
+    let result = authenticate(provider, &call.headers, call, now).await;
+    result.map_err(|refusal| match refusal {
+        Refusal::Denied(denied) => Refusal::Denied(Denied { by_header, ..denied }),
+        unavailable @ Refusal::Unavailable(_) => unavailable,
+    })
+}
+
+async fn authenticate(
+    provider: &Provider,
+    headers: &HeaderMap,
+    call: &Call,
+    now: Now,
+) -> Result<AuthenticatedClient, Refusal> {
+    let presented = Presented::read(headers, &call.form)
+        .map_err(|error| Denied::new(error.code(), "AS-CA-07", error.to_string()))?;
+    let (method, client_id) = match &presented {
+        Presented::None { client_id } => (AuthMethod::None, client_id.clone()),
+        Presented::Basic { client_id, .. } => (AuthMethod::ClientSecretBasic, client_id.clone()),
+        Presented::Post { client_id, .. } => (AuthMethod::ClientSecretPost, client_id.clone()),
+        Presented::Assertion { client_id, assertion } => {
+            (AuthMethod::PrivateKeyJwt, claimed_client(assertion, client_id.as_ref())?)
+        }
+    };
+    let found = provider.clients.find(&provider.store, client_id.as_str(), now).await?;
+    let Some(client) = found else {
+        return Err(refused("AS-CA-07", "the client is unknown or its credentials are wrong")
+            .log(client_id.as_str())
+            .into());
+    };
+    if client.token_endpoint_auth_method != method {
+        let wire = format!(
+            "this client authenticates by {}; the request used {}",
+            client.token_endpoint_auth_method.as_str(),
+            method.as_str()
+        );
+        return Err(refused("AS-CA-07", wire).into());
+    }
+    let assertion = match &presented {
+        Presented::None { .. } => None,
+        Presented::Basic { client_secret, .. } | Presented::Post { client_secret, .. } => {
+            check_secret(&client, client_secret)?;
+            None
+        }
+        Presented::Assertion { assertion, .. } => {
+            Some(check_assertion(provider, &client, assertion, now.unix)?)
+        }
+    };
+    Ok(AuthenticatedClient { client, assertion })
+}
+
+fn refused(row: &'static str, wire: impl Into<String>) -> Denied {
+    Denied::new(ErrorCode::InvalidClient, row, wire)
+}
+
+/// Compared as digests, in constant time (AS-CA-09).
+fn check_secret(client: &RegisteredClient, presented: &Secret) -> Result<(), Denied> {
+    match &client.client_secret {
+        Some(secret) if secret.accepts(presented) => Ok(()),
+        _ => {
+            Err(refused("AS-CA-09", "the client is unknown or its credentials are wrong")
+                .log(client.id.as_str()))
+        }
+    }
+}
+
+/// Whose keys to try: `iss` of the assertion, which nothing vouches for yet.
+fn claimed_client(assertion: &Secret, in_body: Option<&ClientId>) -> Result<ClientId, Denied> {
+    let malformed = || refused("AS-CA-01", "the client assertion is not a JWT");
+    let jwt = UnverifiedJwt::parse(assertion.reveal()).map_err(|_| malformed())?;
+    let claims = jwt.claims().map_err(|_| malformed())?;
+    let iss = claims.string("iss").ok().flatten();
+    let iss = iss.ok_or_else(|| refused("AS-CA-01", "the client assertion needs `iss`, the client_id"))?;
+    let client_id = ClientId::parse(iss).map_err(|_| malformed())?;
+    if in_body.is_some_and(|in_body| *in_body != client_id) {
+        return Err(refused("AS-CA-10", "`client_id` is not the client that authenticates"));
+    }
+    Ok(client_id)
+}
+
+/// RFC 7523 §3, with the key from the client's registration and nowhere else.
+fn check_assertion(
+    provider: &Provider,
+    client: &RegisteredClient,
+    assertion: &Secret,
+    now: UnixTime,
+) -> Result<UsedAssertion, Denied> {
+    let malformed = || refused("AS-CA-01", "the client assertion is not a JWT");
+    let jwt = UnverifiedJwt::parse(assertion.reveal()).map_err(|_| malformed())?;
+    let header = jwt.header().map_err(|_| malformed())?;
+    let typ = header.string("typ").map_err(|_| malformed())?.unwrap_or("JWT");
+    if !["JWT", "client-authentication+jwt"].iter().any(|known| known.eq_ignore_ascii_case(typ)) {
+        return Err(
+            refused("DPOP-TYP-04", "the `typ` of a client assertion must be JWT or left out").log(typ)
+        );
+    }
+    let algorithm = header.string("alg").ok().flatten().and_then(Algorithm::parse);
+    let kid = jwt.kid().map_err(|_| malformed())?;
+    let keys: Vec<_> = match (algorithm, &client.jwks) {
+        (Some(algorithm), Some(keys)) => keys.candidates(kid.as_deref(), algorithm).collect(),
+        _ => Vec::new(),
+    };
+    let accepted = AlgorithmSet::of(&ASSERTION_ALGORITHMS);
+    let verified_by = keys.into_iter().find_map(|key| {
+        jwt.verify(accepted, std::iter::once(key)).ok().map(|verified| (verified, key.thumbprint()))
+    });
+    let (verified, key) = verified_by.ok_or_else(|| {
+        refused(
+            "AS-CA-01",
+            "the client assertion must be signed with a registered key under an accepted algorithm",
+        )
+    })?;
+    let claims = verified.claims().map_err(|_| malformed())?;
+    let claims = AssertionClaims::read(&claims).map_err(|wrong| refused("AS-CA-01", wrong.to_string()))?;
+    check_parties(provider, client, &claims)?;
+    let (jti, exp) = check_life(&claims, now)?;
+    let key_of_jti =
+        provider.replay_salt.assertion_key(provider.config.issuer.as_str(), client.id.as_str(), &jti);
+    Ok(UsedAssertion { entry: ReplayEntry { key: key_of_jti, until: exp }, key })
+}
+
+fn check_parties(
+    provider: &Provider,
+    client: &RegisteredClient,
+    claims: &AssertionClaims,
+) -> Result<(), Denied> {
+    let us = Some(client.id.as_str());
+    if claims.iss.as_deref() != us {
+        return Err(refused("AS-CA-01", "`iss` of the client assertion must be the client_id"));
+    }
+    if claims.sub.as_deref() != us {
+        return Err(refused("AS-CA-02", "`sub` of the client assertion must be the client_id"));
+    }
+    let issuer = provider.config.issuer.as_str();
+    let token_endpoint = provider.config.endpoint(crate::endpoint::TOKEN);
+    let accepted = |audience: &str| audience == issuer || audience == token_endpoint;
+    if !claims.aud.as_ref().is_some_and(|aud| aud.iter().any(accepted)) {
+        let wire = format!("`aud` of the client assertion must be the issuer, {issuer}");
+        return Err(refused("AS-CA-06", wire));
+    }
+    Ok(())
+}
+
+/// Gives `jti` and the end of its life.
+fn check_life(claims: &AssertionClaims, now: UnixTime) -> Result<(String, UnixTime), Denied> {
+    let exp = claims.exp.ok_or_else(|| refused("AS-CA-01", "the client assertion needs `exp`"))?;
+    if exp <= now {
+        let wire = format!("the client assertion has expired; server time {}", now.as_secs());
+        return Err(refused("AS-CA-04", wire));
+    }
+    if exp > now.plus_secs(MAX_LIFE_SECS) {
+        let wire = format!("`exp` of the client assertion must be at most {MAX_LIFE_SECS} s ahead");
+        return Err(refused("AS-CA-01", wire));
+    }
+    let ahead = |time: &UnixTime| *time > now.plus_secs(MAX_AHEAD_SECS);
+    if claims.iat.as_ref().is_some_and(ahead) || claims.nbf.as_ref().is_some_and(ahead) {
+        let wire = format!("`iat` and `nbf` must not be ahead; server time {}", now.as_secs());
+        return Err(refused("AS-CA-04", wire));
+    }
+    match claims.jti.as_deref() {
+        Some(jti) if (1..=MAX_JTI_LEN).contains(&jti.len()) => Ok((jti.to_owned(), exp)),
+        _ => Err(refused("AS-CA-03", "the client assertion needs a `jti` of 1 to 256 octets")),
+    }
+}

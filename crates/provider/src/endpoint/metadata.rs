@@ -1,0 +1,92 @@
+//! What the provider says of itself (RFC 8414, OpenID Connect Discovery) and its public keys.
+
+use crate::authenticate::{ASSERTION_ALGORITHMS, METHODS};
+use crate::config::Config;
+use crate::provider::Provider;
+use crate::reach::OPENID_SCOPES;
+use crate::respond;
+use axum::body::Body;
+use axum::extract::State;
+use http::Response;
+use keybound_dpop::jose::algorithm::Algorithm;
+use keybound_oauth::client_metadata::{AuthMethod, GrantType};
+use keybound_oauth::identifier::Endpoint;
+use keybound_oauth::provider_metadata::{Endpoints, Flags, ProviderMetadata, Supported};
+use keybound_oauth::userinfo::CLAIMS_BY_SCOPE;
+use std::sync::Arc;
+
+/// The document at both well-known URLs.
+pub async fn handle(State(provider): State<Arc<Provider>>) -> Response<Body> {
+    respond::public_json(document(&provider.config).to_json())
+}
+
+/// The public keys (RFC 7517 §5).
+pub async fn keys(State(provider): State<Arc<Provider>>) -> Response<Body> {
+    respond::public_json(provider.signing_keys.key_set(provider.unix()).to_json())
+}
+
+/// The metadata: what is there, and nothing else.
+#[must_use]
+pub fn document(config: &Config) -> ProviderMetadata {
+    let endpoint = |path: &str| Endpoint::parse(&config.endpoint(path)).ok();
+    ProviderMetadata {
+        issuer: config.issuer.clone(),
+        endpoints: Endpoints {
+            authorization_endpoint: endpoint(super::AUTHORIZE),
+            token_endpoint: endpoint(super::TOKEN),
+            jwks_uri: endpoint(super::KEYS),
+            userinfo_endpoint: endpoint(super::USERINFO),
+            ..Endpoints::default()
+        },
+        supported: supported(config),
+        flags: Flags {
+            authorization_response_iss_parameter_supported: Some(true),
+            require_pushed_authorization_requests: Some(false),
+            claims_parameter_supported: Some(false),
+            request_parameter_supported: Some(false),
+            request_uri_parameter_supported: Some(false),
+            ..Flags::default()
+        },
+    }
+}
+
+fn supported(config: &Config) -> Supported {
+    let texts = |all: &[&str]| all.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+    let names = |all: &[Algorithm]| all.iter().map(|algorithm| algorithm.name().to_owned()).collect();
+    let mut scopes = texts(&OPENID_SCOPES);
+    for token in config.resources.iter().flat_map(|resource| resource.scopes.iter()) {
+        if !scopes.iter().any(|known| known == token) {
+            scopes.push(token.to_owned());
+        }
+    }
+    let claims = CLAIMS_BY_SCOPE.iter().flat_map(|(_, claims)| claims.iter());
+    Supported {
+        scopes_supported: scopes,
+        response_types_supported: texts(&["code"]),
+        response_modes_supported: texts(&["query"]),
+        grant_types_supported: GrantType::ALL.iter().map(|grant| grant.as_str().to_owned()).collect(),
+        code_challenge_methods_supported: texts(&["S256"]),
+        dpop_signing_alg_values_supported: config
+            .proof
+            .algorithms
+            .names()
+            .into_iter()
+            .map(str::to_owned)
+            .collect(),
+        token_endpoint_auth_methods_supported: METHODS
+            .iter()
+            .map(|method: &AuthMethod| method.as_str().to_owned())
+            .collect(),
+        token_endpoint_auth_signing_alg_values_supported: names(&ASSERTION_ALGORITHMS),
+        subject_types_supported: texts(&["public"]),
+        id_token_signing_alg_values_supported: names(&[crate::signing_keys::ALGORITHM]),
+        claims_supported: std::iter::once("sub").chain(claims.copied()).map(str::to_owned).collect(),
+        prompt_values_supported: texts(&["none", "login", "consent", "select_account"]),
+        protected_resources: config
+            .resources
+            .iter()
+            .map(|resource| resource.identifier.to_string())
+            .collect(),
+        ..Supported::default()
+    }
+}

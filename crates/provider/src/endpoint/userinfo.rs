@@ -1,0 +1,165 @@
+//! UserInfo (OpenID Connect Core §5.3): a protected resource like any other, behind the same guard.
+
+use crate::issue;
+use crate::provider::{Provider, StartError};
+use crate::refusal::Refusal;
+use crate::respond;
+use crate::signing_keys::SigningKeys;
+use axum::body::Body;
+use axum::extract::State;
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::request::Parts;
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::BodyExt;
+use keybound_dpop::nonce::NonceKeys;
+use keybound_dpop::replay::{MemoryLog, ReplaySalt};
+use keybound_dpop::time::{Clock, UnixTime};
+use keybound_oauth::form::Form;
+use keybound_oauth::scope::Scope;
+use keybound_oauth::userinfo;
+use keybound_resource::{
+    Access, DpopUse, Guard, GuardConfig, Keys, LocalKeys, Rejection, ReplayLog, TokenProfile, TrustedIssuer,
+};
+use std::sync::Arc;
+
+/// The guards of UserInfo: the strict one, and the one for clients that may use bearer tokens there (DEC-05).
+#[derive(Debug)]
+pub struct UserinfoGuards {
+    keys: LocalKeys,
+    strict: Guard,
+    legacy: Guard,
+}
+
+/// What the guards share with the other endpoints.
+pub struct Shared<'a> {
+    /// The issuer.
+    pub issuer: &'a str,
+    /// The nonces, where they are asked for.
+    pub nonces: Option<&'a NonceKeys>,
+    /// The replay log.
+    pub replay: &'a Arc<MemoryLog>,
+    /// Its salt.
+    pub salt: &'a ReplaySalt,
+    /// What proofs are accepted.
+    pub policy: &'a keybound_dpop::proof::check::Policy,
+    /// The time.
+    pub clock: &'a Arc<dyn Clock>,
+}
+
+impl UserinfoGuards {
+    /// Both guards.
+    ///
+    /// # Errors
+    /// [`StartError`]
+    pub fn new(shared: &Shared<'_>, signing_keys: &SigningKeys) -> Result<Self, StartError> {
+        let keys = LocalKeys::new(signing_keys.key_set(shared.clock.now().unix));
+        let guard = |dpop| {
+            let issuer = TrustedIssuer {
+                issuer: shared.issuer.to_owned(),
+                keys: Keys::Local(keys.clone()),
+                tokens: TokenProfile::Rfc9068,
+            };
+            let config = GuardConfig {
+                dpop,
+                nonce: shared.nonces.cloned(),
+                replay: ReplayLog::Memory(Arc::clone(shared.replay)),
+                replay_salt: shared.salt.clone(),
+                proof: shared.policy.clone(),
+                scope: Scope::parse("openid").ok(),
+                ..GuardConfig::new(issuer, shared.issuer, Arc::clone(shared.clock))?
+            };
+            Guard::new(config).map_err(|error| StartError::Store(error.to_string()))
+        };
+        Ok(Self { strict: guard(DpopUse::Required)?, legacy: guard(DpopUse::Allowed)?, keys })
+    }
+
+    /// Takes the keys as they are now.
+    pub fn replace_keys(&self, signing_keys: &SigningKeys, now: UnixTime) {
+        self.keys.replace(signing_keys.key_set(now));
+    }
+}
+
+/// Answers a UserInfo request, GET or POST.
+pub async fn handle(State(provider): State<Arc<Provider>>, request: Request<Body>) -> Response<Body> {
+    let (mut parts, body) = request.into_parts();
+    if parts.method == Method::POST && !parts.headers.contains_key(AUTHORIZATION) {
+        take_token_from_form(&mut parts, body).await;
+    }
+    let guards = &provider.userinfo;
+    let guard = if provider.clients.any_legacy() { &guards.legacy } else { &guards.strict };
+    let access = match guard.check(&parts, &provider.targets.userinfo).await {
+        Ok(access) => access,
+        Err(rejection) => return rejected(rejection),
+    };
+    match claims(&provider, guard, &access, &parts).await {
+        Ok(json) => {
+            let mut response = respond::private_json(StatusCode::OK, json);
+            guard.complete(&access, response.headers_mut());
+            response
+        }
+        Err(NoClaims::Rejected(rejection)) => rejected(*rejection),
+        Err(NoClaims::Unavailable(refusal)) => respond::refusal(&refusal, None),
+    }
+}
+
+enum NoClaims {
+    Rejected(Box<Rejection>),
+    Unavailable(Refusal),
+}
+
+async fn claims(
+    provider: &Provider,
+    guard: &Guard,
+    access: &Access,
+    parts: &Parts,
+) -> Result<String, NoClaims> {
+    let openid = Scope::parse("openid").unwrap_or_default();
+    guard
+        .require_scope(access, &openid, parts)
+        .map_err(|rejection| NoClaims::Rejected(Box::new(rejection)))?;
+    let revoked = || NoClaims::Rejected(Box::new(guard.refuse_revoked(access, parts)));
+    let unavailable = |fault: crate::store::Fault| NoClaims::Unavailable(fault.into());
+    let jti = access.claims().get("jti").and_then(|jti| jti.as_str()).unwrap_or_default();
+    let grant = match issue::grant_of(jti) {
+        Some(id) => provider.store.grant(id).await.map_err(unavailable)?,
+        None => None,
+    };
+    if grant.is_none_or(|grant| grant.revoked_at.is_some()) {
+        return Err(revoked());
+    }
+    if access.jkt().is_none() && !allows_bearer(provider, access).await.map_err(unavailable)? {
+        return Err(revoked());
+    }
+    let user = provider.store.find_user_by_subject(access.subject()).await.map_err(unavailable)?;
+    let user = user.ok_or_else(revoked)?;
+    Ok(userinfo::response(&user.subject, access.scope(), &user.claims).to_string())
+}
+
+/// A bearer token is good here only for a client that is still marked so.
+async fn allows_bearer(provider: &Provider, access: &Access) -> Result<bool, crate::store::Fault> {
+    let Some(client_id) = access.client_id() else { return Ok(false) };
+    let client = provider.clients.find(&provider.store, client_id, provider.now()).await?;
+    Ok(client.is_some_and(|client| client.legacy_oidc))
+}
+
+/// A token in the body counts as a bearer token (RFC 6750 §2.2): the guard refuses it where it is bound (DEC-06).
+async fn take_token_from_form(parts: &mut Parts, body: Body) {
+    let is_form = parts.headers.get(CONTENT_TYPE).is_some_and(|value| {
+        value.as_bytes().to_ascii_lowercase().starts_with(b"application/x-www-form-urlencoded")
+    });
+    if !is_form {
+        return;
+    }
+    let limited = http_body_util::Limited::new(body, keybound_oauth::form::MAX_FORM_BYTES);
+    let Ok(collected) = limited.collect().await else { return };
+    let token = Form::parse(&collected.to_bytes()).ok().and_then(|form| form.secret("access_token"));
+    if let Some(value) =
+        token.and_then(|token| HeaderValue::from_str(&format!("Bearer {}", token.reveal())).ok())
+    {
+        parts.headers.insert(AUTHORIZATION, value);
+    }
+}
+
+fn rejected(rejection: Rejection) -> Response<Body> {
+    rejection.into_response().map(Body::new)
+}

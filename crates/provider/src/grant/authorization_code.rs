@@ -1,0 +1,185 @@
+//! The authorization code (RFC 6749 §4.1.3, RFC 7636 §4.6, RFC 9449 §10).
+
+use super::{Asker, CodeRequest, Found, Granted, SignIn, invalid_grant};
+use crate::bind::{self, Binding};
+use crate::prove;
+use crate::provider::Provider;
+use crate::reach::Reach;
+use crate::refusal::{Denied, Refusal};
+use crate::store::{
+    Code, CodeState, Credential, Decided, Grant, RefreshToken, RefreshTokenState, Verdict, Write,
+};
+use keybound_dpop::secret::Secret;
+use keybound_dpop::time::UnixTime;
+use keybound_oauth::client_metadata::GrantType;
+use keybound_oauth::identifier::ResourceId;
+use keybound_oauth::pkce::{CodeChallenge, CodeVerifier};
+use keybound_oauth::scope::Scope;
+
+/// Refusals after which a code is of no more use (AS-COD-06).
+const MAX_REFUSALS: u8 = 5;
+
+pub(super) async fn find(
+    provider: &Provider,
+    code: &Secret,
+    redirect_uri: Option<String>,
+    verifier: Option<CodeVerifier>,
+    resources: Vec<ResourceId>,
+) -> Result<Found, Refusal> {
+    let unknown = || invalid_grant("AS-AUT-07", "the code is unknown or has expired");
+    let (id, hash) = Credential::parse(code.reveal()).ok_or_else(unknown)?;
+    provider.store.find_code(id, &hash).await?.ok_or_else(unknown)?;
+    Ok(Found::Code(CodeRequest { id, hash, redirect_uri, verifier, resources }))
+}
+
+pub(super) async fn redeem(asker: Asker, request: CodeRequest) -> Result<Granted, Refusal> {
+    let (store, id, hash, now) = (asker.provider.store.clone(), request.id, request.hash, asker.now.unix);
+    let decided =
+        store.redeem_code(id, hash, now, move |code, grant| decide(&asker, &request, code, grant)).await?;
+    match decided {
+        Decided::Taken(granted) => Ok(*granted),
+        Decided::Denied(denied) => Err(denied.into()),
+        Decided::Unknown => Err(invalid_grant("AS-AUT-07", "the code is unknown or has expired").into()),
+    }
+}
+
+/// The rule: pure, quick, repeatable.
+fn decide(asker: &Asker, request: &CodeRequest, code: &Code, grant: &Grant) -> Verdict<Box<Granted>, Denied> {
+    let now = asker.now.unix;
+    if code.client_id != asker.client.id.as_str() {
+        return refuse(code, invalid_grant("AS-AUT-07", "the code was issued to another client"));
+    }
+    match code.state {
+        CodeState::Redeemed { .. } => {
+            // RFC 6749 §4.1.2: all tokens issued from a code that comes twice are revoked.
+            let denied = invalid_grant("AS-AUT-08", "the code was used before; what came of it is revoked");
+            return Verdict::Revoke { writes: vec![Write::RevokeGrant { id: grant.id, at: now }], denied };
+        }
+        CodeState::Retired => {
+            return Verdict::Leave(invalid_grant("AS-COD-06", "the code was refused too often"));
+        }
+        CodeState::Live if now >= code.expires_at || grant.revoked_at.is_some() => {
+            return Verdict::Leave(invalid_grant("AS-AUT-07", "the code is unknown or has expired"));
+        }
+        CodeState::Live => {}
+    }
+    if let Err(denied) = check(asker, request, code) {
+        return refuse(code, denied);
+    }
+    match grant_tokens(asker, request, code) {
+        Ok((granted, writes)) => Verdict::Take { writes, out: Box::new(granted) },
+        Err(denied) => Verdict::Leave(denied),
+    }
+}
+
+/// A refusal that guessing could explain is counted (AS-COD-06); a missing proof is not one.
+fn refuse(code: &Code, denied: Denied) -> Verdict<Box<Granted>, Denied> {
+    if denied.code != keybound_oauth::error::ErrorCode::InvalidGrant {
+        return Verdict::Leave(denied);
+    }
+    let retire = code.refusals.saturating_add(1) >= MAX_REFUSALS;
+    Verdict::Revoke { writes: vec![Write::CodeRefused { id: code.id, retire }], denied }
+}
+
+fn check(asker: &Asker, request: &CodeRequest, code: &Code) -> Result<(), Denied> {
+    match &request.redirect_uri {
+        Some(uri) if *uri != code.redirect_uri => {
+            return Err(invalid_grant(
+                "AS-AUT-10",
+                "`redirect_uri` is not that of the authorization request",
+            ));
+        }
+        // OAuth 2.1 §10.2: it may be left out where PKCE ties the two requests together.
+        None if code.redirect_uri_sent && code.code_challenge.is_none() => {
+            return Err(invalid_grant(
+                "AS-AUT-10",
+                "`redirect_uri` must be sent, as in the authorization request",
+            ));
+        }
+        _ => {}
+    }
+    check_verifier(code.code_challenge.as_deref(), request.verifier.as_ref())?;
+    match (&code.dpop_jkt, &asker.proof) {
+        (Some(_), None) => Err(prove::missing("AS-COD-03")),
+        (Some(jkt), Some(proof)) if *jkt != proof.jkt().to_string() => {
+            Err(invalid_grant("AS-COD-02", "the proof's key is not the key that the code is bound to"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// In constant time, and whatever else binds the code (AS-PKC-07).
+fn check_verifier(challenge: Option<&str>, verifier: Option<&CodeVerifier>) -> Result<(), Denied> {
+    match (challenge, verifier) {
+        (None, None) => Ok(()),
+        (Some(challenge), Some(verifier))
+            if CodeChallenge::parse(challenge).is_some_and(|challenge| challenge.accepts(verifier)) =>
+        {
+            Ok(())
+        }
+        (Some(_), Some(_)) => {
+            Err(invalid_grant("AS-PKC-04", "`code_verifier` does not fit the code_challenge"))
+        }
+        (Some(_), None) => Err(invalid_grant("AS-PKC-04", "`code_verifier` is missing")),
+        (None, Some(_)) => {
+            Err(invalid_grant("AS-PKC-05", "there was no code_challenge for this `code_verifier`"))
+        }
+    }
+}
+
+fn grant_tokens(asker: &Asker, request: &CodeRequest, code: &Code) -> Result<(Granted, Vec<Write>), Denied> {
+    let config = &asker.provider.config;
+    let now = asker.now.unix;
+    let whole = Reach {
+        scope: Scope::parse(&code.scope.join(" ")).unwrap_or_default(),
+        resources: code.resources.clone(),
+    };
+    let reach = whole.narrow(None, &request.resources)?;
+    let audience = reach.audience(config);
+    let binding = bind::decide(config, &asker.client, &audience, asker.proof.as_ref())?;
+    let until = now.plus_secs(config.lifetimes.access_token_secs);
+    let mut writes = vec![Write::KeepGrant { id: code.grant_id, until }];
+    let mut refresh_token = None;
+    if asker.client.allows_grant(GrantType::RefreshToken) {
+        writes.push(Write::InsertRefreshToken(Box::new(first_refresh_token(asker, code, binding, now))));
+        refresh_token = Some(asker.minted.refresh_token.clone());
+    }
+    let granted = Granted {
+        client: asker.client.clone(),
+        subject: code.subject.clone(),
+        reach,
+        audience,
+        binding,
+        jti: asker.minted.token_id_of(code.grant_id),
+        refresh_token,
+        sign_in: Some(SignIn { auth_time: code.auth_time, nonce: code.nonce.clone(), acr: code.acr.clone() }),
+    };
+    Ok((granted, writes))
+}
+
+/// Bound to the key for a public client, to the client's authentication for a confidential one (RFC 9449 §5).
+fn first_refresh_token(asker: &Asker, code: &Code, binding: Binding, now: UnixTime) -> RefreshToken {
+    let lifetimes = &asker.provider.config.lifetimes;
+    let expires_at = now.plus_secs(lifetimes.refresh_token_secs);
+    let jkt = if asker.client.is_public() { binding.refresh_key() } else { None };
+    RefreshToken {
+        id: asker.minted.refresh_id,
+        secret_hash: asker.minted.refresh_hash,
+        grant_id: code.grant_id,
+        client_id: code.client_id.clone(),
+        subject: code.subject.clone(),
+        jkt: jkt.map(|jkt| jkt.to_string()),
+        scope: code.scope.clone(),
+        resources: code.resources.clone(),
+        auth_time: code.auth_time,
+        session_id: code.session_id,
+        // Without `openid` there is no sign-in for it to end with (DEC-26).
+        offline: code.scope.iter().any(|token| token == "offline_access")
+            || !code.scope.iter().any(|token| token == "openid"),
+        issued_at: now,
+        last_used_at: now,
+        expires_at,
+        idle_expires_at: now.plus_secs(lifetimes.refresh_idle_secs).min(expires_at),
+        state: RefreshTokenState::Live,
+    }
+}

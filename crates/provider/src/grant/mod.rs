@@ -1,0 +1,153 @@
+//! What a client hands in for tokens: found without a lock, then decided, retired and written in one transaction.
+
+mod authorization_code;
+mod client_credentials;
+mod refresh_token;
+
+use crate::authenticate::AuthenticatedClient;
+use crate::bind::Binding;
+use crate::clients::RegisteredClient;
+use crate::extract::Call;
+use crate::issue::Minted;
+use crate::provider::Provider;
+use crate::reach::Reach;
+use crate::refusal::{Denied, Refusal};
+use crate::store::{Id, SecretHash};
+use keybound_dpop::proof::check::FreshProof;
+use keybound_dpop::secret::Secret;
+use keybound_dpop::time::{Now, UnixTime};
+use keybound_oauth::client_metadata::GrantType;
+use keybound_oauth::error::ErrorCode;
+use keybound_oauth::identifier::ResourceId;
+use keybound_oauth::pkce::CodeVerifier;
+use keybound_oauth::scope::Scope;
+use keybound_oauth::token::{GrantRequest, TokenRequest};
+use std::sync::Arc;
+
+/// A grant that exists, and what is asked of it. Nothing is spent yet.
+#[derive(Debug)]
+pub enum Found {
+    /// A code.
+    Code(CodeRequest),
+    /// A refresh token.
+    Refresh(RefreshRequest),
+    /// The client for itself.
+    Client(Reach),
+}
+
+/// A token request with a code.
+#[derive(Clone, Debug)]
+pub struct CodeRequest {
+    id: Id,
+    hash: SecretHash,
+    redirect_uri: Option<String>,
+    verifier: Option<CodeVerifier>,
+    resources: Vec<ResourceId>,
+}
+
+/// A token request with a refresh token.
+#[derive(Clone, Debug)]
+pub struct RefreshRequest {
+    id: Id,
+    hash: SecretHash,
+    scope: Option<Scope>,
+    resources: Vec<ResourceId>,
+}
+
+/// What was granted: all that the tokens will say. The rest is signing.
+#[derive(Clone, Debug)]
+pub struct Granted {
+    /// To whom.
+    pub client: Arc<RegisteredClient>,
+    /// Whom the tokens speak for.
+    pub subject: String,
+    /// What they allow.
+    pub reach: Reach,
+    /// `aud` of the access token.
+    pub audience: Vec<String>,
+    /// What they are bound to.
+    pub binding: Binding,
+    /// `jti` of the access token; begins with the grant's id where there is one.
+    pub jti: String,
+    /// A refresh token to hand out.
+    pub refresh_token: Option<Secret>,
+    /// The sign-in, where a user stands behind it.
+    pub sign_in: Option<SignIn>,
+}
+
+/// What an ID token says of the sign-in.
+#[derive(Clone, Debug)]
+pub struct SignIn {
+    /// `auth_time`
+    pub auth_time: UnixTime,
+    /// `nonce`; only with the code.
+    pub nonce: Option<String>,
+    /// `acr`
+    pub acr: Option<String>,
+}
+
+/// Looks for what the client hands in. Reads only: an unknown code records nothing.
+///
+/// # Errors
+/// `invalid_request`, `unsupported_grant_type`, `unauthorized_client`, `invalid_grant`.
+pub async fn find(provider: &Provider, client: &AuthenticatedClient, call: &Call) -> Result<Found, Refusal> {
+    let TokenRequest { grant, resources } = TokenRequest::parse(&call.form).map_err(Denied::from)?;
+    let Some(grant_type) = GrantType::parse(grant.grant_type()) else {
+        let wire = "this grant type is not offered";
+        return Err(Denied::new(ErrorCode::UnsupportedGrantType, "AS-TOK-14", wire).into());
+    };
+    if !client.client.allows_grant(grant_type) {
+        let wire = format!("the client is not registered for the grant type {}", grant_type.as_str());
+        return Err(Denied::new(ErrorCode::UnauthorizedClient, "AS-CA-12", wire).into());
+    }
+    match grant {
+        GrantRequest::AuthorizationCode { code, redirect_uri, code_verifier } => {
+            authorization_code::find(provider, &code, redirect_uri, code_verifier, resources).await
+        }
+        GrantRequest::RefreshToken { refresh_token, scope } => {
+            refresh_token::find(provider, &refresh_token, scope, resources).await
+        }
+        GrantRequest::ClientCredentials { scope } => {
+            client_credentials::find(provider, &client.client, scope.as_ref(), &resources)
+        }
+        GrantRequest::Other(_) => {
+            Err(Denied::new(ErrorCode::UnsupportedGrantType, "AS-TOK-14", "this grant type is not offered")
+                .into())
+        }
+    }
+}
+
+/// Decides, binds, retires and writes, in one transaction.
+///
+/// # Errors
+/// The refusal of the rule that was not met; 503 where the store does not answer.
+pub async fn redeem(
+    provider: &Arc<Provider>,
+    client: &AuthenticatedClient,
+    found: Found,
+    proof: Option<FreshProof>,
+    minted: Minted,
+    now: Now,
+) -> Result<Granted, Refusal> {
+    let asker =
+        Asker { provider: Arc::clone(provider), client: Arc::clone(&client.client), proof, minted, now };
+    match found {
+        Found::Code(request) => authorization_code::redeem(asker, request).await,
+        Found::Refresh(request) => refresh_token::redeem(asker, request).await,
+        Found::Client(reach) => client_credentials::redeem(&asker, reach),
+    }
+}
+
+/// Who asks, with what: all that a decision needs to own.
+struct Asker {
+    provider: Arc<Provider>,
+    client: Arc<RegisteredClient>,
+    proof: Option<FreshProof>,
+    minted: Minted,
+    now: Now,
+}
+
+/// The one answer to a code or refresh token that cannot be used. The log tells more than the wire.
+fn invalid_grant(row: &'static str, why: &str) -> Denied {
+    Denied::new(ErrorCode::InvalidGrant, row, why)
+}

@@ -1,0 +1,129 @@
+//! The refresh token (RFC 6749 §6, RFC 9449 §5, RFC 9700 §2.2.2).
+
+use super::{Asker, Found, Granted, RefreshRequest, SignIn, invalid_grant};
+use crate::bind;
+use crate::prove;
+use crate::provider::Provider;
+use crate::reach::Reach;
+use crate::refusal::{Denied, Refusal};
+use crate::store::{Credential, Decided, Grant, RefreshToken, RefreshTokenState, Verdict, Write};
+use keybound_dpop::secret::Secret;
+use keybound_oauth::identifier::ResourceId;
+use keybound_oauth::scope::Scope;
+
+pub(super) async fn find(
+    provider: &Provider,
+    token: &Secret,
+    scope: Option<Scope>,
+    resources: Vec<ResourceId>,
+) -> Result<Found, Refusal> {
+    let (id, hash) = Credential::parse(token.reveal()).ok_or_else(unknown)?;
+    provider.store.find_refresh_token(id, &hash).await?.ok_or_else(unknown)?;
+    Ok(Found::Refresh(RefreshRequest { id, hash, scope, resources }))
+}
+
+fn unknown() -> Denied {
+    invalid_grant("AS-RT-05", "the refresh token is unknown, revoked, or has expired")
+}
+
+pub(super) async fn redeem(asker: Asker, request: RefreshRequest) -> Result<Granted, Refusal> {
+    let (store, id, hash) = (asker.provider.store.clone(), request.id, request.hash);
+    let decided =
+        store.use_refresh_token(id, hash, move |token, grant| decide(&asker, &request, token, grant)).await?;
+    match decided {
+        Decided::Taken(granted) => Ok(*granted),
+        Decided::Denied(denied) => Err(denied.into()),
+        Decided::Unknown => Err(unknown().into()),
+    }
+}
+
+/// The rule: pure, quick, repeatable.
+fn decide(
+    asker: &Asker,
+    request: &RefreshRequest,
+    token: &RefreshToken,
+    grant: &Grant,
+) -> Verdict<Box<Granted>, Denied> {
+    let now = asker.now.unix;
+    let ended = now >= token.expires_at || now >= token.idle_expires_at;
+    if token.client_id != asker.client.id.as_str() || token.state == RefreshTokenState::Revoked || ended {
+        return Verdict::Leave(unknown());
+    }
+    if let Err(denied) = check_key(asker, token) {
+        return Verdict::Leave(denied);
+    }
+    if let RefreshTokenState::Rotated { at, .. } = token.state
+        && now > at.plus_secs(asker.provider.config.lifetimes.rotation_grace_secs)
+    {
+        // RFC 9700 §4.14.2: it was handed to two parties, and one of them is a thief.
+        let denied = invalid_grant("AS-RT-07", "the refresh token was used before; its family is revoked");
+        return Verdict::Revoke { writes: vec![Write::RevokeGrant { id: grant.id, at: now }], denied };
+    }
+    match grant_tokens(asker, request, token) {
+        Ok((granted, writes)) => Verdict::Take { writes, out: Box::new(granted) },
+        Err(denied) => Verdict::Leave(denied),
+    }
+}
+
+/// A public client's token needs a proof by its own key, each time (AS-RT-02).
+fn check_key(asker: &Asker, token: &RefreshToken) -> Result<(), Denied> {
+    match (&token.jkt, &asker.proof) {
+        (Some(_), None) => Err(prove::missing("AS-RT-02")),
+        (Some(jkt), Some(proof)) if *jkt != proof.jkt().to_string() => Err(invalid_grant(
+            "AS-RT-01",
+            "the proof's key is not the key that the refresh token is bound to",
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn grant_tokens(
+    asker: &Asker,
+    request: &RefreshRequest,
+    token: &RefreshToken,
+) -> Result<(Granted, Vec<Write>), Denied> {
+    let config = &asker.provider.config;
+    let now = asker.now.unix;
+    let whole = Reach {
+        scope: Scope::parse(&token.scope.join(" ")).unwrap_or_default(),
+        resources: token.resources.clone(),
+    };
+    let reach = whole.narrow(request.scope.as_ref(), &request.resources)?;
+    let audience = reach.audience(config);
+    let binding = bind::decide(config, &asker.client, &audience, asker.proof.as_ref())?;
+    let until = now.plus_secs(config.lifetimes.access_token_secs);
+    let idle_expires_at = now.plus_secs(config.lifetimes.refresh_idle_secs).min(token.expires_at);
+    let mut writes = vec![Write::KeepGrant { id: token.grant_id, until }];
+    let mut refresh_token = None;
+    // DEC-01: rotated only where neither a key nor client authentication protects it.
+    if asker.client.is_public() && token.jkt.is_none() {
+        let successor = RefreshToken {
+            id: asker.minted.refresh_id,
+            secret_hash: asker.minted.refresh_hash,
+            // A proof that comes with the refresh binds from now on.
+            jkt: binding.refresh_key().map(|jkt| jkt.to_string()),
+            issued_at: now,
+            last_used_at: now,
+            idle_expires_at,
+            state: RefreshTokenState::Live,
+            ..token.clone()
+        };
+        writes.push(Write::InsertRefreshToken(Box::new(successor)));
+        writes.push(Write::RotateRefreshToken { id: token.id, successor: asker.minted.refresh_id, at: now });
+        refresh_token = Some(asker.minted.refresh_token.clone());
+    } else {
+        writes.push(Write::TouchRefreshToken { id: token.id, at: now, idle_expires_at });
+    }
+    let granted = Granted {
+        client: asker.client.clone(),
+        subject: token.subject.clone(),
+        reach,
+        audience,
+        binding,
+        jti: asker.minted.token_id_of(token.grant_id),
+        refresh_token,
+        // OpenID Connect Core §12.2: the sign-in of the original, and no nonce.
+        sign_in: Some(SignIn { auth_time: token.auth_time, nonce: None, acr: None }),
+    };
+    Ok((granted, writes))
+}

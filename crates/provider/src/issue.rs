@@ -1,0 +1,127 @@
+//! Writing tokens down and signing them. No I/O, nothing to undo.
+
+use crate::grant::Granted;
+use crate::provider::Provider;
+use crate::refusal::Refusal;
+use crate::store::{CREDENTIAL_ENTROPY, Credential, Id, SecretHash};
+use keybound_dpop::jose::base64url;
+use keybound_dpop::jose::crypto::{CryptoError, random};
+use keybound_dpop::jose::signer::SignError;
+use keybound_dpop::secret::Secret;
+use keybound_dpop::time::UnixTime;
+use keybound_oauth::access_token::NewAccessToken;
+use keybound_oauth::audience::Audience;
+use keybound_oauth::id_token::NewIdToken;
+use keybound_oauth::token::TokenResponse;
+
+/// The random parts of an answer, drawn before the decision so that the decision can run twice.
+#[derive(Clone, Debug)]
+pub struct Minted {
+    /// 128 random bits for `jti`.
+    pub token_id: String,
+    /// The id of a refresh token, should one be issued.
+    pub refresh_id: Id,
+    /// Its text.
+    pub refresh_token: Secret,
+    /// What is stored of it.
+    pub refresh_hash: SecretHash,
+}
+
+impl Minted {
+    /// The `jti` of a token of that grant: revoking the grant revokes it.
+    #[must_use]
+    pub fn token_id_of(&self, grant: Id) -> String {
+        format!("{grant}.{}", self.token_id)
+    }
+}
+
+/// The grant that an access token of ours belongs to; none where the client acts for itself.
+#[must_use]
+pub fn grant_of(jti: &str) -> Option<Id> {
+    jti.split_once('.').and_then(|(grant, _)| Id::parse(grant))
+}
+
+/// Draws the random parts.
+///
+/// # Errors
+/// [`CryptoError`] where the system has no entropy to give.
+pub fn mint(now: UnixTime) -> Result<Minted, CryptoError> {
+    let (refresh_id, refresh_token, refresh_hash) = Credential::mint(now, &random::<CREDENTIAL_ENTROPY>()?);
+    Ok(Minted { token_id: base64url::encode(&random::<16>()?), refresh_id, refresh_token, refresh_hash })
+}
+
+impl From<CryptoError> for Refusal {
+    fn from(error: CryptoError) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}
+
+impl From<SignError> for Refusal {
+    fn from(error: SignError) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}
+
+/// Signs what was granted.
+///
+/// # Errors
+/// [`Refusal::Unavailable`] where no key can sign.
+pub fn tokens(provider: &Provider, granted: Granted, now: UnixTime) -> Result<TokenResponse, Refusal> {
+    let access_token = access_token(provider, &granted, now)?;
+    let id_token = match &granted.sign_in {
+        Some(_) if granted.reach.scope.contains("openid") => {
+            Some(id_token(provider, &granted, &access_token, now)?)
+        }
+        _ => None,
+    };
+    Ok(TokenResponse {
+        access_token,
+        token_type: granted.binding.token_type(),
+        expires_in_secs: Some(provider.config.lifetimes.access_token_secs),
+        refresh_token: granted.refresh_token,
+        scope: Some(granted.reach.scope),
+        id_token,
+    })
+}
+
+/// RFC 9068, with `cnf` where it is bound (RFC 9449 §6.1).
+fn access_token(provider: &Provider, granted: &Granted, now: UnixTime) -> Result<Secret, Refusal> {
+    let key = provider.signing_keys.current(now)?;
+    let token = NewAccessToken {
+        iss: provider.config.issuer.as_str(),
+        sub: &granted.subject,
+        aud: &Audience::of(granted.audience.clone()),
+        exp: now.plus_secs(provider.config.lifetimes.access_token_secs),
+        iat: now,
+        jti: &granted.jti,
+        client_id: granted.client.id.as_str(),
+        scope: &granted.reach.scope,
+        jkt: granted.binding.access_key(),
+        auth_time: granted.sign_in.as_ref().map(|sign_in| sign_in.auth_time),
+        acr: granted.sign_in.as_ref().and_then(|sign_in| sign_in.acr.as_deref()),
+    };
+    Ok(token.sign(&key.key, Some(&key.kid))?)
+}
+
+fn id_token(
+    provider: &Provider,
+    granted: &Granted,
+    access_token: &Secret,
+    now: UnixTime,
+) -> Result<Secret, Refusal> {
+    let key = provider.signing_keys.current(now)?;
+    let sign_in = granted.sign_in.as_ref();
+    let token = NewIdToken {
+        iss: &provider.config.issuer,
+        sub: &granted.subject,
+        aud: &granted.client.id,
+        exp: now.plus_secs(provider.config.lifetimes.id_token_secs),
+        iat: now,
+        nonce: sign_in.and_then(|sign_in| sign_in.nonce.as_deref()),
+        auth_time: sign_in.map(|sign_in| sign_in.auth_time),
+        acr: sign_in.and_then(|sign_in| sign_in.acr.as_deref()),
+        sid: None,
+        access_token: Some(access_token),
+    };
+    Ok(token.sign(&key.key, Some(&key.kid))?)
+}

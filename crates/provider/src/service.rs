@@ -1,0 +1,87 @@
+//! The provider as a tower service: routes, and what every answer carries.
+
+use crate::endpoint::{self, metadata, token, userinfo};
+use crate::provider::Provider;
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::middleware::{self, Next};
+use axum::routing::{any, get};
+use http::header::{ORIGIN, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderValue, Method, Response, StatusCode};
+use keybound_resource::Cors;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// All routes of the provider, below the issuer's path.
+pub fn service(provider: &Arc<Provider>) -> Router {
+    let issuer = provider.config.issuer.clone();
+    let below = |path: &str| format!("{}{path}", issuer.path());
+    let for_clients = Router::new()
+        .route(&below(endpoint::TOKEN), any(token::handle))
+        .route(&below(endpoint::USERINFO), get(userinfo::handle).post(userinfo::handle))
+        .route(&below(endpoint::KEYS), get(metadata::keys))
+        .route(issuer.oauth_metadata_url().path(), get(metadata::handle))
+        .route(issuer.openid_metadata_url().path(), get(metadata::handle))
+        .layer(middleware::from_fn(cross_origin))
+        .with_state(Arc::clone(provider));
+    for_clients.fallback(not_found).layer(middleware::from_fn_with_state(Arc::clone(provider), harden))
+}
+
+/// What goes on beside the requests: expired rows leave, keys that another process added are taken up.
+pub async fn maintain(provider: Arc<Provider>) {
+    const LOOK: Duration = Duration::from_secs(1);
+    const LOOKS_BETWEEN_SWEEPS: u32 = 60;
+    let mut version = None;
+    let mut looks = 0_u32;
+    loop {
+        tokio::time::sleep(LOOK).await;
+        looks += 1;
+        if let Ok(current) = provider.store.version().await
+            && version != Some(current)
+        {
+            provider.reload_keys().await;
+            version = Some(current);
+        }
+        if looks.is_multiple_of(LOOKS_BETWEEN_SWEEPS)
+            && let Err(fault) = provider.store.sweep(provider.unix()).await
+        {
+            tracing::error!(reason = fault.reason(), "expired rows could not be removed");
+        }
+    }
+}
+
+/// These endpoints read no cookie: any page may call them, and read nonces and challenges (OPS-CORS-01, 02, 03).
+async fn cross_origin(request: Request, next: Next) -> Response<Body> {
+    let cors = Cors::any();
+    let (parts, body) = request.into_parts();
+    if let Some(preflight) = cors.preflight(&parts) {
+        return preflight.map(Body::new);
+    }
+    if parts.method == Method::OPTIONS {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::NO_CONTENT;
+        return response;
+    }
+    let origin = parts.headers.get(ORIGIN).cloned();
+    let mut response = next.run(Request::from_parts(parts, body)).await;
+    cors.mark(origin.as_ref(), response.headers_mut());
+    response
+}
+
+/// BCP-UI-11.
+async fn harden(State(provider): State<Arc<Provider>>, request: Request, next: Next) -> Response<Body> {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if provider.config.base.is_https() {
+        headers.insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
+    }
+    response
+}
+
+async fn not_found() -> Response<Body> {
+    let mut response = Response::new(Body::from("There is nothing here.\n"));
+    *response.status_mut() = StatusCode::NOT_FOUND;
+    response
+}
