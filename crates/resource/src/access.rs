@@ -24,7 +24,7 @@ impl Access {
     /// `iss`: who issued the token.
     #[must_use]
     pub fn issuer(&self) -> &str {
-        &self.token.issuer
+        &self.token.claims.iss
     }
 
     /// `sub`: on whose behalf the client calls.
@@ -42,7 +42,7 @@ impl Access {
     /// The scope of the token.
     #[must_use]
     pub fn scope(&self) -> &Scope {
-        &self.token.scope
+        &self.token.claims.scope
     }
 
     /// The thumbprint of the key that the token is bound to and that was proven; `None` for a bearer token, where the
@@ -55,13 +55,13 @@ impl Access {
     /// All claims of the token.
     #[must_use]
     pub fn claims(&self) -> &Map<String, Value> {
-        &self.token.claims
+        &self.token.all
     }
 
     /// `exp`: from this moment on the token is refused.
     #[must_use]
     pub fn expires_at(&self) -> UnixTime {
-        self.token.expires_at
+        self.token.claims.exp
     }
 
     /// Whether the answer should bring a new nonce (RFC 9449 §8.2).

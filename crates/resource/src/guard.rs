@@ -114,7 +114,8 @@ impl Guard {
     #[must_use]
     pub fn refuse_revoked(&self, access: &Access, request: &Parts) -> Rejection {
         let scheme = if access.jkt().is_some() { Scheme::Dpop } else { Scheme::Bearer };
-        let rejection = self.reject(Reason::Token(TokenError::Revoked), Some(scheme), self.config.clock.now());
+        let rejection =
+            self.reject(Reason::Token(TokenError::Revoked), Some(scheme), self.config.clock.now());
         audit(&rejection, request);
         rejection
     }

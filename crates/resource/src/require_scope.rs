@@ -3,8 +3,10 @@
 use crate::access::Access;
 use crate::guard::Guard;
 use crate::layer::GuardedBody;
+use crate::rejection::Rejection;
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, HeaderValue};
+use http::request::Parts;
 use http::{Request, Response, StatusCode};
 use http_body_util::{Either, Full};
 use keybound_oauth::scope::Scope;
@@ -37,16 +39,12 @@ impl RequireScopeLayer {
     }
 
     /// A request that no guard has looked at means that the layers are in the wrong order: it stays out.
-    fn refusal<B>(&self, request: Request<B>) -> Result<Request<B>, Response<Full<Bytes>>> {
-        let (parts, body) = request.into_parts();
-        let Some(access) = parts.extensions.get::<Access>() else {
+    fn refusal(&self, request: &Parts) -> Option<Response<Full<Bytes>>> {
+        let Some(access) = request.extensions.get::<Access>() else {
             tracing::error!("a route that wants a scope has no guard in front");
-            return Err(unguarded());
+            return Some(unguarded());
         };
-        match self.guard.require_scope(access, &self.needed, &parts) {
-            Ok(()) => Ok(Request::from_parts(parts, body)),
-            Err(rejection) => Err(rejection.into_response()),
-        }
+        self.guard.require_scope(access, &self.needed, request).err().map(Rejection::into_response)
     }
 }
 
@@ -73,13 +71,12 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        match self.rule.refusal(request) {
-            Ok(request) => {
-                let answer = self.inner.call(request);
-                Box::pin(async move { Ok(answer.await?.map(Either::Right)) })
-            }
-            Err(refusal) => Box::pin(async move { Ok(refusal.map(Either::Left)) }),
+        let (parts, body) = request.into_parts();
+        if let Some(refusal) = self.rule.refusal(&parts) {
+            return Box::pin(async move { Ok(refusal.map(Either::Left)) });
         }
+        let answer = self.inner.call(Request::from_parts(parts, body));
+        Box::pin(async move { Ok(answer.await?.map(Either::Right)) })
     }
 }
 

@@ -1,0 +1,14 @@
+//! The guard from outside: requests in, answers out, on a clock that the test turns.
+
+#[cfg(test)]
+mod challenges;
+#[cfg(test)]
+mod layer;
+#[cfg(test)]
+mod nonces;
+#[cfg(test)]
+mod schemes;
+#[cfg(test)]
+mod tokens;
+#[cfg(test)]
+mod world;
