@@ -91,7 +91,9 @@ mod tests {
     fn as_pkc_03_a_challenge_is_43_characters_of_base64url() {
         let good = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
         let padded = format!("{good}=");
-        for bad in ["", &good[..42], &padded, &good.replace('-', "+"), &good.replace("cM", "cN")] {
+        for bad in
+            ["", good.trim_end_matches('M'), &padded, &good.replace('-', "+"), &good.replace("cM", "cN")]
+        {
             assert_eq!(CodeChallenge::parse(bad), None, "{bad}");
         }
     }
