@@ -10,6 +10,12 @@ use std::sync::Arc;
 pub enum Keys {
     /// Keys that this process holds.
     Local(LocalKeys),
+    /// Keys at a URL, fetched when needed and kept.
+    #[cfg(feature = "jwks")]
+    Remote(keybound_fetch::JwksSource),
+    /// Keys at the URL that the issuer's metadata names.
+    #[cfg(feature = "jwks")]
+    Discovered(crate::discovered::IssuerKeys),
 }
 
 /// Keys that this process holds, and may replace while guards use them.
@@ -29,10 +35,25 @@ impl Keys {
     }
 
     /// The set in which a key with that `kid` is to be looked for.
-    pub(crate) async fn for_kid(&self, _kid: Option<&str>) -> Result<Arc<KeySet>, KeysUnavailable> {
+    #[cfg_attr(
+        not(feature = "jwks"),
+        expect(unused_variables, reason = "keys at hand are not asked for by kid")
+    )]
+    pub(crate) async fn for_kid(&self, kid: Option<&str>) -> Result<Arc<KeySet>, KeysUnavailable> {
         match self {
             Self::Local(keys) => Ok(keys.current()),
+            #[cfg(feature = "jwks")]
+            Self::Remote(source) => Ok(source.keys(kid).await?),
+            #[cfg(feature = "jwks")]
+            Self::Discovered(keys) => keys.for_kid(kid).await,
         }
+    }
+}
+
+#[cfg(feature = "jwks")]
+impl From<keybound_fetch::FetchError> for KeysUnavailable {
+    fn from(error: keybound_fetch::FetchError) -> Self {
+        Self(error.to_string())
     }
 }
 

@@ -35,6 +35,8 @@ mod challenges;
 mod config;
 mod cors;
 mod credentials;
+#[cfg(feature = "jwks")]
+mod discovered;
 mod guard;
 mod keys;
 mod layer;
@@ -47,6 +49,8 @@ mod token;
 pub use access::Access;
 pub use config::{ConfigError, DpopUse, GuardConfig, TokenProfile, TrustedIssuer};
 pub use cors::{Cors, CorsError};
+#[cfg(feature = "jwks")]
+pub use discovered::IssuerKeys;
 pub use guard::Guard;
 pub use keys::{Keys, KeysUnavailable, LocalKeys};
 pub use layer::{GuardLayer, GuardService, GuardedBody};

@@ -1,0 +1,83 @@
+//! The keys of an issuer of which only the name is known: its metadata says where they are (RFC 8414 §3, OpenID Connect
+//! Discovery §4). Asked for when the first token comes, so that a guard starts before its issuer does.
+
+use crate::keys::KeysUnavailable;
+use keybound_dpop::jose::key_set::KeySet;
+use keybound_dpop::time::Clock;
+use keybound_fetch::{FetchError, Fetcher, JwksSource};
+use keybound_oauth::identifier::Issuer;
+use keybound_oauth::provider_metadata::ProviderMetadata;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+/// Between two attempts that fail.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// The keys of an issuer, by its metadata. Cheap to clone; clones share what was found.
+#[derive(Clone, Debug)]
+pub struct IssuerKeys(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    issuer: Issuer,
+    fetcher: Fetcher,
+    clock: Arc<dyn Clock>,
+    source: OnceLock<JwksSource>,
+    /// The last attempt that failed; held by whoever makes the next.
+    failure: tokio::sync::Mutex<Option<(Duration, KeysUnavailable)>>,
+}
+
+impl IssuerKeys {
+    /// The keys of that issuer. Nothing is fetched yet. The operator has chosen the issuer, and with it where its
+    /// metadata leads.
+    #[must_use]
+    pub fn new(issuer: Issuer, fetcher: Fetcher, clock: Arc<dyn Clock>) -> Self {
+        let (source, failure) = (OnceLock::new(), tokio::sync::Mutex::default());
+        Self(Arc::new(Shared { issuer, fetcher, clock, source, failure }))
+    }
+
+    pub(crate) async fn for_kid(&self, kid: Option<&str>) -> Result<Arc<KeySet>, KeysUnavailable> {
+        let source = match self.0.source.get() {
+            Some(source) => source,
+            None => self.0.discover_once().await?,
+        };
+        Ok(source.keys(kid).await?)
+    }
+}
+
+impl Shared {
+    /// One attempt at a time, and a pause after one that fails.
+    async fn discover_once(&self) -> Result<&JwksSource, KeysUnavailable> {
+        let mut failure = self.failure.lock().await;
+        if let Some(found) = self.source.get() {
+            return Ok(found);
+        }
+        let now = self.clock.now().monotonic;
+        if let Some((at, error)) = failure.as_ref()
+            && now.saturating_sub(*at) < PAUSE
+        {
+            return Err(error.clone());
+        }
+        match self.discover().await {
+            Ok(source) => Ok(self.source.get_or_init(|| source)),
+            Err(error) => {
+                tracing::warn!(issuer = self.issuer.as_str(), %error, "the issuer's metadata cannot be had");
+                *failure = Some((now, error.clone()));
+                Err(error)
+            }
+        }
+    }
+
+    async fn discover(&self) -> Result<JwksSource, KeysUnavailable> {
+        let json = match self.fetcher.get(&self.issuer.oauth_metadata_url()).await {
+            Err(FetchError::Status { .. }) => self.fetcher.get(&self.issuer.openid_metadata_url()).await,
+            other => other,
+        };
+        let metadata = ProviderMetadata::parse(&json?.body, &self.issuer)
+            .map_err(|error| KeysUnavailable(error.to_string()))?;
+        let jwks_uri = metadata.endpoints.jwks_uri;
+        let jwks_uri =
+            jwks_uri.ok_or_else(|| KeysUnavailable("the metadata has no `jwks_uri`".to_owned()))?;
+        Ok(JwksSource::new(self.fetcher.clone(), jwks_uri.url().clone(), Arc::clone(&self.clock)))
+    }
+}
