@@ -13,7 +13,8 @@ use tokio::sync::Semaphore;
 const WAITING_PER_THREAD: usize = 64;
 
 /// The hash of a password that nobody knows, at the cost of ours: what a sign-in without a user is checked against.
-const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+const NOBODY: &str =
+    "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
 /// The password cannot be hashed: the system has no entropy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -4,6 +4,7 @@ use crate::clients::Clients;
 use crate::config::{Config, NonceMode};
 use crate::endpoint;
 use crate::endpoint::userinfo::{Shared, UserinfoGuards};
+use crate::interaction;
 use crate::signing_keys::SigningKeys;
 use crate::store::{Fault, Store};
 use keybound_dpop::jose::crypto::{CryptoError, HmacKey, random};
@@ -38,6 +39,8 @@ pub struct Provider {
     pub targets: Targets,
     /// The key of the tokens that keep forms from being sent by strangers.
     pub form_key: FormKey,
+    /// What is remembered of browsers for a while.
+    pub memory: interaction::Memory,
 }
 
 /// The URIs of the endpoints that take proofs: from configuration, never from a `Host` header (DPOP-HTU-12).
@@ -134,6 +137,7 @@ impl Provider {
             replay,
             replay_salt,
             form_key: FormKey(HmacKey::new(&form)),
+            memory: interaction::Memory::default(),
         }))
     }
 

@@ -1,5 +1,6 @@
 //! One file an endpoint: HTTP on one side, the steps on the other.
 
+pub mod authorize;
 pub mod metadata;
 pub mod token;
 pub mod userinfo;

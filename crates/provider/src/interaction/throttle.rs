@@ -151,9 +151,8 @@ mod tests {
     #[test]
     fn bcp_ui_07_an_account_that_many_addresses_try_has_to_wait_for_a_short_time_only() {
         let throttle = Throttle::default();
-        let tries = |n: u64, at| {
-            throttle.admit("ada", peer(&format!("198.51.{}.{}:1", n / 200, n % 200)), AT(at))
-        };
+        let tries =
+            |n: u64, at| throttle.admit("ada", peer(&format!("198.51.{}.{}:1", n / 200, n % 200)), AT(at));
         assert!((0..50).all(|n| tries(n, 10).is_ok()));
         assert_eq!(tries(51, 10).err(), Some(Wait { secs: 1 }));
         assert!((52..200).all(|n| tries(n, 1000 * n).is_ok()), "nobody waits for longer than 30 s");

@@ -1,0 +1,109 @@
+//! The user's answer: a code for the client, or `access_denied`.
+
+use super::alias;
+use super::form_token::Purpose;
+use super::judge::{Outcome, ValidRequest, judge};
+use super::step::{Attempted, sign_in_page, start_again, tell_fault};
+use super::submission::Submission;
+use super::visitor::SignedIn;
+use crate::page;
+use crate::provider::Provider;
+use crate::refusal::{Denied, Refusal};
+use crate::store::{CREDENTIAL_ENTROPY, Code, CodeState, Credential, Grant, ID_ENTROPY, Id, Write};
+use axum::body::Body;
+use http::Response;
+use keybound_dpop::jose::crypto::random;
+use keybound_dpop::secret::Secret;
+use keybound_oauth::error::ErrorCode;
+
+/// Takes the user's answer back to the client (RFC 6749 §4.1.2).
+///
+/// # Errors
+/// [`Refusal`], to be told on a page.
+pub async fn consent(provider: &Provider, submission: &Submission) -> Result<Response<Body>, Refusal> {
+    let Submission { form, asked, visitor } = submission;
+    let Some(signed_in) = &visitor.signed_in else { return start_again(provider, asked) };
+    submission.check(provider, Purpose::Consent, Some(signed_in.session.id.as_bytes()))?;
+    let request = match judge(provider, &asked.form).await? {
+        Outcome::Page(denied) => return Err(denied.into()),
+        Outcome::Return(faulty) => return tell_fault(provider, visitor, asked, &faulty),
+        Outcome::Good(request) => request,
+    };
+    if form.has("switch") {
+        return sign_in_page(provider, visitor, asked, &request, &Attempted::not_yet(""));
+    }
+    let event = if form.has("allow") { "consent_given" } else { "consent_refused" };
+    tracing::info!(
+        target: "audit",
+        event,
+        client_id = request.client.id.as_str(),
+        subject = alias(provider, &signed_in.user.subject),
+        scope = %request.reach.scope,
+    );
+    if !form.has("allow") {
+        let denied = Denied::new(ErrorCode::AccessDenied, "AS-AUT-15", "the user said no");
+        return page::redirect(&provider.config, &request.address.with_error(&denied));
+    }
+    let code = issue_code(provider, &request, signed_in).await?;
+    note_challenge(provider, &request);
+    page::redirect(&provider.config, &request.address.with_code(code))
+}
+
+/// Writes grant and code together.
+async fn issue_code(
+    provider: &Provider,
+    request: &ValidRequest,
+    signed_in: &SignedIn,
+) -> Result<Secret, Refusal> {
+    let no_entropy =
+        |error: keybound_dpop::jose::crypto::CryptoError| Refusal::Unavailable(error.to_string());
+    let now = provider.unix();
+    let entropy: [u8; ID_ENTROPY] = random().map_err(no_entropy)?;
+    let grant_id = Id::mint(now, &entropy);
+    let entropy: [u8; CREDENTIAL_ENTROPY] = random().map_err(no_entropy)?;
+    let (id, code, secret_hash) = Credential::mint(now, &entropy);
+    let session = &signed_in.session;
+    let grant = Grant {
+        id: grant_id,
+        client_id: request.client.id.as_str().to_owned(),
+        subject: Some(session.subject.clone()),
+        session_id: Some(session.id),
+        created_at: now,
+        revoked_at: None,
+        session_ended_at: None,
+    };
+    let record = Code {
+        id,
+        secret_hash,
+        grant_id,
+        client_id: grant.client_id.clone(),
+        redirect_uri: request.address.redirect_uri().as_str().to_owned(),
+        redirect_uri_sent: request.request.redirect_uri.is_some(),
+        code_challenge: request.code_challenge.map(|challenge| challenge.to_string()),
+        dpop_jkt: request.request.dpop_jkt.map(|jkt| jkt.to_string()),
+        subject: session.subject.clone(),
+        scope: request.reach.scope.iter().map(str::to_owned).collect(),
+        resources: request.reach.resources.clone(),
+        nonce: request.request.nonce.clone(),
+        auth_time: session.auth_time,
+        session_id: Some(session.id),
+        acr: session.acr.clone(),
+        issued_at: now,
+        expires_at: now.plus_secs(provider.config.lifetimes.code_secs),
+        refusals: 0,
+        state: CodeState::Live,
+    };
+    provider.store.write(vec![Write::InsertGrant(grant), Write::InsertCode(Box::new(record))]).await?;
+    Ok(code)
+}
+
+/// A client that sends one challenge again and again has no protection from it (RFC 9700 §2.1.1).
+fn note_challenge(provider: &Provider, request: &ValidRequest) {
+    let client_id = request.client.id.as_str();
+    let is_repeated = request.code_challenge.is_some_and(|challenge| {
+        provider.memory.challenges.is_repeated(client_id, challenge, provider.now().monotonic)
+    });
+    if is_repeated {
+        tracing::info!(target: "audit", event = "constant_challenge", client_id, row = "AS-PKC-06");
+    }
+}

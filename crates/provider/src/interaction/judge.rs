@@ -1,0 +1,170 @@
+//! Whether an authorization request can be granted at all: one function, asked at every step.
+
+use super::address::ReturnAddress;
+use crate::clients::RegisteredClient;
+use crate::provider::Provider;
+use crate::reach::{self, Reach};
+use crate::refusal::Denied;
+use crate::store::Fault;
+use keybound_oauth::authorization::{AuthorizationRequest, Prompt, ReturnTo};
+use keybound_oauth::client_metadata::{ErrorDisplay, GrantType};
+use keybound_oauth::error::ErrorCode;
+use keybound_oauth::form::Form;
+use keybound_oauth::pkce::{CodeChallenge, S256};
+use std::sync::Arc;
+
+/// What can become of an authorization request.
+#[derive(Debug)]
+pub enum Outcome {
+    /// The client or its redirect URI cannot be believed: a page, and no way to anywhere else.
+    Page(Denied),
+    /// The request is faulty, and it is known whom to tell.
+    Return(Box<FaultyRequest>),
+    /// It can be granted, if a user agrees.
+    Good(Box<ValidRequest>),
+}
+
+/// A request that cannot be granted.
+#[derive(Debug)]
+pub struct FaultyRequest {
+    /// Where the error goes.
+    pub address: ReturnAddress,
+    /// Why.
+    pub denied: Denied,
+    /// Whose request it is.
+    pub client: Arc<RegisteredClient>,
+    /// Whether the error goes there even where nobody has signed in (AS-AUT-14).
+    pub at_once: bool,
+}
+
+/// A request that can be granted.
+#[derive(Debug)]
+pub struct ValidRequest {
+    /// Whose request it is.
+    pub client: Arc<RegisteredClient>,
+    /// Where the answer goes.
+    pub address: ReturnAddress,
+    /// Scope and resources that are granted if the user agrees.
+    pub reach: Reach,
+    /// The challenge; none only of a client that may leave it out.
+    pub code_challenge: Option<CodeChallenge>,
+    /// The parameters.
+    pub request: AuthorizationRequest,
+}
+
+impl ValidRequest {
+    /// Whether that value is in `prompt`.
+    #[must_use]
+    pub fn prompts(&self, prompt: Prompt) -> bool {
+        self.request.prompt.contains(&prompt)
+    }
+}
+
+/// Judges a request.
+///
+/// # Errors
+/// [`Fault`] where the store does not answer.
+pub async fn judge(provider: &Provider, form: &Form) -> Result<Outcome, Fault> {
+    let to = ReturnTo::read(form);
+    let client_id = to.client_id.as_deref().unwrap_or_default();
+    let Some(client) = provider.clients.find(&provider.store, client_id, provider.now()).await? else {
+        let wire = "`client_id` must be that of a registered client";
+        let denied = Denied::new(ErrorCode::InvalidRequest, "AS-AUT-03", wire).log(client_id);
+        return Ok(Outcome::Page(denied));
+    };
+    let address = match ReturnAddress::find(&client, &to, &provider.config.issuer) {
+        Ok(address) => address,
+        Err(denied) => return Ok(Outcome::Page(denied)),
+    };
+    let judged = read(form).and_then(|request| {
+        check_grant_type(&client)?;
+        let code_challenge = check_pkce(&client, &request)?;
+        let reach =
+            reach::decide(&provider.config, &client, request.scope.as_ref(), &request.resources, true)?;
+        Ok((request, code_challenge, reach))
+    });
+    Ok(match judged {
+        Ok((request, code_challenge, reach)) => {
+            Outcome::Good(Box::new(ValidRequest { client, address, reach, code_challenge, request }))
+        }
+        Err(denied) => {
+            let at_once = client.errors == ErrorDisplay::Redirect || asks_for_silence(form);
+            Outcome::Return(Box::new(FaultyRequest { address, denied, client, at_once }))
+        }
+    })
+}
+
+/// Whether `none` is in `prompt`, be the rest as faulty as it may.
+fn asks_for_silence(form: &Form) -> bool {
+    form.get("prompt").unwrap_or_default().split(' ').any(|value| value == Prompt::None.as_str())
+}
+
+/// What is said of parameters that we do not offer (OpenID Connect Core §3.1.2.6).
+const NOT_OFFERED: [(&str, ErrorCode); 3] = [
+    ("request", ErrorCode::RequestNotSupported),
+    ("request_uri", ErrorCode::RequestUriNotSupported),
+    ("registration", ErrorCode::RegistrationNotSupported),
+];
+
+fn read(form: &Form) -> Result<AuthorizationRequest, Denied> {
+    if let Some((name, code)) = NOT_OFFERED.into_iter().find(|(name, _)| form.has(name)) {
+        return Err(Denied::new(code, "OIDC-AUT-21", format!("`{name}` must be left out")));
+    }
+    let request = AuthorizationRequest::parse(form)
+        .map_err(|problem| Denied { row: row_of(problem.parameter), ..problem.into() })?;
+    match request.response_type.as_deref() {
+        Some("code") => {}
+        None => {
+            let wire = "`response_type` must be `code`";
+            return Err(Denied::new(ErrorCode::InvalidRequest, "AS-AUT-06", wire));
+        }
+        Some(_) => {
+            let wire = "`response_type` must be `code`: no token is given out at the authorization endpoint";
+            return Err(Denied::new(ErrorCode::UnsupportedResponseType, "AS-AUT-12", wire));
+        }
+    }
+    if request.response_mode.as_deref().is_some_and(|mode| mode != "query") {
+        let wire = "`response_mode` must be `query`";
+        return Err(Denied::new(ErrorCode::InvalidRequest, "AS-AUT-06", wire));
+    }
+    if request.prompt.contains(&Prompt::None) && request.prompt.len() > 1 {
+        let wire = "`prompt` must not have `none` beside other values";
+        return Err(Denied::new(ErrorCode::InvalidRequest, "OIDC-AUT-09", wire));
+    }
+    Ok(request)
+}
+
+/// The row that a malformed parameter does not meet.
+fn row_of(parameter: &str) -> &'static str {
+    match parameter {
+        "code_challenge" => "AS-PKC-03",
+        "dpop_jkt" => "AS-COD-04",
+        "resource" => "AS-RES-01",
+        "scope" => "OIDC-AUT-17",
+        _ => "AS-AUT-06",
+    }
+}
+
+fn check_grant_type(client: &RegisteredClient) -> Result<(), Denied> {
+    if client.allows_grant(GrantType::AuthorizationCode) {
+        return Ok(());
+    }
+    let wire = "the client is not registered for `authorization_code`";
+    Err(Denied::new(ErrorCode::UnauthorizedClient, "AS-AUT-06", wire))
+}
+
+/// A challenge by S256 from every client, except those that are marked as too old to know it (OIDC-AUT-23).
+fn check_pkce(
+    client: &RegisteredClient,
+    request: &AuthorizationRequest,
+) -> Result<Option<CodeChallenge>, Denied> {
+    let invalid = |row, wire: &str| Denied::new(ErrorCode::InvalidRequest, row, wire);
+    match (request.code_challenge, request.code_challenge_method.as_deref()) {
+        (Some(challenge), Some(S256)) => Ok(Some(challenge)),
+        (None, None) if client.legacy_oidc => Ok(None),
+        (None, _) => {
+            Err(invalid("AS-PKC-01", "`code_challenge` must be there, with `code_challenge_method=S256`"))
+        }
+        (Some(_), _) => Err(invalid("AS-PKC-02", "`code_challenge_method` must be `S256`")),
+    }
+}

@@ -1,0 +1,49 @@
+//! The way of a browser through the authorization endpoint (RFC 6749 §4.1, OpenID Connect Core §3.1.2): judge the
+//! request, have the user sign in, ask for consent, go back to the client.
+//!
+//! Nothing is kept between the steps. Each page carries the request, each step judges it anew, and the tokens in the
+//! forms are MACs. A redirect to a client can be built from a [`ReturnAddress`] alone, and only [`judge`] makes one.
+
+mod address;
+mod asked;
+mod challenges;
+mod consent;
+mod cookie;
+mod form_token;
+mod judge;
+mod recent;
+mod sign_in;
+mod step;
+mod submission;
+mod throttle;
+mod visitor;
+
+pub use address::ReturnAddress;
+pub use asked::{Asked, MAX_REQUEST_BYTES};
+pub use consent::consent;
+pub use judge::{FaultyRequest, Outcome, ValidRequest, judge};
+pub use sign_in::sign_in;
+pub use step::{carry_back, next_step, start_again};
+pub use submission::Submission;
+pub use visitor::Visitor;
+
+use crate::passwords::Verifier;
+use crate::provider::Provider;
+use challenges::SeenChallenges;
+use keybound_dpop::jose::base64url;
+use throttle::Throttle;
+
+/// What is remembered of browsers for a while: bounded, and gone with the process.
+#[derive(Debug, Default)]
+pub struct Memory {
+    verifier: Verifier,
+    throttle: Throttle,
+    challenges: SeenChallenges,
+}
+
+/// A name for the log: the same for the same text, and told to nobody who does not know the text and our key
+/// (OPS-LOG-03).
+fn alias(provider: &Provider, text: &str) -> String {
+    let mac = provider.form_key.0.mac(&[b"audit", text.as_bytes()]);
+    base64url::encode(mac.first_chunk::<9>().map_or(&[][..], |chunk| chunk))
+}

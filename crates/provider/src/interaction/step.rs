@@ -1,0 +1,214 @@
+//! The next step for a request, and the pages on the way.
+
+use super::asked::Asked;
+use super::form_token::{self, Purpose};
+use super::judge::{FaultyRequest, Outcome, ValidRequest, judge};
+use super::submission::Submission;
+use super::visitor::{SignedIn, Visitor};
+use crate::page::{self, ConsentPage, Frame, ReturnPage, SignInPage};
+use crate::provider::Provider;
+use crate::refusal::{Denied, Refusal};
+use crate::respond;
+use axum::body::Body;
+use http::header::{RETRY_AFTER, SET_COOKIE};
+use http::{HeaderValue, Response, StatusCode};
+use keybound_dpop::time::UnixTime;
+use keybound_oauth::authorization::Prompt;
+use keybound_oauth::error::ErrorCode;
+
+/// Judges the request and goes on with it: to a page, or back to the client. `word` is the evidence of a sign-in that
+/// this request asked for.
+///
+/// # Errors
+/// [`Refusal`], to be told on a page.
+pub async fn next_step(
+    provider: &Provider,
+    visitor: &Visitor,
+    asked: &Asked,
+    word: Option<&str>,
+) -> Result<Response<Body>, Refusal> {
+    let request = match judge(provider, &asked.form).await? {
+        Outcome::Page(denied) => return Err(denied.into()),
+        Outcome::Return(faulty) => return tell_fault(provider, visitor, asked, &faulty),
+        Outcome::Good(request) => request,
+    };
+    let recent = visitor.signed_in.as_ref().filter(|signed_in| {
+        !is_asked_to_sign_in(&request, signed_in, provider.unix())
+            || has_just_signed_in(provider, signed_in, asked, word)
+    });
+    match recent {
+        None if request.prompts(Prompt::None) => {
+            let wire = "nobody is signed in, or not lately enough";
+            let denied = Denied::new(ErrorCode::LoginRequired, "OIDC-AUT-06", wire);
+            page::redirect(&provider.config, &request.address.with_error(&denied))
+        }
+        Some(_) if request.prompts(Prompt::None) => {
+            let denied =
+                Denied::new(ErrorCode::ConsentRequired, "OIDC-AUT-06", "consent is asked for each time");
+            page::redirect(&provider.config, &request.address.with_error(&denied))
+        }
+        None => {
+            let username = request.request.login_hint.as_deref().unwrap_or_default();
+            sign_in_page(provider, visitor, asked, &request, &Attempted::not_yet(username))
+        }
+        Some(signed_in) => Ok(consent_page(provider, asked, &request, signed_in)),
+    }
+}
+
+/// Whether the user has to sign in although they did: `prompt=login` and `select_account`, and `max_age`
+/// (OpenID Connect Core §3.1.2.1).
+fn is_asked_to_sign_in(request: &ValidRequest, signed_in: &SignedIn, now: UnixTime) -> bool {
+    let is_old =
+        |max_age_secs| max_age_secs == 0 || signed_in.session.auth_time.plus_secs(max_age_secs) < now;
+    request.prompts(Prompt::Login)
+        || request.prompts(Prompt::SelectAccount)
+        || request.request.max_age_secs.is_some_and(is_old)
+}
+
+fn has_just_signed_in(provider: &Provider, signed_in: &SignedIn, asked: &Asked, word: Option<&str>) -> bool {
+    let owner = signed_in.session.id.as_bytes();
+    word.is_some_and(|word| {
+        form_token::holds(&provider.form_key, Purpose::SignedIn, owner, &asked.text, word, provider.unix())
+    })
+}
+
+/// A faulty request: to the client where a user is signed in or the client wants it so; else to a page first, so that
+/// nobody can use us to send people to a place of their choice (RFC 9700 §4.11.2).
+pub(super) fn tell_fault(
+    provider: &Provider,
+    visitor: &Visitor,
+    asked: &Asked,
+    faulty: &FaultyRequest,
+) -> Result<Response<Body>, Refusal> {
+    respond::audit(&faulty.denied);
+    if faulty.at_once || visitor.signed_in.is_some() {
+        return page::redirect(&provider.config, &faulty.address.with_error(&faulty.denied));
+    }
+    let (owner, is_new) = visitor.form_owner()?;
+    let shown = ReturnPage {
+        frame: Frame::of(&provider.config),
+        client: faulty.client.display_name(),
+        code: faulty.denied.code.as_str(),
+        text: &faulty.denied.wire,
+        request: &asked.text,
+        csrf: form_token::mint(
+            &provider.form_key,
+            Purpose::Return,
+            owner.as_bytes(),
+            &asked.text,
+            provider.unix(),
+        ),
+    };
+    let target = faulty.address.form_target();
+    let response = page::respond(&provider.config, StatusCode::BAD_REQUEST, &shown, Some(&target));
+    Ok(with_form_cookie(provider, response, &owner, is_new))
+}
+
+/// The button of that page: carries the error to the client (AS-AUT-14).
+///
+/// # Errors
+/// [`Refusal`], to be told on a page.
+pub async fn carry_back(provider: &Provider, submission: &Submission) -> Result<Response<Body>, Refusal> {
+    let owner = submission.visitor.sent_form_owner().map(str::as_bytes);
+    submission.check(provider, Purpose::Return, owner)?;
+    match judge(provider, &submission.asked.form).await? {
+        Outcome::Page(denied) => Err(denied.into()),
+        Outcome::Return(faulty) => {
+            page::redirect(&provider.config, &faulty.address.with_error(&faulty.denied))
+        }
+        Outcome::Good(_) => start_again(provider, &submission.asked),
+    }
+}
+
+/// To the authorization endpoint, with the request as it was.
+///
+/// # Errors
+/// [`Refusal`], to be told on a page.
+pub fn start_again(provider: &Provider, asked: &Asked) -> Result<Response<Body>, Refusal> {
+    page::redirect(&provider.config, &authorize_url(provider, &asked.text))
+}
+
+/// The authorization endpoint with that query.
+pub(super) fn authorize_url(provider: &Provider, query: &str) -> String {
+    format!("{}?{query}", provider.config.endpoint(crate::endpoint::AUTHORIZE))
+}
+
+/// What the sign-in page says of an attempt before.
+pub(super) struct Attempted<'a> {
+    pub(super) username: &'a str,
+    pub(super) status: StatusCode,
+    pub(super) error: String,
+    pub(super) retry_after_secs: Option<u64>,
+}
+
+impl<'a> Attempted<'a> {
+    /// There was none; `username` is a guess.
+    pub(super) const fn not_yet(username: &'a str) -> Self {
+        Self { username, status: StatusCode::OK, error: String::new(), retry_after_secs: None }
+    }
+}
+
+/// The page to sign in.
+pub(super) fn sign_in_page(
+    provider: &Provider,
+    visitor: &Visitor,
+    asked: &Asked,
+    request: &ValidRequest,
+    attempted: &Attempted<'_>,
+) -> Result<Response<Body>, Refusal> {
+    let (owner, is_new) = visitor.form_owner()?;
+    let shown = SignInPage {
+        frame: Frame::of(&provider.config),
+        client: request.client.display_name(),
+        username: attempted.username,
+        error: &attempted.error,
+        request: &asked.text,
+        csrf: form_token::mint(
+            &provider.form_key,
+            Purpose::SignIn,
+            owner.as_bytes(),
+            &asked.text,
+            provider.unix(),
+        ),
+    };
+    let target = request.address.form_target();
+    let mut response = page::respond(&provider.config, attempted.status, &shown, Some(&target));
+    if let Some(secs) = attempted.retry_after_secs {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(secs));
+    }
+    Ok(with_form_cookie(provider, response, &owner, is_new))
+}
+
+fn with_form_cookie(
+    provider: &Provider,
+    mut response: Response<Body>,
+    owner: &str,
+    is_new: bool,
+) -> Response<Body> {
+    if let Some(cookie) = super::cookie::Cookie::Form.set(&provider.config, owner).filter(|_| is_new) {
+        response.headers_mut().insert(SET_COOKIE, cookie);
+    }
+    response
+}
+
+fn consent_page(
+    provider: &Provider,
+    asked: &Asked,
+    request: &ValidRequest,
+    signed_in: &SignedIn,
+) -> Response<Body> {
+    let owner = signed_in.session.id.as_bytes();
+    let shown = ConsentPage {
+        frame: Frame::of(&provider.config),
+        client: request.client.display_name(),
+        client_id: request.client.id.as_str(),
+        username: &signed_in.user.username,
+        scope: request.reach.scope.iter().map(page::describe).collect(),
+        resources: &request.reach.resources,
+        destination: request.address.shown(),
+        request: &asked.text,
+        csrf: form_token::mint(&provider.form_key, Purpose::Consent, owner, &asked.text, provider.unix()),
+    };
+    let target = request.address.form_target();
+    page::respond(&provider.config, StatusCode::OK, &shown, Some(&target))
+}

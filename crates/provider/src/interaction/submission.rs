@@ -1,0 +1,49 @@
+//! A form of ours that came back.
+
+use super::asked::Asked;
+use super::form_token::{self, Purpose};
+use super::visitor::Visitor;
+use crate::extract::form_body;
+use crate::provider::Provider;
+use crate::refusal::Refusal;
+use axum::body::Body;
+use http::Request;
+use keybound_oauth::form::Form;
+
+/// A form of ours that came back: its fields, the authorization request that it carried, and who sent it.
+#[derive(Debug)]
+pub struct Submission {
+    pub(super) form: Form,
+    pub(super) asked: Asked,
+    pub(super) visitor: Visitor,
+}
+
+impl Submission {
+    /// Reads the form, unless another site sent it.
+    ///
+    /// # Errors
+    /// [`Refusal`], to be told on a page.
+    pub async fn read(provider: &Provider, request: Request<Body>) -> Result<Self, Refusal> {
+        let (parts, body) = request.into_parts();
+        let own_origin = provider.config.issuer.url().origin().ascii_serialization();
+        form_token::check_site(&parts.headers, &own_origin)?;
+        let form = form_body(&parts.headers, body).await?;
+        let asked = Asked::from_page(&form)?;
+        let visitor = Visitor::of(provider, &parts).await?;
+        Ok(Self { form, asked, visitor })
+    }
+
+    /// Refuses a form whose token is not for this purpose, owner and request.
+    pub(super) fn check(
+        &self,
+        provider: &Provider,
+        purpose: Purpose,
+        owner: Option<&[u8]>,
+    ) -> Result<(), Refusal> {
+        let token = self.form.get("csrf").unwrap_or_default();
+        let holds = owner.is_some_and(|owner| {
+            form_token::holds(&provider.form_key, purpose, owner, &self.asked.text, token, provider.unix())
+        });
+        if holds { Ok(()) } else { Err(form_token::foreign().into()) }
+    }
+}

@@ -1,0 +1,71 @@
+//! Who is at the other end: a browser, and the user who is signed in there.
+
+use super::cookie::Cookie;
+use crate::provider::Provider;
+use crate::refusal::Refusal;
+use crate::store::{Credential, Fault, Session, User};
+use http::request::Parts;
+use keybound_dpop::jose::base64url;
+use keybound_dpop::jose::crypto::random;
+use std::net::SocketAddr;
+
+/// A browser.
+#[derive(Debug)]
+pub struct Visitor {
+    /// What the sign-in form of this browser is bound to.
+    form_cookie: Option<String>,
+    /// Who is signed in.
+    pub(super) signed_in: Option<SignedIn>,
+    /// Where the connection comes from.
+    pub(super) peer: Option<SocketAddr>,
+}
+
+/// A sign-in that has not ended.
+#[derive(Debug)]
+pub(super) struct SignedIn {
+    pub(super) session: Session,
+    pub(super) user: User,
+}
+
+impl Visitor {
+    /// Reads the cookies, and looks the session up.
+    ///
+    /// # Errors
+    /// [`Fault`] where the store does not answer.
+    pub async fn of(provider: &Provider, parts: &Parts) -> Result<Self, Fault> {
+        let form_cookie = Cookie::Form.read(&provider.config, &parts.headers).filter(|value| is_ours(value));
+        let signed_in = match Cookie::Session.read(&provider.config, &parts.headers) {
+            Some(value) => find_session(provider, &value).await?,
+            None => None,
+        };
+        Ok(Self { form_cookie, signed_in, peer: parts.extensions.get::<SocketAddr>().copied() })
+    }
+
+    /// What the sign-in form is bound to, and whether the browser has yet to be told.
+    pub(super) fn form_owner(&self) -> Result<(String, bool), Refusal> {
+        match &self.form_cookie {
+            Some(value) => Ok((value.clone(), false)),
+            None => {
+                let entropy: [u8; 32] = random().map_err(|error| Refusal::Unavailable(error.to_string()))?;
+                Ok((base64url::encode(&entropy), true))
+            }
+        }
+    }
+
+    /// What the browser sent back of it.
+    pub(super) fn sent_form_owner(&self) -> Option<&str> {
+        self.form_cookie.as_deref()
+    }
+}
+
+fn is_ours(value: &str) -> bool {
+    base64url::decode(value).is_some_and(|bytes| bytes.len() == 32)
+}
+
+async fn find_session(provider: &Provider, cookie: &str) -> Result<Option<SignedIn>, Fault> {
+    let Some((id, secret_hash)) = Credential::parse(cookie) else { return Ok(None) };
+    let found = provider.store.find_session(id, &secret_hash).await?;
+    let Some(session) = found.filter(|session| provider.unix() < session.expires_at) else { return Ok(None) };
+    let user = provider.store.find_user_by_subject(&session.subject).await?;
+    Ok(user.map(|user| SignedIn { session, user }))
+}

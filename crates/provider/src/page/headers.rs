@@ -1,0 +1,91 @@
+//! Pages and redirects on the wire: the one place that sets their headers (BCP-UI-01, 02, 03, 11, 12).
+
+use crate::config::Config;
+use crate::refusal::Refusal;
+use askama::Template;
+use axum::body::Body;
+use http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, PRAGMA, REFERRER_POLICY,
+    STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+
+const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
+const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+const PERMISSIONS_POLICY: HeaderName = HeaderName::from_static("permissions-policy");
+
+/// What pages have no need of; passkeys are the only thing that they may use.
+const PERMISSIONS: &str = "accelerometer=(), autoplay=(), browsing-topics=(), camera=(), display-capture=(), \
+                           fullscreen=(), geolocation=(), gyroscope=(), hid=(), idle-detection=(), \
+                           local-fonts=(), magnetometer=(), microphone=(), midi=(), payment=(), \
+                           screen-wake-lock=(), serial=(), usb=(), xr-spatial-tracking=()";
+
+/// A page. `form_target` is where a form on it may end besides here: the source expression of a validated redirect URI.
+#[must_use]
+pub fn respond(
+    config: &Config,
+    status: StatusCode,
+    page: &impl Template,
+    form_target: Option<&str>,
+) -> Response<Body> {
+    let (status, html) = match page.render() {
+        Ok(html) => (status, html),
+        Err(error) => {
+            tracing::error!(%error, "a page could not be rendered");
+            (StatusCode::INTERNAL_SERVER_ERROR, String::new())
+        }
+    };
+    let mut response = Response::new(Body::from(html));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    harden(config, headers, form_target);
+    response
+}
+
+/// A redirect by 303, which makes the browser forget the form that it sent (RFC 9700 §4.12).
+///
+/// # Errors
+/// [`Refusal::Unavailable`] where the location is no field value.
+pub fn redirect(config: &Config, location: &str) -> Result<Response<Body>, Refusal> {
+    let location = HeaderValue::try_from(location)
+        .map_err(|_| Refusal::Unavailable("a location is not a field value".to_owned()))?;
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::SEE_OTHER;
+    response.headers_mut().insert(LOCATION, location);
+    harden(config, response.headers_mut(), None);
+    Ok(response)
+}
+
+fn harden(config: &Config, headers: &mut HeaderMap, form_target: Option<&str>) {
+    let policy = format!(
+        "default-src 'none'; style-src 'self'; img-src 'self' data:; base-uri 'none'; frame-ancestors 'none'; \
+         form-action 'self' {}",
+        form_target.unwrap_or_default()
+    );
+    let policy = HeaderValue::try_from(policy.trim_end());
+    let nothing_else = HeaderValue::from_static(
+        "default-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'none'",
+    );
+    headers.insert(CONTENT_SECURITY_POLICY, policy.unwrap_or(nothing_else));
+    for (name, value) in [
+        (X_FRAME_OPTIONS, "DENY"),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (REFERRER_POLICY, "no-referrer"),
+        (OPENER_POLICY, "same-origin"),
+        (RESOURCE_POLICY, "same-origin"),
+        (PERMISSIONS_POLICY, PERMISSIONS),
+        (CACHE_CONTROL, "no-store"),
+        (PRAGMA, "no-cache"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    strict_transport(config, headers);
+}
+
+/// HSTS, where there is TLS at all.
+pub(super) fn strict_transport(config: &Config, headers: &mut HeaderMap) {
+    if config.base.is_https() {
+        headers.insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
+    }
+}

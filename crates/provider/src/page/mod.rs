@@ -1,0 +1,97 @@
+//! The pages: plain HTML and one style sheet, no script at all. [`respond`] alone puts them on the wire, with all the
+//! headers that keep them from being framed, cached, or made to do more than they should.
+
+mod headers;
+mod shown;
+
+pub use headers::{redirect, respond};
+pub use shown::{ConsentPage, ErrorPage, Frame, FrontPage, Item, ReturnPage, SignInPage, describe};
+
+use crate::config::Config;
+use crate::refusal::Refusal;
+use crate::respond::audit;
+use axum::body::Body;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderValue, Response, StatusCode};
+use keybound_dpop::jose::base64url;
+use keybound_dpop::jose::crypto::sha256;
+use std::sync::LazyLock;
+
+/// The path to which the sign-in form is posted, below the issuer's own.
+pub const SIGN_IN: &str = "/login";
+/// The path to which the consent form is posted.
+pub const CONSENT: &str = "/consent";
+/// The path to which the button is posted that carries an error back to the client.
+pub const RETURN: &str = "/return";
+
+const STYLE: &str = include_str!("../../templates/keybound.css");
+
+/// The style sheet's name has its hash in it, so that it can be kept for ever.
+static STYLE_NAME: LazyLock<String> = LazyLock::new(|| {
+    let hash = base64url::encode(&sha256(STYLE.as_bytes()));
+    format!("keybound-{}.css", hash.chars().take(12).collect::<String>())
+});
+
+/// The path of the style sheet.
+fn stylesheet(config: &Config) -> String {
+    format!("{}/assets/{}", config.issuer.path(), *STYLE_NAME)
+}
+
+/// A file of ours that pages load.
+#[must_use]
+pub fn asset(config: &Config, name: &str) -> Response<Body> {
+    if name != *STYLE_NAME {
+        return error(
+            config,
+            StatusCode::NOT_FOUND,
+            "There is nothing here",
+            "",
+            "No page has this address.",
+        );
+    }
+    let mut response = Response::new(Body::from(STYLE));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/css; charset=utf-8"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=31536000, immutable"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers::strict_transport(config, headers);
+    response
+}
+
+/// What somebody sees who opens the issuer's own address.
+#[must_use]
+pub fn front(config: &Config) -> Response<Body> {
+    let page = FrontPage {
+        frame: Frame::of(config),
+        issuer: config.issuer.as_str(),
+        openid: config.issuer.openid_metadata_url().to_string(),
+        oauth: config.issuer.oauth_metadata_url().to_string(),
+    };
+    respond(config, StatusCode::OK, &page, None)
+}
+
+/// An error page: what it is called, the standard's code where there is one, and what to do.
+#[must_use]
+pub fn error(config: &Config, status: StatusCode, title: &str, code: &str, text: &str) -> Response<Body> {
+    respond(config, status, &ErrorPage { frame: Frame::of(config), title, code, text }, None)
+}
+
+/// A refusal as a page. Writes the audit event.
+#[must_use]
+pub fn refusal(config: &Config, refusal: &Refusal) -> Response<Body> {
+    match refusal {
+        Refusal::Denied(denied) => {
+            audit(denied);
+            let title = "This request cannot be answered";
+            error(config, denied.http_status(), title, denied.code.as_str(), &denied.wire)
+        }
+        Refusal::Unavailable(reason) => {
+            tracing::error!(reason, "a page could not be shown");
+            let text = "Something on our side is not available for the moment. Try again in a few seconds.";
+            let mut response =
+                error(config, StatusCode::SERVICE_UNAVAILABLE, "Try again", "temporarily_unavailable", text);
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
+            response
+        }
+    }
+}

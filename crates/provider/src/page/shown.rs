@@ -1,0 +1,138 @@
+//! What each page shows. The templates escape all of it.
+
+use crate::config::Config;
+use askama::Template;
+
+/// What all pages have.
+#[derive(Debug)]
+pub struct Frame {
+    /// The path of the style sheet.
+    pub stylesheet: String,
+    /// The issuer's path, before the paths that forms are posted to.
+    pub base: String,
+    /// The host, so that people know where they are.
+    pub host: String,
+}
+
+impl Frame {
+    /// The frame of this issuer's pages.
+    #[must_use]
+    pub fn of(config: &Config) -> Self {
+        Self {
+            stylesheet: super::stylesheet(config),
+            base: config.issuer.path().to_owned(),
+            host: config.issuer.url().host_str().unwrap_or_default().to_owned(),
+        }
+    }
+}
+
+/// The page to sign in.
+#[derive(Debug, Template)]
+#[template(path = "sign_in.html")]
+pub struct SignInPage<'a> {
+    /// The frame.
+    pub frame: Frame,
+    /// Who sent the user here.
+    pub client: &'a str,
+    /// What the user typed before, or a hint of the client.
+    pub username: &'a str,
+    /// Why the attempt before failed; empty where there was none.
+    pub error: &'a str,
+    /// The authorization request.
+    pub request: &'a str,
+    /// The form's token.
+    pub csrf: String,
+}
+
+/// The page to allow or deny.
+#[derive(Debug, Template)]
+#[template(path = "consent.html")]
+pub struct ConsentPage<'a> {
+    /// The frame.
+    pub frame: Frame,
+    /// Who asks, by the name that it registered.
+    pub client: &'a str,
+    /// Who asks.
+    pub client_id: &'a str,
+    /// Who is signed in.
+    pub username: &'a str,
+    /// What is asked for.
+    pub scope: Vec<Item<'a>>,
+    /// Where it can be used.
+    pub resources: &'a [String],
+    /// Where the user goes from here.
+    pub destination: &'a str,
+    /// The authorization request.
+    pub request: &'a str,
+    /// The form's token.
+    pub csrf: String,
+}
+
+/// One thing that is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Item<'a> {
+    /// In words.
+    Sentence(&'static str),
+    /// By its scope token, the resource's own.
+    Name(&'a str),
+}
+
+/// A scope token, in words where we know what it means (OpenID Connect Core §5.4, §11).
+#[must_use]
+pub fn describe(token: &str) -> Item<'_> {
+    Item::Sentence(match token {
+        "openid" => "Recognize you by your account",
+        "profile" => "See your name and profile",
+        "email" => "See your e-mail address",
+        "address" => "See your postal address",
+        "phone" => "See your phone number",
+        "offline_access" => "Keep this access while you are signed out",
+        other => return Item::Name(other),
+    })
+}
+
+/// The page that tells of a faulty request and has a button back to the client.
+#[derive(Debug, Template)]
+#[template(path = "return.html")]
+pub struct ReturnPage<'a> {
+    /// The frame.
+    pub frame: Frame,
+    /// Whose request it is.
+    pub client: &'a str,
+    /// The standard's error code.
+    pub code: &'a str,
+    /// What was expected.
+    pub text: &'a str,
+    /// The authorization request.
+    pub request: &'a str,
+    /// The form's token.
+    pub csrf: String,
+}
+
+/// The page of an error that leads nowhere.
+#[derive(Debug, Template)]
+#[template(path = "error.html")]
+pub struct ErrorPage<'a> {
+    /// The frame.
+    pub frame: Frame,
+    /// What it is called.
+    pub title: &'a str,
+    /// The standard's error code; empty where there is none.
+    pub code: &'a str,
+    /// What to do.
+    pub text: &'a str,
+}
+
+/// The page at the issuer's own address.
+#[derive(Debug, Template)]
+#[template(path = "front.html")]
+pub struct FrontPage<'a> {
+    /// The frame.
+    pub frame: Frame,
+    /// The issuer.
+    pub issuer: &'a str,
+    /// Where OpenID Connect Discovery has the metadata.
+    pub openid: String,
+    /// Where RFC 8414 has it.
+    pub oauth: String,
+}
