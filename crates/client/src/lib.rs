@@ -1,1 +1,46 @@
-//! placeholder
+//! A DPoP client for any authorization server and any API (RFC 9449).
+//!
+//! Every exchange is two pure halves: one makes the request, the other judges the answer. What lies between is one
+//! thin driver, [`transport`]; who has an HTTP client of their own uses the halves alone.
+//!
+//! | file | what |
+//! |---|---|
+//! | [`prover`] | one key: proofs, and the nonces that servers give |
+//! | [`destination`] | the URL of a request, its `htu`, its origin |
+//! | [`nonce_rule`] | when a request is sent again, and when not |
+//! | [`client_auth`] | who the client is, and how it shows that |
+//! | [`outgoing`] | a request, ready to be sent once |
+//! | [`token_exchange`] | the token endpoint |
+//! | [`resource_exchange`] | a protected resource |
+//! | [`redirect`] | redirects of resources |
+//! | [`discover`] | an issuer's metadata, and the algorithm that follows from it |
+//! | [`id_token`] | checks of an ID token |
+//! | [`tokens`], [`session`] | what is kept of a login |
+//! | [`private_dir`], [`keystore`], [`session_store`] | files that nobody else can read |
+//! | [`loopback`] | the redirect URI of a program on this machine |
+//! | [`transport`] | the driver |
+//! | [`client`], [`flow`] | a client at one authorization server, and its ways to get tokens |
+//! | [`api`] | calls to resources with a session |
+//! | [`error`] | everything that can go wrong |
+
+pub mod api;
+pub mod client;
+pub mod client_auth;
+pub mod destination;
+pub mod discover;
+pub mod error;
+pub mod flow;
+pub mod id_token;
+pub mod keystore;
+pub mod loopback;
+pub mod nonce_rule;
+pub mod outgoing;
+pub mod private_dir;
+pub mod prover;
+pub mod redirect;
+pub mod resource_exchange;
+pub mod session;
+pub mod session_store;
+pub mod token_exchange;
+pub mod tokens;
+pub mod transport;

@@ -1,0 +1,68 @@
+//! Everything that can go wrong for a client: what happened, and what to do. No text holds a secret.
+
+use crate::discover::{AlgorithmError, DiscoverError};
+use crate::flow::authorization_code::RedirectRefused;
+use crate::id_token::IdTokenRefused;
+use crate::keystore::KeyStoreError;
+use crate::loopback::LoopbackError;
+use crate::nonce_rule::NonceError;
+use crate::outgoing::OutgoingError;
+use crate::prover::ProveError;
+use crate::resource_exchange::ResourceError;
+use crate::session_store::SessionStoreError;
+use crate::token_exchange::TokenError;
+use keybound_fetch::FetchError;
+
+/// Why a client could not do what it was asked to.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClientError {
+    /// There is no answer.
+    #[error("{0}; {advice}", advice = .0.advice())]
+    Fetch(#[from] FetchError),
+    /// The request could not be made.
+    #[error(transparent)]
+    Outgoing(#[from] OutgoingError),
+    /// The server's demand for a nonce cannot be met.
+    #[error(transparent)]
+    Nonce(#[from] NonceError),
+    /// The issuer's metadata cannot be had or relied on.
+    #[error(transparent)]
+    Discover(#[from] DiscoverError),
+    /// There is no algorithm for proofs.
+    #[error(transparent)]
+    Algorithm(#[from] AlgorithmError),
+    /// The token endpoint gave no token that we take.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// The browser came back with something else than a code for us.
+    #[error(transparent)]
+    Redirect(#[from] RedirectRefused),
+    /// The ID token is refused.
+    #[error(transparent)]
+    IdToken(#[from] IdTokenRefused),
+    /// The request may not go to that resource, or not with that key.
+    #[error(transparent)]
+    Resource(#[from] ResourceError),
+    /// The browser did not come back.
+    #[error(transparent)]
+    Loopback(#[from] LoopbackError),
+    /// A key cannot be used.
+    #[error(transparent)]
+    KeyStore(#[from] KeyStoreError),
+    /// A session cannot be kept or found.
+    #[error(transparent)]
+    SessionStore(#[from] SessionStoreError),
+    /// There is nothing to get a new access token with.
+    #[error("the access token is no longer good and there is no refresh token; log in again")]
+    NoRefreshToken,
+    /// A task of ours ended before its time.
+    #[error("a task of this program ended before its time; this is a fault of ours")]
+    Task,
+}
+
+impl From<ProveError> for ClientError {
+    fn from(error: ProveError) -> Self {
+        Self::Outgoing(error.into())
+    }
+}

@@ -1,0 +1,76 @@
+//! The first half of an exchange: a request, ready to be sent once.
+
+use crate::client_auth::Identity;
+use crate::destination::{Destination, DestinationError};
+use crate::prover::{Proof, ProofFor, ProveError, Prover};
+use bytes::Bytes;
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderValue, Method, Request};
+use keybound_dpop::secret::Secret;
+use keybound_oauth::form::FormWriter;
+use keybound_oauth::identifier::{Endpoint, Issuer};
+
+/// A request with its proof. For a second sending it is made anew.
+#[derive(Debug)]
+pub struct Outgoing {
+    /// The request.
+    pub request: Request<Bytes>,
+    /// Where it goes.
+    pub to: Destination,
+    /// The proof in it; a request with a bearer token has none.
+    pub proof: Option<Proof>,
+}
+
+/// A request could not be made.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OutgoingError {
+    /// The server does not say where to send it.
+    #[error("the authorization server's metadata has no `{0}`, so this cannot be done there")]
+    NoEndpoint(&'static str),
+    /// The URL cannot be used.
+    #[error(transparent)]
+    Destination(#[from] DestinationError),
+    /// No proof or assertion could be made.
+    #[error(transparent)]
+    Prove(#[from] ProveError),
+    /// A token or secret holds characters that no header has.
+    #[error("a token or secret cannot be sent in a header: it holds characters that no header has")]
+    Header,
+}
+
+/// A POST of a form to an authorization server, with what shows the client and a proof without `ath`.
+///
+/// # Errors
+/// [`OutgoingError`]
+pub fn form_post(
+    endpoint: &Endpoint,
+    form: FormWriter,
+    identity: &Identity,
+    issuer: &Issuer,
+    prover: &Prover,
+) -> Result<Outgoing, OutgoingError> {
+    let to = Destination::parse(endpoint.as_str())?;
+    let (form, authorization) = identity.present(issuer, prover.now())?.write(form);
+    let proof = prover.prove(ProofFor::AuthorizationServer, &Method::POST, &to)?;
+    let mut request = Request::new(Bytes::from(form.finish()));
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = to.uri().clone();
+    let headers = request.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
+    headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+    if let Some(credentials) = authorization {
+        headers.insert(AUTHORIZATION, sensitive(&credentials)?);
+    }
+    proof.put(headers);
+    Ok(Outgoing { request, to, proof: Some(proof) })
+}
+
+/// A header value that is not shown in Debug.
+///
+/// # Errors
+/// [`OutgoingError::Header`]
+pub(crate) fn sensitive(text: &Secret) -> Result<HeaderValue, OutgoingError> {
+    let mut value = HeaderValue::from_str(text.reveal()).map_err(|_| OutgoingError::Header)?;
+    value.set_sensitive(true);
+    Ok(value)
+}

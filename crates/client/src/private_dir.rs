@@ -1,0 +1,273 @@
+//! A folder of files that nobody else can read: keys and sessions. Files appear whole or not at all.
+
+use rustix::fs::{FlockOperation, flock};
+use std::fs::{DirBuilder, File, OpenOptions, Permissions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
+
+/// Bytes of one file, at the most.
+const MAX_FILE_BYTES: u64 = 1024 * 1024;
+/// The permission bits of group and others.
+const NOT_OURS: u32 = 0o077;
+
+/// A folder with mode 0700, whose files have mode 0600.
+#[derive(Clone, Debug)]
+pub struct PrivateDir {
+    path: PathBuf,
+    suffix: &'static str,
+}
+
+/// Why a private file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum PrivateFileError {
+    /// The name could lead elsewhere.
+    #[error(
+        "`{0}` is no name for a file here: use 1 to 64 letters, digits, dots, dashes and underscores, not a dot first"
+    )]
+    Name(String),
+    /// Others can get at it.
+    #[error("{path} can be read by others (mode {mode:03o}); set it right with `chmod {fit:o} {path}`", path = path.display())]
+    Exposed {
+        /// The file or folder.
+        path: PathBuf,
+        /// Its mode.
+        mode: u32,
+        /// The mode that it should have.
+        fit: u32,
+    },
+    /// There is no such file.
+    #[error("there is no {}", .0.display())]
+    Missing(PathBuf),
+    /// There is one already.
+    #[error("{} is there already; delete it first or choose another name", .0.display())]
+    Present(PathBuf),
+    /// The system said no.
+    #[error("{path}: {source}", path = path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl PrivateDir {
+    /// Opens the folder, and makes it where it is not there. Its files end in `suffix`.
+    ///
+    /// # Errors
+    /// [`PrivateFileError::Exposed`] where others can get into it.
+    pub fn open(path: impl Into<PathBuf>, suffix: &'static str) -> Result<Self, PrivateFileError> {
+        let path = path.into();
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(&path);
+        made.map_err(|source| PrivateFileError::Io { path: path.clone(), source })?;
+        let file = File::open(&path).map_err(|source| PrivateFileError::Io { path: path.clone(), source })?;
+        check_mode(&path, &file, 0o700)?;
+        Ok(Self { path, suffix })
+    }
+
+    /// The names of the files, sorted.
+    ///
+    /// # Errors
+    /// [`PrivateFileError::Io`]
+    pub fn names(&self) -> Result<Vec<String>, PrivateFileError> {
+        let entries = std::fs::read_dir(&self.path).map_err(|source| self.io(&self.path, source))?;
+        let mut names = Vec::new();
+        for entry in entries {
+            let file_name = entry.map_err(|source| self.io(&self.path, source))?.file_name();
+            let name = file_name.to_str().and_then(|name| name.strip_suffix(self.suffix));
+            names.extend(name.filter(|name| is_name(name)).map(str::to_owned));
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    /// The bytes of a file that only we can read.
+    ///
+    /// # Errors
+    /// [`PrivateFileError`]
+    pub fn read(&self, name: &str) -> Result<Zeroizing<Vec<u8>>, PrivateFileError> {
+        let path = self.path_of(name)?;
+        let file = File::open(&path).map_err(|source| self.io(&path, source))?;
+        check_mode(&path, &file, 0o600)?;
+        let mut bytes = Zeroizing::new(Vec::new());
+        let read = file.take(MAX_FILE_BYTES).read_to_end(&mut bytes);
+        read.map_err(|source| self.io(&path, source))?;
+        Ok(bytes)
+    }
+
+    /// Writes a new file.
+    ///
+    /// # Errors
+    /// [`PrivateFileError::Present`] where there is one of that name.
+    pub fn create(&self, name: &str, bytes: &[u8]) -> Result<(), PrivateFileError> {
+        let path = self.path_of(name)?;
+        let written = self.write_aside(bytes)?;
+        written.persist_noclobber(&path).map_err(|error| match error.error.kind() {
+            io::ErrorKind::AlreadyExists => PrivateFileError::Present(path.clone()),
+            _ => self.io(&path, error.error),
+        })?;
+        self.sync()
+    }
+
+    /// Writes a file, in place of the one of that name. Whatever happens meanwhile, one of the two is there, whole.
+    ///
+    /// # Errors
+    /// [`PrivateFileError`]
+    pub fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), PrivateFileError> {
+        let path = self.path_of(name)?;
+        let written = self.write_aside(bytes)?;
+        written.persist(&path).map_err(|error| self.io(&path, error.error))?;
+        self.sync()
+    }
+
+    /// Removes a file.
+    ///
+    /// # Errors
+    /// [`PrivateFileError::Missing`] where there is none.
+    pub fn remove(&self, name: &str) -> Result<(), PrivateFileError> {
+        let path = self.path_of(name)?;
+        std::fs::remove_file(&path).map_err(|source| self.io(&path, source))?;
+        self.sync()
+    }
+
+    /// Waits until no other process holds the lock of that name, and takes it. It is given back when dropped, or when
+    /// the process ends. Blocks the thread.
+    ///
+    /// # Errors
+    /// [`PrivateFileError`]
+    pub fn lock(&self, name: &str) -> Result<FileLock, PrivateFileError> {
+        let path = self.path_of(name)?.with_extension("lock");
+        let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
+        let file = file.map_err(|source| self.io(&path, source))?;
+        flock(&file, FlockOperation::LockExclusive).map_err(|error| self.io(&path, error.into()))?;
+        Ok(FileLock { _file: file })
+    }
+
+    fn path_of(&self, name: &str) -> Result<PathBuf, PrivateFileError> {
+        if !is_name(name) {
+            return Err(PrivateFileError::Name(name.escape_debug().take(80).collect()));
+        }
+        Ok(self.path.join(format!("{name}{}", self.suffix)))
+    }
+
+    /// A temporary file has mode 0600 from its first moment.
+    fn write_aside(&self, bytes: &[u8]) -> Result<tempfile::NamedTempFile, PrivateFileError> {
+        let io = |source| self.io(&self.path, source);
+        let only_ours = Permissions::from_mode(0o600);
+        let made = tempfile::Builder::new().prefix(".new-").permissions(only_ours).tempfile_in(&self.path);
+        let mut file = made.map_err(io)?;
+        file.write_all(bytes).map_err(io)?;
+        file.as_file().sync_all().map_err(io)?;
+        Ok(file)
+    }
+
+    fn sync(&self) -> Result<(), PrivateFileError> {
+        File::open(&self.path)
+            .and_then(|folder| folder.sync_all())
+            .map_err(|source| self.io(&self.path, source))
+    }
+
+    fn io(&self, path: &Path, source: io::Error) -> PrivateFileError {
+        let path = path.to_owned();
+        match source.kind() {
+            io::ErrorKind::NotFound => PrivateFileError::Missing(path),
+            _ => PrivateFileError::Io { path, source },
+        }
+    }
+}
+
+/// A lock that other processes respect.
+#[derive(Debug)]
+pub struct FileLock {
+    _file: File,
+}
+
+fn is_name(name: &str) -> bool {
+    (1..=64).contains(&name.len())
+        && !name.starts_with('.')
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+}
+
+fn check_mode(path: &Path, file: &File, fit: u32) -> Result<(), PrivateFileError> {
+    let found = file.metadata().map_err(|source| PrivateFileError::Io { path: path.to_owned(), source })?;
+    let mode = found.permissions().mode() & 0o777;
+    match mode & NOT_OURS {
+        0 => Ok(()),
+        _ => Err(PrivateFileError::Exposed { path: path.to_owned(), mode, fit }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dir() -> (tempfile::TempDir, PrivateDir) {
+        let outer = tempfile::tempdir().expect("a folder");
+        let dir = PrivateDir::open(outer.path().join("keys"), ".json").expect("a private folder");
+        (outer, dir)
+    }
+
+    fn mode(path: &Path) -> u32 {
+        std::fs::metadata(path).expect("metadata").permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn cl_key_07_folders_are_0700_and_files_0600() {
+        let (_outer, dir) = dir();
+        dir.create("a", b"1").expect("created");
+        dir.replace("a", b"2").expect("replaced");
+        assert_eq!((mode(&dir.path), mode(&dir.path.join("a.json"))), (0o700, 0o600));
+        assert_eq!(dir.read("a").expect("read").as_slice(), b"2");
+        assert_eq!(dir.names().expect("names"), ["a"]);
+    }
+
+    #[test]
+    fn cl_key_07_what_others_can_read_is_refused() {
+        let (_outer, dir) = dir();
+        dir.create("a", b"1").expect("created");
+        for open in [0o640, 0o604, 0o660] {
+            std::fs::set_permissions(dir.path.join("a.json"), Permissions::from_mode(open)).expect("set");
+            assert!(matches!(dir.read("a"), Err(PrivateFileError::Exposed { mode, .. }) if mode == open));
+        }
+        std::fs::set_permissions(&dir.path, Permissions::from_mode(0o750)).expect("set");
+        let told = PrivateDir::open(&dir.path, ".json").expect_err("refused").to_string();
+        assert!(told.contains("chmod 700"), "{told}");
+    }
+
+    #[test]
+    fn names_cannot_lead_elsewhere() {
+        let (_outer, dir) = dir();
+        for bad in ["", ".", "..", "../a", "a/b", ".hidden", "a b", "é", &"a".repeat(65)] {
+            assert!(matches!(dir.read(bad), Err(PrivateFileError::Name(_))), "{bad}");
+        }
+        assert!(matches!(dir.read("none"), Err(PrivateFileError::Missing(_))));
+        dir.create("a", b"1").expect("created");
+        assert!(matches!(dir.create("a", b"2"), Err(PrivateFileError::Present(_))));
+        assert_eq!(dir.read("a").expect("read").as_slice(), b"1");
+    }
+
+    #[test]
+    fn cl_tok_05_a_write_that_never_ended_leaves_the_old_file() {
+        let (_outer, dir) = dir();
+        dir.create("a", b"old").expect("created");
+        let half = dir.write_aside(b"ne").expect("written");
+        assert_eq!(dir.read("a").expect("read").as_slice(), b"old");
+        assert_eq!(dir.names().expect("names"), ["a"]);
+        drop(half);
+        dir.replace("a", b"new").expect("replaced");
+        assert_eq!(dir.read("a").expect("read").as_slice(), b"new");
+    }
+
+    #[test]
+    fn a_lock_is_held_by_one_at_a_time() {
+        let (_outer, dir) = dir();
+        let first = dir.lock("a").expect("locked");
+        let path = dir.path.join("a.lock");
+        let other = OpenOptions::new().write(true).open(&path).expect("opened");
+        assert!(flock(&other, FlockOperation::NonBlockingLockExclusive).is_err());
+        drop(first);
+        assert!(flock(&other, FlockOperation::NonBlockingLockExclusive).is_ok());
+    }
+}

@@ -1,0 +1,77 @@
+//! The thin driver between the halves of an exchange: sends what the first half made, hands the answer to the second.
+
+use crate::destination::Destination;
+use crate::discover::{self, DiscoverError};
+use crate::error::ClientError;
+use crate::nonce_rule::{Next, Round};
+use crate::outgoing::{Outgoing, OutgoingError};
+use crate::prover::Prover;
+use bytes::Bytes;
+use http::header::ACCEPT;
+use http::{HeaderValue, Request, Response, StatusCode};
+use keybound_dpop::nonce_cache::Role;
+use keybound_fetch::Fetcher;
+use keybound_oauth::identifier::Issuer;
+use keybound_oauth::provider_metadata::ProviderMetadata;
+
+/// Sends requests. Cheap to clone; clones share their connections. Redirects are never followed here.
+#[derive(Clone, Debug)]
+pub struct Transport {
+    fetcher: Fetcher,
+}
+
+impl Transport {
+    /// Over that HTTP client.
+    #[must_use]
+    pub const fn over(fetcher: Fetcher) -> Self {
+        Self { fetcher }
+    }
+
+    /// The HTTP client.
+    #[must_use]
+    pub const fn fetcher(&self) -> &Fetcher {
+        &self.fetcher
+    }
+
+    /// Sends what `make` makes; once more, made anew, where the server asks for a nonce; never a third time.
+    ///
+    /// # Errors
+    /// [`ClientError`] of `make`, of the network, or where the demand for a nonce cannot be met.
+    pub async fn exchange(
+        &self,
+        prover: &Prover,
+        role: Role,
+        max_body_bytes: usize,
+        make: impl Fn() -> Result<Outgoing, ClientError>,
+    ) -> Result<Response<Bytes>, ClientError> {
+        let mut round = Round::new(role);
+        loop {
+            let outgoing = make()?;
+            let response = self.fetcher.send_capped(outgoing.request, max_body_bytes).await?;
+            match round.answered(prover, &outgoing.to, outgoing.proof.as_ref(), &response)? {
+                Next::Done => return Ok(response),
+                Next::Again => tracing::debug!(server = outgoing.to.origin(), "a nonce is asked for"),
+            }
+        }
+    }
+
+    /// The metadata of an issuer.
+    ///
+    /// # Errors
+    /// [`ClientError`] where there is none, or it is not the issuer's.
+    pub async fn discover(&self, issuer: &Issuer) -> Result<ProviderMetadata, ClientError> {
+        let mut status = StatusCode::NOT_FOUND;
+        for url in discover::metadata_urls(issuer) {
+            let mut request = Request::new(Bytes::new());
+            let to = Destination::parse(url.as_str()).map_err(OutgoingError::from)?;
+            *request.uri_mut() = to.uri().clone();
+            request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
+            let response = self.fetcher.send(request).await?;
+            status = response.status();
+            if let Some(metadata) = discover::judge(issuer, &response).map_err(DiscoverError::from)? {
+                return Ok(metadata);
+            }
+        }
+        Err(DiscoverError::None { issuer: issuer.clone(), status }.into())
+    }
+}
