@@ -1,0 +1,345 @@
+//! The provider, on a turned clock, with the clients and the user that most tests want.
+
+use crate::answer::Answer;
+use crate::clock::TurnedClock;
+use crate::forge::{Forge, new_key};
+use axum::Router;
+use axum::body::Body;
+use http::header::CONTENT_TYPE;
+use http::{Request, Response};
+use keybound_dpop::jose::base64url;
+use keybound_dpop::jose::crypto::random;
+use keybound_dpop::jose::signer::{Signer, SigningKey};
+use keybound_dpop::secret::Secret;
+use keybound_dpop::time::{Clock, UnixTime};
+use keybound_oauth::client_auth::{ASSERTION_TYPE, sign_assertion};
+use keybound_oauth::form::FormWriter;
+use keybound_oauth::identifier::{ClientId, Issuer};
+use keybound_provider::config::ConfigFile;
+use keybound_provider::provider::Provider;
+use keybound_provider::registry::{NewUser, add_client, add_user};
+use keybound_provider::service::service;
+use keybound_provider::store::{
+    CREDENTIAL_ENTROPY, Code, CodeState, Credential, Grant, Id, Store, User, Write,
+};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use tempfile::TempDir;
+use tower::ServiceExt;
+
+/// The issuer of every World.
+pub const ISSUER: &str = "https://as.example";
+/// The token endpoint.
+pub const TOKEN: &str = "https://as.example/token";
+/// UserInfo.
+pub const USERINFO: &str = "https://as.example/userinfo";
+/// The API that tokens are for.
+pub const API: &str = "https://api.example/";
+/// A second API, where bearer tokens are allowed.
+pub const MIXED_API: &str = "https://mixed.example/";
+/// A third, which knows nothing of DPoP.
+pub const OLD_API: &str = "https://old.example/";
+/// The secret of the client `service`.
+pub const SECRET: &str = "a:b%2F+ secret";
+/// The PKCE verifier of every code.
+pub const VERIFIER: &str = "verifier-verifier-verifier-verifier-verifier";
+/// Where codes are sent.
+pub const REDIRECT_URI: &str = "https://app.example/callback";
+
+/// What a World is made of, besides what all have.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// More lines of configuration.
+    pub config: String,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { config: "[nonce]\nmode = \"off\"\n".to_owned() }
+    }
+}
+
+impl Settings {
+    /// With nonces, as they are by default.
+    #[must_use]
+    pub fn with_nonces() -> Self {
+        Self { config: String::new() }
+    }
+}
+
+/// The provider and all that a test needs to talk to it.
+pub struct World {
+    /// The clock.
+    pub clock: Arc<TurnedClock>,
+    /// The provider itself.
+    pub provider: Arc<Provider>,
+    /// Its store.
+    pub store: Store,
+    /// Its user.
+    pub user: User,
+    /// The key of the client `signed`.
+    pub client_key: SigningKey,
+    /// A key for proofs.
+    pub key: SigningKey,
+    router: Router,
+    _folder: TempDir,
+}
+
+impl World {
+    /// A World without nonces.
+    pub async fn new() -> Self {
+        Self::with(Settings::default()).await
+    }
+
+    /// A World as the settings say.
+    pub async fn with(settings: Settings) -> Self {
+        let folder = TempDir::new().expect("a folder");
+        let clock = Arc::new(TurnedClock::default());
+        let store = Store::open(&folder.path().join("store.sqlite")).expect("a store");
+        let client_key = new_key();
+        let now = clock.now().unix;
+        for metadata in clients(&client_key) {
+            add_client(&store, metadata, now).await.expect("a client");
+        }
+        let new = NewUser {
+            username: "alice".to_owned(),
+            password: Secret::new("correct horse"),
+            subject: Some("subject-of-alice".to_owned()),
+            claims: json!({ "name": "Alice", "email": "alice@example.org", "email_verified": true })
+                .as_object()
+                .expect("an object")
+                .clone(),
+        };
+        let user = add_user(&store, new, now).await.expect("a user");
+        let config = config(&settings.config).check().expect("a configuration");
+        let provider = Provider::open(config, store.clone(), clock.clone()).await.expect("a provider");
+        let router = service(&provider);
+        Self { clock, provider, store, user, client_key, key: new_key(), router, _folder: folder }
+    }
+
+    /// What time it is.
+    pub fn now(&self) -> UnixTime {
+        self.clock.now().unix
+    }
+
+    /// Sends a request.
+    pub async fn send(&self, request: Request<Body>) -> Answer {
+        let response: Response<Body> = self.router.clone().oneshot(request).await.expect("an answer");
+        Answer::read(response).await
+    }
+
+    /// A good proof for the token endpoint by the World's key.
+    pub fn proof(&self) -> Forge {
+        Forge::new(&self.key, "POST", TOKEN, self.now())
+    }
+
+    /// A good proof for UserInfo by the World's key.
+    pub fn userinfo_proof(&self, token: &str) -> Forge {
+        Forge::new(&self.key, "GET", USERINFO, self.now()).token(token)
+    }
+
+    /// Posts a form to the token endpoint, with these headers.
+    pub async fn post(&self, form: FormWriter, headers: &[(&str, &str)]) -> Answer {
+        self.send(post(TOKEN, form, headers)).await
+    }
+
+    /// A token request by the client `service`, which has a secret, for itself.
+    pub async fn client_credentials(&self, proof: Option<&str>) -> Answer {
+        let headers = with_proof(vec![("authorization", basic("service", SECRET))], proof);
+        self.post(client_credentials_form(), &borrow(&headers)).await
+    }
+
+    /// A token request by the public client `app` with a code.
+    pub async fn redeem(&self, code: &Secret, proof: Option<&str>) -> Answer {
+        let form = code_form(code).pair("client_id", "app");
+        self.post(form, &borrow(&with_proof(Vec::new(), proof))).await
+    }
+
+    /// A refresh by the public client `app`.
+    pub async fn refresh(&self, token: &str, proof: Option<&str>) -> Answer {
+        let form = refresh_form(token).pair("client_id", "app");
+        self.post(form, &borrow(&with_proof(Vec::new(), proof))).await
+    }
+
+    /// Tokens for the client `app`, bound to the World's key.
+    pub async fn tokens(&self) -> Answer {
+        let answer = self.redeem(&self.code("app").await, Some(&self.proof().sign(&self.key))).await;
+        assert_eq!(answer.status.as_u16(), 200, "{answer:?}");
+        answer
+    }
+
+    /// A code for the client, as sign-in and consent would leave it.
+    pub async fn code(&self, client_id: &str) -> Secret {
+        self.code_with(client_id, |_| {}).await
+    }
+
+    /// A code, changed by the test before it is stored.
+    pub async fn code_with(&self, client_id: &str, change: impl FnOnce(&mut Code)) -> Secret {
+        let now = self.now();
+        let entropy = random::<CREDENTIAL_ENTROPY>().expect("entropy");
+        let (id, text, secret_hash) = Credential::mint(now, &entropy);
+        let grant_id = Id::mint(now, &random().expect("entropy"));
+        let mut code = Code {
+            id,
+            secret_hash,
+            grant_id,
+            client_id: client_id.to_owned(),
+            redirect_uri: REDIRECT_URI.to_owned(),
+            redirect_uri_sent: true,
+            code_challenge: Some(challenge(VERIFIER)),
+            dpop_jkt: None,
+            subject: self.user.subject.clone(),
+            scope: ["openid", "email", "read"].map(str::to_owned).to_vec(),
+            resources: vec![API.to_owned()],
+            nonce: Some("oidc nonce".to_owned()),
+            auth_time: now,
+            session_id: None,
+            acr: None,
+            issued_at: now,
+            expires_at: now.plus_secs(60),
+            refusals: 0,
+            state: CodeState::Live,
+        };
+        change(&mut code);
+        let grant = Grant {
+            id: grant_id,
+            client_id: client_id.to_owned(),
+            subject: Some(self.user.subject.clone()),
+            session_id: None,
+            created_at: now,
+            revoked_at: None,
+            session_ended_at: None,
+        };
+        let writes = vec![Write::InsertGrant(grant), Write::InsertCode(Box::new(code))];
+        self.store.write(writes).await.expect("written");
+        text
+    }
+
+    /// Calls UserInfo.
+    pub async fn userinfo(&self, scheme: &str, token: &str, proof: Option<&str>) -> Answer {
+        let headers = with_proof(vec![("authorization", format!("{scheme} {token}"))], proof);
+        self.send(get(USERINFO, &borrow(&headers))).await
+    }
+
+    /// An assertion of the client `signed`.
+    pub fn assertion(&self) -> Secret {
+        let jti = base64url::encode(&random::<16>().expect("entropy"));
+        let client_id = ClientId::parse("signed").expect("a client_id");
+        let issuer = Issuer::parse(ISSUER).expect("an issuer");
+        sign_assertion(&self.client_key, None, &client_id, &issuer, self.now(), &jti).expect("signed")
+    }
+
+    /// A token request by the client `signed`, which shows that assertion, for itself.
+    pub async fn with_assertion(&self, assertion: &str, proof: Option<&str>) -> Answer {
+        let form = client_credentials_form()
+            .pair("client_assertion_type", ASSERTION_TYPE)
+            .pair("client_assertion", assertion);
+        self.post(form, &borrow(&with_proof(Vec::new(), proof))).await
+    }
+}
+
+/// The configuration of a World, with more lines at its end.
+pub fn config(more: &str) -> ConfigFile {
+    let text = format!(
+        r#"
+        issuer = "{ISSUER}"
+
+        [[resource]]
+        identifier = "{API}"
+        scopes = ["read", "write"]
+        default = true
+
+        [[resource]]
+        identifier = "{MIXED_API}"
+        scopes = ["read"]
+        dpop = "allowed"
+
+        [[resource]]
+        identifier = "{OLD_API}"
+        scopes = ["read"]
+        dpop = "refresh_only"
+
+        {more}"#
+    );
+    ConfigFile::parse(&text, "world.toml").expect("a configuration")
+}
+
+/// The clients of a World.
+fn clients(client_key: &SigningKey) -> Vec<Value> {
+    let jwk: Value = serde_json::from_str(&client_key.public_jwk().to_json()).expect("JSON");
+    let all_grants = json!(["authorization_code", "refresh_token", "client_credentials"]);
+    vec![
+        json!({ "client_id": "app", "redirect_uris": [REDIRECT_URI],
+                "grant_types": ["authorization_code", "refresh_token"],
+                "token_endpoint_auth_method": "none" }),
+        json!({ "client_id": "bearer-app", "redirect_uris": [REDIRECT_URI],
+                "grant_types": ["authorization_code", "refresh_token"],
+                "token_endpoint_auth_method": "none", "dpop_bound_access_tokens": false }),
+        json!({ "client_id": "service", "client_secret": SECRET, "redirect_uris": [REDIRECT_URI],
+                "grant_types": all_grants, "token_endpoint_auth_method": "client_secret_basic" }),
+        json!({ "client_id": "poster", "client_secret": SECRET, "redirect_uris": [REDIRECT_URI],
+                "grant_types": all_grants, "token_endpoint_auth_method": "client_secret_post",
+                "dpop_bound_access_tokens": false }),
+        json!({ "client_id": "signed", "jwks": { "keys": [jwk] }, "redirect_uris": [REDIRECT_URI],
+                "grant_types": all_grants, "token_endpoint_auth_method": "private_key_jwt" }),
+    ]
+}
+
+/// `code_challenge` of a verifier.
+pub fn challenge(verifier: &str) -> String {
+    base64url::encode(&keybound_dpop::jose::crypto::sha256(verifier.as_bytes()))
+}
+
+/// The body of a token request for a client itself.
+pub fn client_credentials_form() -> FormWriter {
+    FormWriter::new().pair("grant_type", "client_credentials").pair("scope", "read")
+}
+
+/// The body of a token request with a code, without the client.
+pub fn code_form(code: &Secret) -> FormWriter {
+    FormWriter::new()
+        .pair("grant_type", "authorization_code")
+        .pair("code", code.reveal())
+        .pair("redirect_uri", REDIRECT_URI)
+        .pair("code_verifier", VERIFIER)
+}
+
+/// The body of a refresh, without the client.
+pub fn refresh_form(token: &str) -> FormWriter {
+    FormWriter::new().pair("grant_type", "refresh_token").pair("refresh_token", token)
+}
+
+/// The value of `Authorization` for a client's secret (RFC 6749 §2.3.1).
+pub fn basic(client_id: &str, secret: &str) -> String {
+    let pair =
+        format!("{}:{}", keybound_oauth::form::encode(client_id), keybound_oauth::form::encode(secret));
+    format!("Basic {}", data_encoding::BASE64.encode(pair.as_bytes()))
+}
+
+/// A posted form.
+pub fn post(url: &str, form: FormWriter, headers: &[(&str, &str)]) -> Request<Body> {
+    let request = Request::post(url).header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+    let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+    request.body(Body::from(form.finish())).expect("a request")
+}
+
+/// A GET.
+pub fn get(url: &str, headers: &[(&str, &str)]) -> Request<Body> {
+    let request =
+        headers.iter().fold(Request::get(url), |request, (name, value)| request.header(*name, *value));
+    request.body(Body::empty()).expect("a request")
+}
+
+/// Adds a proof to headers.
+pub fn with_proof(
+    mut headers: Vec<(&'static str, String)>,
+    proof: Option<&str>,
+) -> Vec<(&'static str, String)> {
+    headers.extend(proof.map(|proof| ("dpop", proof.to_owned())));
+    headers
+}
+
+/// Headers as [`post`] and [`get`] take them.
+pub fn borrow<'h>(headers: &'h [(&'static str, String)]) -> Vec<(&'static str, &'h str)> {
+    headers.iter().map(|(name, value)| (*name, value.as_str())).collect()
+}

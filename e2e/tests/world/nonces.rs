@@ -1,0 +1,157 @@
+//! AS-NON: nonces at the authorization server.
+
+use keybound_dpop::nonce::is_nqchar;
+use keybound_e2e::answer::{assert_n_as, assert_uncacheable_json};
+use keybound_e2e::world::*;
+use keybound_e2e::{Settings, World};
+
+async fn nonce(world: &World) -> String {
+    assert_n_as(&world.client_credentials(Some(&world.proof().sign(&world.key))).await)
+}
+
+async fn with_nonce(world: &World, nonce: &str) -> keybound_e2e::Answer {
+    world.client_credentials(Some(&world.proof().nonce(nonce).sign(&world.key))).await
+}
+
+#[tokio::test]
+async fn as_non_01_three_modes() {
+    let required = World::with(Settings::with_nonces()).await;
+    nonce(&required).await;
+    let off = World::new().await;
+    assert_eq!(off.client_credentials(Some(&off.proof().sign(&off.key))).await.status, 200);
+    let settings = Settings { config: "[nonce]\nmode = \"public_clients\"".to_owned() };
+    let public = World::with(settings).await;
+    assert_eq!(public.client_credentials(Some(&public.proof().sign(&public.key))).await.status, 200);
+    let code = public.code("app").await;
+    assert_n_as(&public.redeem(&code, Some(&public.proof().sign(&public.key))).await);
+}
+
+#[tokio::test]
+async fn as_non_02_nonces_come_from_a_secret_of_each_issuer() {
+    let (one, two) = (World::with(Settings::with_nonces()).await, World::with(Settings::with_nonces()).await);
+    let (of_one, of_two) = (nonce(&one).await, nonce(&two).await);
+    assert_ne!(of_one, of_two);
+    assert_n_as(&with_nonce(&two, &of_one).await);
+}
+
+#[tokio::test]
+async fn as_non_03_nonces_are_short_nqchar() {
+    let nonce = nonce(&World::with(Settings::with_nonces()).await).await;
+    assert!(is_nqchar(&nonce) && nonce.len() <= 64);
+}
+
+#[tokio::test]
+async fn as_non_05_a_challenge_spends_nothing() {
+    let world = World::with(Settings::with_nonces()).await;
+    let code = world.code("app").await;
+    let nonce = assert_n_as(&world.redeem(&code, Some(&world.proof().sign(&world.key))).await);
+    let tokens = world.redeem(&code, Some(&world.proof().nonce(&nonce).sign(&world.key))).await;
+    assert_eq!(tokens.status, 200, "{tokens:?}");
+    let refresh = tokens.text("refresh_token");
+    assert_n_as(&world.refresh(&refresh, Some(&world.proof().sign(&world.key))).await);
+    let refreshed = world.refresh(&refresh, Some(&world.proof().nonce(&nonce).sign(&world.key))).await;
+    assert_eq!(refreshed.status, 200);
+}
+
+#[tokio::test]
+async fn as_non_06_a_challenge_does_not_burn_the_assertion() {
+    let world = World::with(Settings::with_nonces()).await;
+    let assertion = world.assertion();
+    let first = world.with_assertion(assertion.reveal(), Some(&world.proof().sign(&world.key))).await;
+    let nonce = assert_n_as(&first);
+    let proof = || world.proof().nonce(&nonce).sign(&world.key);
+    assert_eq!(world.with_assertion(assertion.reveal(), Some(&proof())).await.status, 200);
+    let again = world.with_assertion(assertion.reveal(), Some(&proof())).await;
+    assert_eq!(again.error(), (401, "invalid_client".to_owned()), "once used it is used");
+}
+
+#[tokio::test]
+async fn as_non_07_old_nonces_are_good_for_two_steps_more() {
+    let world = World::with(Settings::with_nonces()).await;
+    let nonce = nonce(&world).await;
+    world.clock.pass(120);
+    assert_eq!(with_nonce(&world, &nonce).await.status, 200);
+    world.clock.pass(60);
+    let fresh = assert_n_as(&with_nonce(&world, &nonce).await);
+    assert_ne!(fresh, nonce);
+}
+
+#[tokio::test]
+async fn as_non_08_a_2xx_brings_a_new_nonce_when_the_one_sent_is_old() {
+    let world = World::with(Settings::with_nonces()).await;
+    let nonce = nonce(&world).await;
+    assert!(with_nonce(&world, &nonce).await.header("dpop-nonce").is_empty());
+    world.clock.pass(60);
+    let answer = with_nonce(&world, &nonce).await;
+    assert_eq!(answer.status, 200);
+    let next = answer.nonce();
+    assert!(with_nonce(&world, &next).await.header("dpop-nonce").is_empty());
+}
+
+#[tokio::test]
+async fn as_non_09_answers_with_a_nonce_are_uncacheable() {
+    let world = World::with(Settings::with_nonces()).await;
+    let nonce = nonce(&world).await;
+    world.clock.pass(60);
+    assert_uncacheable_json(&with_nonce(&world, &nonce).await);
+}
+
+#[tokio::test]
+async fn as_non_10_one_nonce_serves_many_proofs() {
+    let world = World::with(Settings::with_nonces()).await;
+    let nonce = nonce(&world).await;
+    for _ in 0..3 {
+        assert_eq!(with_nonce(&world, &nonce).await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn as_non_11_all_endpoints_of_the_provider_share_their_nonces() {
+    let world = World::with(Settings::with_nonces()).await;
+    let nonce = nonce(&world).await;
+    let code = world.code("app").await;
+    let tokens = world.redeem(&code, Some(&world.proof().nonce(&nonce).sign(&world.key))).await;
+    let token = tokens.text("access_token");
+    let proof = world.userinfo_proof(&token).nonce(&nonce).sign(&world.key);
+    assert_eq!(world.userinfo("DPoP", &token, Some(&proof)).await.status, 200);
+}
+
+#[tokio::test]
+async fn as_non_12_pages_of_other_origins_can_read_the_nonce() {
+    let world = World::with(Settings::with_nonces()).await;
+    let headers = [
+        ("authorization", basic("service", SECRET)),
+        ("dpop", world.proof().sign(&world.key)),
+        ("origin", "https://app.example".to_owned()),
+    ];
+    let answer = world.post(client_credentials_form(), &borrow(&headers)).await;
+    assert_n_as(&answer);
+    assert!(answer.header("access-control-expose-headers")[0].contains("DPoP-Nonce"), "{answer:?}");
+}
+
+#[tokio::test]
+async fn as_non_13_endpoints_that_are_not_offered_are_not_named() {
+    let world = World::with(Settings::with_nonces()).await;
+    let metadata = world.send(get(&format!("{ISSUER}/.well-known/openid-configuration"), &[])).await.json();
+    for absent in [
+        "pushed_authorization_request_endpoint",
+        "device_authorization_endpoint",
+        "backchannel_authentication_endpoint",
+    ] {
+        assert!(metadata.get(absent).is_none(), "{absent}");
+    }
+    for path in ["/par", "/device_authorization", "/bc-authorize"] {
+        assert_eq!(
+            world.send(post(&format!("{ISSUER}{path}"), client_credentials_form(), &[])).await.status,
+            404
+        );
+    }
+}
+
+#[tokio::test]
+async fn as_non_14_the_nonce_of_an_id_token_is_another_thing() {
+    let world = World::with(Settings::with_nonces()).await;
+    let code = world.code("app").await;
+    let proof = world.proof().nonce("oidc-nonce").sign(&world.key);
+    assert_n_as(&world.redeem(&code, Some(&proof)).await);
+}
