@@ -1,0 +1,67 @@
+//! The commands, one a file.
+
+mod client;
+mod key;
+mod proof;
+mod serve;
+mod user;
+
+use crate::error::CommandError;
+use crate::logging;
+use clap::Subcommand;
+use keybound_provider::config::ConfigFile;
+use std::future::Future;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// What `keybound` can be asked to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Serve(serve::Args),
+    Client(client::Args),
+    User(user::Args),
+    Key(key::Args),
+    Proof(proof::Args),
+}
+
+/// Services log from here on unless told otherwise.
+const SERVICE_LOG: &str = "info";
+
+/// Does it. `log` is the filter of the command line.
+pub(crate) fn run(command: Command, log: Option<&str>) -> Result<ExitCode, CommandError> {
+    let is_service = matches!(command, Command::Serve(_));
+    if let Some(filter) = log.or(is_service.then_some(SERVICE_LOG)) {
+        logging::start(filter)?;
+    }
+    match command {
+        Command::Serve(args) => on_all_processors(serve::run(args)),
+        Command::Client(args) => on_this_thread(client::run(args)),
+        Command::User(args) => on_this_thread(user::run(args)),
+        Command::Key(args) => key::run(args),
+        Command::Proof(args) => proof::run(args),
+    }
+}
+
+fn on_all_processors<T>(work: impl Future<Output = Result<T, CommandError>>) -> Result<T, CommandError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    runtime.map_err(CommandError::failed)?.block_on(work)
+}
+
+fn on_this_thread<T>(work: impl Future<Output = Result<T, CommandError>>) -> Result<T, CommandError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(CommandError::failed)?.block_on(work)
+}
+
+/// Which configuration.
+#[derive(Debug, clap::Args)]
+struct ConfigArg {
+    /// The configuration file, in TOML
+    #[arg(long = "config", env = "KEYBOUND_CONFIG", value_name = "FILE", default_value = "keybound.toml")]
+    file: PathBuf,
+}
+
+impl ConfigArg {
+    fn load(&self) -> Result<ConfigFile, CommandError> {
+        Ok(ConfigFile::load(&self.file)?)
+    }
+}

@@ -1,0 +1,94 @@
+//! `keybound serve`
+
+use super::ConfigArg;
+use crate::adapter::Routes;
+use crate::error::CommandError;
+use crate::shell::{self, Place};
+use keybound_dpop::time::{Clock, SystemClock};
+use keybound_provider::config::ConfigFile;
+use keybound_provider::provider::Provider;
+use keybound_provider::registry::{sync_clients, sync_users};
+use keybound_provider::service::{maintain, service};
+use keybound_provider::store::Store;
+use keybound_serve::Readiness;
+use prometheus_client::registry::Registry;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+const HELP: &str = "\
+Examples:
+  keybound serve --config keybound.toml
+
+  A configuration to begin with; all keys but `issuer` may be left out:
+    issuer = \"http://127.0.0.1:8080\"
+    listen = \"127.0.0.1:8080\"
+    admin  = \"127.0.0.1:9090\"     # /livez, /readyz, /metrics
+    store  = \"keybound.sqlite\"
+    [[resource]]
+    identifier = \"https://api.example\"
+    scopes = [\"read\"]
+
+  Then, while it runs:
+    keybound user add alice
+    keybound client add --native --redirect-uri http://127.0.0.1/callback
+
+Once requests are accepted, one line on stdout says so: `ready`, the issuer, the discovery URL, and where it listens.
+SIGTERM and SIGINT stop it after open requests are answered; SIGHUP reads the TLS files again.";
+
+/// Run the provider: sign-in, tokens bound to keys, OpenID Connect
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = HELP)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    config: ConfigArg,
+    /// Listen here, whatever the file says
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<SocketAddr>,
+}
+
+pub(crate) async fn run(args: Args) -> Result<ExitCode, CommandError> {
+    let file = args.config.load()?;
+    let provider = open(&file).await?;
+    let tls = file.tls.as_ref().map(|tls| shell::tls(&tls.certificate, &tls.key)).transpose()?;
+    let issuer = &provider.config.issuer;
+    let place = Place {
+        name: "provider",
+        listen: args.listen.unwrap_or(file.listen),
+        admin: file.admin,
+        tls,
+        registry: Registry::default(),
+        readiness: readiness(&provider.store),
+        ready: format!("issuer={} discovery={}", issuer.as_str(), issuer.openid_metadata_url()),
+    };
+    let routes = Routes(service(&provider));
+    tokio::spawn(maintain(provider));
+    shell::run(place, routes).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The provider over its store, after the clients and users of the files were taken over.
+async fn open(file: &ConfigFile) -> Result<Arc<Provider>, CommandError> {
+    let config = file.check()?;
+    let store = Store::open(&file.store)?;
+    let clock = SystemClock::start();
+    let now = clock.now().unix;
+    if let Some(path) = &file.clients {
+        let count = sync_clients(&store, path, now).await?;
+        tracing::info!(count, file = %path.display(), "clients read");
+    }
+    if let Some(path) = &file.users {
+        let count = sync_users(&store, path, now).await?;
+        tracing::info!(count, file = %path.display(), "users read");
+    }
+    Ok(Provider::open(config, store, Arc::new(clock)).await?)
+}
+
+fn readiness(store: &Store) -> Readiness {
+    let store = store.clone();
+    let check = move || {
+        let store = store.clone();
+        async move { store.version().await.map(|_| ()).map_err(|fault| fault.reason().to_owned()) }
+    };
+    Readiness::builder().check("store", check).build()
+}

@@ -1,0 +1,22 @@
+//! Where a client's keys and sessions are: a folder of the user, and of nobody else.
+
+use crate::error::CommandError;
+use keybound_client::keystore::KeyStore;
+use std::path::PathBuf;
+
+/// The folder: `KEYBOUND_HOME`, else `keybound` in `XDG_DATA_HOME`, else `~/.local/share/keybound`.
+pub(crate) fn home() -> Result<PathBuf, CommandError> {
+    let of = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    of("KEYBOUND_HOME")
+        .or_else(|| of("XDG_DATA_HOME").map(|data| data.join("keybound")))
+        .or_else(|| of("HOME").map(|home| home.join(".local/share/keybound")))
+        .ok_or_else(|| {
+            CommandError::failed("there is no folder for keys and sessions, since HOME is not set")
+                .advise("set KEYBOUND_HOME to a folder of your own")
+        })
+}
+
+/// The keys.
+pub(crate) fn keys() -> Result<KeyStore, CommandError> {
+    Ok(KeyStore::open(home()?.join("keys"))?)
+}
