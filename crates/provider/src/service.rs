@@ -1,6 +1,6 @@
 //! The provider as a tower service: routes, and what every answer carries.
 
-use crate::endpoint::{self, metadata, token, userinfo};
+use crate::endpoint::{self, authorize, metadata, token, userinfo};
 use crate::provider::Provider;
 use axum::Router;
 use axum::body::Body;
