@@ -65,7 +65,8 @@ pub fn metadata_urls(issuer: &Issuer) -> [Url; 2] {
     [issuer.openid_metadata_url(), issuer.oauth_metadata_url()]
 }
 
-/// What an answer from one of these URLs means. `None`: ask at the next one.
+/// What an answer from one of these URLs means. `None`: there is no document, ask at the next one. Some servers answer
+/// any URL with a page of theirs.
 ///
 /// # Errors
 /// [`ProviderMetadataError`] where there is a document, and it is not that of the issuer, byte for byte.
@@ -74,7 +75,10 @@ pub fn judge(
     response: &Response<Bytes>,
 ) -> Result<Option<ProviderMetadata>, ProviderMetadataError> {
     match response.status() {
-        StatusCode::OK => ProviderMetadata::parse(response.body(), issuer).map(Some),
+        StatusCode::OK => match ProviderMetadata::parse(response.body(), issuer) {
+            Err(ProviderMetadataError::NotJson) => Ok(None),
+            judged => judged.map(Some),
+        },
         _ => Ok(None),
     }
 }
@@ -133,6 +137,7 @@ mod tests {
             let refused = judge(&other, &document(&[])).expect_err("refused");
             assert!(matches!(refused, ProviderMetadataError::OtherIssuer { .. }));
         }
+        assert_eq!(judge(&issuer(), &Response::new(Bytes::from("<html>"))), Ok(None));
         let insecure = r#"{"issuer":"https://id.example/t","token_endpoint":"http://id.example/token"}"#;
         assert!(judge(&issuer(), &Response::new(Bytes::from(insecure))).is_err());
         let urls = metadata_urls(&issuer()).map(String::from);

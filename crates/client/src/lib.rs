@@ -3,6 +3,37 @@
 //! Every exchange is two pure halves: one makes the request, the other judges the answer. What lies between is one
 //! thin driver, [`transport`]; who has an HTTP client of their own uses the halves alone.
 //!
+//! ```no_run
+//! # use keybound_client::api::{Api, ApiSettings};
+//! # use keybound_client::client::Client;
+//! # use keybound_client::client_auth::{ClientAuth, Identity};
+//! # use keybound_client::discover::choose_algorithm;
+//! # use keybound_client::keystore::KeyStore;
+//! # use keybound_client::prover::Prover;
+//! # use keybound_client::session::Origins;
+//! # use keybound_client::transport::Transport;
+//! # use keybound_dpop::{secret::Secret, time::SystemClock};
+//! # use keybound_fetch::{Fetcher, Settings};
+//! # use keybound_oauth::{identifier::{ClientId, Issuer}, scope::Scope};
+//! # use std::sync::Arc;
+//! # async fn call(secret: Secret) -> Result<(), Box<dyn std::error::Error>> {
+//! // The server, a key of a kind that it takes, and the client.
+//! let transport = Transport::over(Fetcher::for_operator(&Settings::default())?);
+//! let server = transport.discover(&Issuer::parse("https://id.example")?).await?;
+//! let key = KeyStore::open("keys")?.create("reports", choose_algorithm(&server, None)?)?;
+//! let prover = Prover::new(Arc::new(key), Arc::default(), Arc::new(SystemClock::start()));
+//! let identity = Identity { client_id: ClientId::parse("reports")?, auth: ClientAuth::SecretBasic(secret) };
+//! let client = Client::new(transport.clone(), server, identity, prover.clone());
+//!
+//! // A token that is bound to the key, and a call with it.
+//! let tokens = client.client_credentials(Scope::parse("read").ok(), Vec::new()).await?;
+//! let session = client.session("reports", tokens, Origins::of(["https://api.example"])?);
+//! let api = Api::new(transport, prover, session, ApiSettings::default())?;
+//! let answer = api.send(http::Request::get("https://api.example/things").body(Default::default())?).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! | file | what |
 //! |---|---|
 //! | [`prover`] | one key: proofs, and the nonces that servers give |

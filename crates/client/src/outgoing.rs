@@ -9,9 +9,10 @@ use http::{HeaderValue, Method, Request};
 use keybound_dpop::secret::Secret;
 use keybound_oauth::form::FormWriter;
 use keybound_oauth::identifier::{Endpoint, Issuer};
+use std::fmt;
 
-/// A request with its proof. For a second sending it is made anew.
-#[derive(Debug)]
+/// A request with its proof. For a second sending it is made anew. `Debug` does not show the body, which may hold
+/// credentials.
 pub struct Outgoing {
     /// The request.
     pub request: Request<Bytes>,
@@ -19,6 +20,12 @@ pub struct Outgoing {
     pub to: Destination,
     /// The proof in it; a request with a bearer token has none.
     pub proof: Option<Proof>,
+}
+
+impl fmt::Debug for Outgoing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Outgoing({} {} {:?})", self.request.method(), self.to.htu(), self.proof)
+    }
 }
 
 /// A request could not be made.
@@ -73,4 +80,36 @@ pub(crate) fn sensitive(text: &Secret) -> Result<HeaderValue, OutgoingError> {
     let mut value = HeaderValue::from_str(text.reveal()).map_err(|_| OutgoingError::Header)?;
     value.set_sensitive(true);
     Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client_auth::ClientAuth;
+    use keybound_dpop::jose::algorithm::Algorithm;
+    use keybound_dpop::jose::signer::SigningKey;
+    use keybound_dpop::time::SystemClock;
+    use keybound_oauth::identifier::ClientId;
+    use std::sync::Arc;
+
+    fn post(auth: ClientAuth) -> Outgoing {
+        let endpoint = Endpoint::parse("https://id.example/token").expect("an endpoint");
+        let issuer = Issuer::parse("https://id.example").expect("an issuer");
+        let identity = Identity { client_id: ClientId::parse("app").expect("a client"), auth };
+        let key = SigningKey::generate(Algorithm::Es256).expect("a key");
+        let prover = Prover::new(Arc::new(key), Arc::default(), Arc::new(SystemClock::start()));
+        let form = FormWriter::new().pair("refresh_token", "hunter2");
+        form_post(&endpoint, form, &identity, &issuer, &prover).expect("made")
+    }
+
+    #[test]
+    fn cl_key_02_debug_shows_no_credentials() {
+        for auth in
+            [ClientAuth::SecretBasic(Secret::new("hunter2")), ClientAuth::SecretPost(Secret::new("hunter2"))]
+        {
+            let outgoing = post(auth);
+            assert!(!format!("{outgoing:?}").contains("hunter2"));
+            assert!(!format!("{:?}", outgoing.request.headers()).contains("Basic"));
+        }
+    }
 }

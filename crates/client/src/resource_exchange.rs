@@ -3,7 +3,7 @@
 use crate::destination::Destination;
 use crate::nonce_rule::{challenges, dpop_challenges};
 use crate::outgoing::{Outgoing, OutgoingError, sensitive};
-use crate::prover::{ProofFor, Prover};
+use crate::prover::{Proof, ProofFor, Prover};
 use crate::session::Session;
 use bytes::Bytes;
 use http::header::AUTHORIZATION;
@@ -66,7 +66,7 @@ pub fn prepare(
 }
 
 /// Puts the token and a new proof into the headers of a request that goes there: for callers that send with a client of
-/// their own, or a body that cannot be sent twice.
+/// their own, or a body that cannot be sent twice. [`crate::nonce_rule::Round`] tells them what an answer means.
 ///
 /// # Errors
 /// [`ResourceError`]
@@ -76,7 +76,7 @@ pub fn authorize(
     method: &Method,
     to: &Destination,
     headers: &mut HeaderMap,
-) -> Result<Option<crate::prover::Proof>, ResourceError> {
+) -> Result<Option<Proof>, ResourceError> {
     if !session.origins.allow(to) {
         return Err(ResourceError::Origin(to.origin().to_owned()));
     }
@@ -133,8 +133,10 @@ pub fn is_token_refused(response: &Response<Bytes>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::nonce_rule::{Next, Round};
     use crate::session::tests::session;
     use keybound_dpop::jose::signer::SigningKey;
+    use keybound_dpop::nonce_cache::Role;
     use keybound_dpop::time::SystemClock;
     use std::sync::Arc;
 
@@ -168,6 +170,28 @@ mod tests {
         assert_eq!(headers.get_all(DPOP).iter().count(), 1);
         assert_ne!(headers.get(DPOP).expect("a proof"), "old");
         assert!(!format!("{outgoing:?}").contains("access-secret"));
+    }
+
+    #[test]
+    fn cl_non_12_for_a_body_that_cannot_be_sent_twice_the_caller_is_told() {
+        let prover = prover();
+        let session = session(prover.jkt());
+        let to = Destination::parse("https://api.example/upload").expect("a destination");
+        let send = || {
+            let mut headers = HeaderMap::new();
+            authorize(&session, &prover, &Method::PUT, &to, &mut headers)
+                .expect("authorized")
+                .expect("a proof")
+        };
+        let challenged = Response::builder()
+            .status(401)
+            .header("WWW-Authenticate", r#"DPoP error="use_dpop_nonce""#)
+            .header("DPoP-Nonce", "n")
+            .body(Bytes::new())
+            .expect("a response");
+        let mut round = Round::new(Role::ResourceServer);
+        assert_eq!(round.answered(&prover, &to, Some(&send()), &challenged), Ok(Next::Again));
+        assert_eq!(send().nonce().map(ToString::to_string).as_deref(), Some("n"));
     }
 
     #[test]

@@ -105,13 +105,17 @@ async fn cl_tok_05_two_processes_refresh_once_and_the_new_tokens_are_kept() {
     let store = SessionStore::open(folder.path().join("sessions")).expect("a store");
     let place = Some(Place { store: store.clone(), name: "work".to_owned() });
     let mock = renewing().await;
-    let (one, client, session) = renewable(&mock, ApiSettings { place: place.clone(), ..ApiSettings::default() });
+    let (one, client, session) =
+        renewable(&mock, ApiSettings { place: place.clone(), ..ApiSettings::default() });
     store.save("work", &session).expect("saved");
     let settings = ApiSettings { place, renewal: Some(client.clone()), ..ApiSettings::default() };
     let other = Api::new(transport(), client.prover().clone(), session, settings).expect("an API");
     let url = format!("{}/x", mock.origin);
     let (first, second) = tokio::join!(one.send(get(url.clone())), other.send(get(url)));
-    assert_eq!((first.expect("an answer").status(), second.expect("an answer").status()), (200.try_into().expect("a status"), 200.try_into().expect("a status")));
+    assert_eq!(
+        (first.expect("an answer").status(), second.expect("an answer").status()),
+        (200.try_into().expect("a status"), 200.try_into().expect("a status"))
+    );
     assert_eq!(token_calls(&mock), 1);
     let kept = store.load("work").expect("loaded");
     assert_eq!(kept.tokens.access_token, Secret::new("token-2"));

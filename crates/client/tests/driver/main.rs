@@ -1,7 +1,12 @@
 //! The driver against servers on loopback that behave as odd servers do.
 
+#[cfg(test)]
 mod calls;
+#[cfg(test)]
 mod login;
+#[cfg(test)]
 mod mock;
+#[cfg(test)]
 mod nonces;
+#[cfg(test)]
 mod tokens;

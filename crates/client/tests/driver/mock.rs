@@ -30,44 +30,44 @@ use std::time::Duration;
 
 /// A request as it arrived.
 #[derive(Clone, Debug)]
-pub struct Seen {
-    pub method: String,
-    pub target: String,
-    pub headers: HeaderMap,
-    pub body: Bytes,
+pub(crate) struct Seen {
+    pub(crate) method: String,
+    pub(crate) target: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
 }
 
 impl Seen {
     /// The claims of the one proof.
-    pub fn proof(&self) -> Value {
+    pub(crate) fn proof(&self) -> Value {
         let lines: Vec<_> = self.headers.get_all("DPoP").iter().collect();
         assert_eq!(lines.len(), 1, "exactly one DPoP header");
         let payload = lines[0].to_str().expect("ASCII").split('.').nth(1).expect("a payload");
         serde_json::from_slice(&base64url::decode(payload).expect("base64url")).expect("JSON")
     }
 
-    pub fn nonce(&self) -> Option<String> {
+    pub(crate) fn nonce(&self) -> Option<String> {
         self.proof()["nonce"].as_str().map(str::to_owned)
     }
 
-    pub fn form(&self) -> Form {
+    pub(crate) fn form(&self) -> Form {
         Form::parse(&self.body).expect("a form")
     }
 
-    pub fn authorization(&self) -> Option<&str> {
+    pub(crate) fn authorization(&self) -> Option<&str> {
         self.headers.get("Authorization").map(|value| value.to_str().expect("ASCII"))
     }
 }
 
 /// A server on a port of its own.
-pub struct Mock {
-    pub origin: String,
+pub(crate) struct Mock {
+    pub(crate) origin: String,
     seen: Arc<Mutex<Vec<Seen>>>,
 }
 
 impl Mock {
     /// Answers each request with what the rule makes of it and of how many came before.
-    pub async fn start(rule: impl Fn(&Seen, usize) -> Response<Body> + Send + Sync + 'static) -> Self {
+    pub(crate) async fn start(rule: impl Fn(&Seen, usize) -> Response<Body> + Send + Sync + 'static) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a listener");
         let origin = format!("http://{}", listener.local_addr().expect("an address"));
         let seen: Arc<Mutex<Vec<Seen>>> = Arc::default();
@@ -91,14 +91,14 @@ impl Mock {
         Self { origin, seen }
     }
 
-    pub fn seen(&self) -> Vec<Seen> {
+    pub(crate) fn seen(&self) -> Vec<Seen> {
         self.seen.lock().clone()
     }
 }
 
 /// A clock that goes on by a second whenever it is read.
 #[derive(Debug)]
-pub struct Ticking(AtomicU64);
+pub(crate) struct Ticking(AtomicU64);
 
 impl Clock for Ticking {
     fn now(&self) -> Now {
@@ -107,18 +107,18 @@ impl Clock for Ticking {
     }
 }
 
-pub const START: u64 = 1_800_000_000;
+pub(crate) const START: u64 = 1_800_000_000;
 
-pub fn prover() -> Prover {
+pub(crate) fn prover() -> Prover {
     let key = SigningKey::generate(Algorithm::Es256).expect("a key");
     Prover::new(Arc::new(key), Arc::default(), Arc::new(Ticking(AtomicU64::new(START))))
 }
 
-pub fn transport() -> Transport {
+pub(crate) fn transport() -> Transport {
     Transport::over(Fetcher::for_operator(&Settings::default()).expect("a fetcher"))
 }
 
-pub fn metadata(origin: &str) -> Value {
+pub(crate) fn metadata(origin: &str) -> Value {
     json!({
         "issuer": origin,
         "authorization_endpoint": format!("{origin}/authorize"),
@@ -130,14 +130,14 @@ pub fn metadata(origin: &str) -> Value {
     })
 }
 
-pub fn client(origin: &str, auth: ClientAuth) -> Client {
+pub(crate) fn client(origin: &str, auth: ClientAuth) -> Client {
     let issuer = Issuer::parse(origin).expect("an issuer");
     let server = ProviderMetadata::parse(metadata(origin).to_string().as_bytes(), &issuer).expect("metadata");
     let identity = Identity { client_id: ClientId::parse("app").expect("a client"), auth };
     Client::new(transport(), server, identity, prover())
 }
 
-pub fn session(prover: &Prover, issuer: &str, resource: &str) -> Session {
+pub(crate) fn session(prover: &Prover, issuer: &str, resource: &str) -> Session {
     Session {
         issuer: Issuer::parse(issuer).expect("an issuer"),
         client_id: ClientId::parse("app").expect("a client"),
@@ -157,17 +157,17 @@ pub fn session(prover: &Prover, issuer: &str, resource: &str) -> Session {
 }
 
 /// Calls to that resource with a session that nobody renews.
-pub fn api(origin: &str, settings: ApiSettings) -> Api {
+pub(crate) fn api(origin: &str, settings: ApiSettings) -> Api {
     let prover = prover();
     let session = session(&prover, origin, origin);
     Api::new(transport(), prover, session, settings).expect("an API")
 }
 
-pub fn get(url: String) -> http::Request<Bytes> {
+pub(crate) fn get(url: String) -> http::Request<Bytes> {
     http::Request::builder().uri(url).body(Bytes::new()).expect("a request")
 }
 
-pub fn reply(status: u16, headers: &[(&str, &str)], body: &str) -> Response<Body> {
+pub(crate) fn reply(status: u16, headers: &[(&str, &str)], body: &str) -> Response<Body> {
     let mut builder = Response::builder().status(status);
     for (name, value) in headers {
         builder = builder.header(*name, http::HeaderValue::from_bytes(value.as_bytes()).expect("a value"));
@@ -175,8 +175,10 @@ pub fn reply(status: u16, headers: &[(&str, &str)], body: &str) -> Response<Body
     builder.body(Body::from(body.to_owned())).expect("a response")
 }
 
-pub const TOKENS: &str =
+pub(crate) const TOKENS: &str =
     r#"{"access_token":"token-2","token_type":"DPoP","expires_in":60,"refresh_token":"refresh-2"}"#;
-pub const USE_NONCE: &str = r#"{"error":"use_dpop_nonce"}"#;
-pub const CHALLENGE: (&str, &str) = ("WWW-Authenticate", r#"DPoP error="use_dpop_nonce", algs="ES256""#);
-pub const INVALID_TOKEN: (&str, &str) = ("WWW-Authenticate", r#"DPoP error="invalid_token", algs="ES256""#);
+pub(crate) const USE_NONCE: &str = r#"{"error":"use_dpop_nonce"}"#;
+pub(crate) const CHALLENGE: (&str, &str) =
+    ("WWW-Authenticate", r#"DPoP error="use_dpop_nonce", algs="ES256""#);
+pub(crate) const INVALID_TOKEN: (&str, &str) =
+    ("WWW-Authenticate", r#"DPoP error="invalid_token", algs="ES256""#);

@@ -1,6 +1,6 @@
 //! Nonces (RFC 9449 §8, §9): learnt from any answer, followed once, kept apart.
 
-use crate::mock::{CHALLENGE, Mock, START, TOKENS, USE_NONCE, api, client, get, prover, reply, session, transport};
+use crate::mock::{CHALLENGE, Mock, START, TOKENS, USE_NONCE, api, client, get, reply, session, transport};
 use keybound_client::api::{Api, ApiSettings};
 use keybound_client::client_auth::ClientAuth;
 use keybound_client::error::ClientError;
@@ -26,7 +26,8 @@ async fn cl_non_01_nonces_are_followed_at_both_kinds_of_server() {
     let tokens = client.client_credentials(None, Vec::new()).await.expect("tokens");
     let mut session = session(client.prover(), &mock.origin, &mock.origin);
     session.tokens = tokens;
-    let api = Api::new(transport(), client.prover().clone(), session, ApiSettings::default()).expect("an API");
+    let api =
+        Api::new(transport(), client.prover().clone(), session, ApiSettings::default()).expect("an API");
     let answer = api.send(get(format!("{}/things", mock.origin))).await.expect("an answer");
     assert_eq!(answer.body().as_ref(), b"yes");
     assert_eq!(mock.seen().len(), 4);
@@ -34,14 +35,14 @@ async fn cl_non_01_nonces_are_followed_at_both_kinds_of_server() {
 
 #[tokio::test]
 async fn cl_non_02_challenges_in_any_company_are_recognised() {
-    let nonce = ("DPoP-Nonce", "n");
-    let ways: [&[(&str, &str)]; 4] = [
-        &[("WWW-Authenticate", r#"Bearer realm="a, b", dpop ERROR="use_dpop_nonce""#), nonce],
-        &[("WWW-Authenticate", "Bearer error=\"invalid_token\""), CHALLENGE, nonce],
-        &[CHALLENGE, ("WWW-Authenticate", "Basic realm=\"x\""), nonce],
-        &[("WWW-Authenticate", r#"Negotiate abc==, DPoP x="a,b", error="use_dpop_nonce", Bearer"#), nonce],
+    const NONCE: (&str, &str) = ("DPoP-Nonce", "n");
+    const WAYS: [&[(&str, &str)]; 4] = [
+        &[("WWW-Authenticate", r#"Bearer realm="a, b", dpop ERROR="use_dpop_nonce""#), NONCE],
+        &[("WWW-Authenticate", "Bearer error=\"invalid_token\""), CHALLENGE, NONCE],
+        &[CHALLENGE, ("WWW-Authenticate", "Basic realm=\"x\""), NONCE],
+        &[("WWW-Authenticate", r#"Negotiate abc==, DPoP x="a,b", error="use_dpop_nonce", Bearer"#), NONCE],
     ];
-    for way in ways {
+    for way in WAYS {
         let mock = Mock::start(move |seen, _| match seen.nonce() {
             Some(_) => reply(200, &[], ""),
             None => reply(401, way, ""),
@@ -161,9 +162,10 @@ async fn cl_non_06_two_roles_on_one_origin_keep_two_nonces() {
     let other = Mock::start(|_, _| reply(200, &[], "")).await;
     let client = client(&mock.origin, ClientAuth::None);
     let mut session = session(client.prover(), &mock.origin, &mock.origin);
-    session.origins =
-        keybound_client::session::Origins::of([mock.origin.as_str(), other.origin.as_str()]).expect("origins");
-    let api = Api::new(transport(), client.prover().clone(), session, ApiSettings::default()).expect("an API");
+    session.origins = keybound_client::session::Origins::of([mock.origin.as_str(), other.origin.as_str()])
+        .expect("origins");
+    let api =
+        Api::new(transport(), client.prover().clone(), session, ApiSettings::default()).expect("an API");
     for _ in 0..2 {
         client.client_credentials(None, Vec::new()).await.expect("tokens");
         api.send(get(format!("{}/x", mock.origin))).await.expect("an answer");
@@ -260,9 +262,4 @@ async fn cl_prf_07_one_proof_on_the_second_sending_too() {
         assert_eq!(seen.headers.get_all("Authorization").iter().count(), 1);
         assert_eq!(seen.authorization(), Some("DPoP token-1"));
     }
-}
-
-#[tokio::test]
-async fn cl_key_04_provers_of_two_keys_share_servers_and_not_keys() {
-    assert_ne!(prover().jkt(), prover().jkt());
 }
