@@ -74,10 +74,9 @@ impl Verifier {
         let _place = self.admitted.try_acquire().map_err(|_| Busy)?;
         let permit = Arc::clone(&self.running).acquire_owned().await.map_err(|_| Busy)?;
         let work = move || {
-            let is_right = match hash {
-                Some(hash) => verify(&password, &hash),
-                None => verify(&password, &Secret::new(NOBODY)) && false,
-            };
+            let is_somebody = hash.is_some();
+            let hash = hash.unwrap_or_else(|| Secret::new(NOBODY));
+            let is_right = verify(&password, &hash) && is_somebody;
             drop(permit);
             is_right
         };

@@ -132,7 +132,7 @@ mod tests {
         assert_eq!(throttle.admit("ada", from, AT(11)).err(), Some(Wait { secs: 2 }));
         assert!(throttle.admit("ada", peer("192.0.2.2:1"), AT(11)).is_ok(), "another address");
         assert!(throttle.admit("bob", from, AT(11)).is_ok(), "another account");
-        let attempt = throttle.admit("ada", from, AT(13)).ok().expect("let through");
+        let Ok(attempt) = throttle.admit("ada", from, AT(13)) else { panic!("not let through") };
         throttle.succeeded(&attempt, AT(13));
         assert!(throttle.admit("ada", from, AT(13)).is_ok());
     }

@@ -1,0 +1,109 @@
+//! What the log says, and what it must not.
+
+use crate::common::{CHALLENGE, PASSWORD, World};
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+use tracing::subscriber::DefaultGuard;
+use tracing_subscriber::fmt::MakeWriter;
+
+/// Everything that this thread logs, as JSON lines would have it.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn open() -> (Self, DefaultGuard) {
+        let log = Self::default();
+        let subscriber = tracing_subscriber::fmt()
+            .with_writer(log.clone())
+            .with_max_level(tracing::Level::TRACE)
+            .with_ansi(false)
+            .finish();
+        (log, tracing::subscriber::set_default(subscriber))
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'w> MakeWriter<'w> for Log {
+    type Writer = Self;
+
+    fn make_writer(&'w self) -> Self {
+        self.clone()
+    }
+}
+
+#[tokio::test]
+async fn as_pkc_06_a_constant_challenge_is_flagged() {
+    let world = World::open().await;
+    let (log, _guard) = Log::open();
+    let mut browser = world.browser();
+    browser.allow(&[]).await;
+    assert!(!log.text().contains("constant_challenge"));
+    let other = CHALLENGE.replace("cM", "c8");
+    let page = browser.ask(&[("code_challenge", &other)]).await;
+    browser.press(&page, "allow").await.answer();
+    assert!(!log.text().contains("constant_challenge"));
+    let page = browser.ask(&[("state", "another")]).await;
+    assert!(browser.press(&page, "allow").await.answer().form.has("code"), "flagged, not refused");
+    let flagged = log.text().lines().filter(|line| line.contains("constant_challenge")).count();
+    assert_eq!(flagged, 1);
+}
+
+#[tokio::test]
+async fn ops_log_02_sign_ins_and_answers_are_audited() {
+    let world = World::open().await;
+    let (log, _guard) = Log::open();
+    let mut browser = world.browser();
+    let page = browser.ask(&[]).await;
+    browser.sign_in(&page, "ada", "wrong").await;
+    let page = browser.to_consent(&[]).await;
+    browser.press(&page, "deny").await;
+    browser.press(&page, "allow").await;
+    browser.ask(&[("scope", "unknown")]).await;
+    for event in ["sign_in_failed", "signed_in", "consent_refused", "consent_given", "refused"] {
+        assert!(log.text().contains(&format!("event=\"{event}\"")), "{event}: {}", log.text());
+    }
+}
+
+#[tokio::test]
+async fn ops_log_01_no_secret_and_no_name_is_in_the_log() {
+    let world = World::open().await;
+    let (log, _guard) = Log::open();
+    let mut browser = world.browser();
+    let page = browser.ask(&[("nonce", "canary-nonce")]).await;
+    browser.sign_in(&page, "ada", "canary-wrong").await;
+    let answer = browser.allow(&[("nonce", "canary-nonce"), ("state", "canary-state")]).await;
+    let text = log.text();
+    assert!(text.contains("signed_in"));
+    let mut secrets = vec![PASSWORD, "canary", "subject-of-ada", "\"ada\"", answer.get("code")];
+    secrets.extend(browser.cookies.values().map(String::as_str));
+    for secret in secrets {
+        assert!(!text.contains(secret), "{secret} is in {text}");
+    }
+}
+
+#[tokio::test]
+async fn ops_log_04_what_came_is_escaped() {
+    let world = World::open().await;
+    let (log, _guard) = Log::open();
+    let mut browser = world.browser();
+    browser.ask(&[("client_id", "a\u{1b}[31m\r\nb")]).await;
+    browser.ask(&[("redirect_uri", "https://evil.example/\u{1b}]0;x\u{7}\n")]).await;
+    let text = log.text();
+    assert_eq!(text.lines().count(), 2, "one line an event: {text}");
+    assert!(text.contains("evil.example") && text.contains("nearest: https://app.example/cb"));
+    assert!(!text.contains('\u{1b}') && !text.contains('\u{7}') && !text.contains('\r'));
+}

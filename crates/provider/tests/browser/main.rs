@@ -1,0 +1,17 @@
+//! The provider as a browser sees it: the authorization endpoint and its pages.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a helper that fails panics"
+)]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod answer;
+mod log;
+mod openid;
+mod page;
+mod request;
+mod sign_in;
