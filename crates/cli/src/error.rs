@@ -97,6 +97,7 @@ failed_from!(
     keybound_provider::store::OpenError,
     keybound_serve::ServeError,
     keybound_serve::TlsError,
+    keybound_client::error::ClientError,
     keybound_client::keystore::KeyStoreError,
     keybound_dpop::jose::signer::SignError,
 );

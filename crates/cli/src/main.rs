@@ -8,6 +8,7 @@ mod logging;
 mod output;
 mod places;
 mod shell;
+mod wallet;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser};
 use command::Command;
@@ -28,11 +29,15 @@ struct Cli {
 
 #[derive(Debug, Args)]
 struct LogArgs {
-    /// What to log on stderr: `warn`, `debug`, `info,keybound_provider=debug`, …
-    ///
-    /// Services log from `info` on unless told otherwise, other commands nothing. On a terminal the lines are for
-    /// people, elsewhere they are JSON. Audit events of a service are always logged.
-    #[arg(long = "log", global = true, env = "KEYBOUND_LOG", hide_env_values = true, value_name = "FILTER")]
+    /// Log to stderr: a level such as `debug`, or `info,keybound_provider=debug`
+    #[arg(
+        long = "log",
+        global = true,
+        env = "KEYBOUND_LOG",
+        hide_env_values = true,
+        value_name = "FILTER",
+        display_order = 100
+    )]
     filter: Option<String>,
 }
 

@@ -2,6 +2,7 @@
 
 use crate::error::CommandError;
 use keybound_client::keystore::KeyStore;
+use keybound_client::session_store::SessionStore;
 use std::path::PathBuf;
 
 /// The folder: `KEYBOUND_HOME`, else `keybound` in `XDG_DATA_HOME`, else `~/.local/share/keybound`.
@@ -19,4 +20,9 @@ pub(crate) fn home() -> Result<PathBuf, CommandError> {
 /// The keys.
 pub(crate) fn keys() -> Result<KeyStore, CommandError> {
     Ok(KeyStore::open(home()?.join("keys"))?)
+}
+
+/// The sessions: what a login leaves behind.
+pub(crate) fn sessions() -> Result<SessionStore, CommandError> {
+    SessionStore::open(home()?.join("sessions")).map_err(CommandError::failed)
 }

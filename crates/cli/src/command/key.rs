@@ -13,7 +13,7 @@ Examples:
   keybound key new laptop
   keybound key list
 
-Keys are files that nobody else can read, in ~/.local/share/keybound/keys (or in KEYBOUND_HOME). Private keys are never
+Keys are files that nobody else can read, in ~/.local/share/keybound/keys (or in KEYBOUND_HOME). Private keys are never \
 printed; tokens that are bound to a key cannot be used without it.";
 
 const NEW_HELP: &str = "\

@@ -2,7 +2,9 @@
 
 mod client;
 mod key;
+mod login;
 mod proof;
+mod request;
 mod serve;
 mod user;
 
@@ -20,6 +22,8 @@ pub(crate) enum Command {
     Serve(serve::Args),
     Client(client::Args),
     User(user::Args),
+    Login(Box<login::Args>),
+    Request(Box<request::Args>),
     Key(key::Args),
     Proof(proof::Args),
 }
@@ -37,6 +41,8 @@ pub(crate) fn run(command: Command, log: Option<&str>) -> Result<ExitCode, Comma
         Command::Serve(args) => on_all_processors(serve::run(args)),
         Command::Client(args) => on_this_thread(client::run(args)),
         Command::User(args) => on_this_thread(user::run(args)),
+        Command::Login(args) => on_this_thread(login::run(*args)),
+        Command::Request(args) => on_this_thread(request::run(*args)),
         Command::Key(args) => key::run(args),
         Command::Proof(args) => proof::run(args),
     }

@@ -33,7 +33,7 @@ Examples:
     keybound user add alice
     keybound client add --native --redirect-uri http://127.0.0.1/callback
 
-Once requests are accepted, one line on stdout says so: `ready`, the issuer, the discovery URL, and where it listens.
+Once requests are accepted, one line on stdout says so: `ready`, the issuer, the discovery URL, and where it listens. \
 SIGTERM and SIGINT stop it after open requests are answered; SIGHUP reads the TLS files again.";
 
 /// Run the provider: sign-in, tokens bound to keys, OpenID Connect

@@ -25,7 +25,7 @@ Examples:
   keybound user add alice --claim name='Alice Example' --claim email=alice@example.com
   keybound user add alice --password-stdin < password.txt
 
-Claims are those of OpenID Connect Core section 5.1. NAME=TEXT is text; NAME:=JSON is anything else, such as
+Claims are those of OpenID Connect Core section 5.1. NAME=TEXT is text; NAME:=JSON is anything else, such as \
 email_verified:=true.";
 
 const LIST_HELP: &str = "\

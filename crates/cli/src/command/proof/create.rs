@@ -2,7 +2,7 @@
 
 use crate::command::key::KeyAlgorithm;
 use crate::error::CommandError;
-use crate::{input, output, places};
+use crate::{input, output, wallet};
 use keybound_dpop::jose::crypto;
 use keybound_dpop::jose::signer::{Signer, SigningKey};
 use keybound_dpop::nonce::Nonce;
@@ -11,7 +11,6 @@ use keybound_dpop::time::{Clock, SystemClock, UnixTime};
 use keybound_dpop::token_hash::TokenHash;
 use serde_json::json;
 use std::process::ExitCode;
-use zeroize::Zeroizing;
 
 const HELP: &str = "\
 Examples:
@@ -79,14 +78,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, CommandError> {
 fn key(args: &Args) -> Result<SigningKey, CommandError> {
     match args.key.as_deref() {
         None => Ok(SigningKey::generate(args.alg.into())?),
-        Some(file) if input::is_path(file) => {
-            let jwk = Zeroizing::new(input::bytes(file)?);
-            SigningKey::from_private_jwk(&jwk).map_err(|error| {
-                CommandError::failed(format!("{file}: {error}"))
-                    .advise("the file must hold one private JWK; `keybound key new NAME` makes a key")
-            })
-        }
-        Some(name) => Ok(places::keys()?.load(name)?),
+        Some(name) => wallet::signing_key(name),
     }
 }
 

@@ -16,7 +16,7 @@ Examples:
   keybound proof inspect eyJ0eXAi… --method POST --url https://as.example/token --now
   pbpaste | keybound proof inspect --json | jq '.findings[] | select(.verdict == \"fails\")'
 
-Every rule of RFC 9449 section 4.3 that a proof alone can keep or break, in the order in which a server looks. A rule for
+Every rule of RFC 9449 section 4.3 that a proof alone can keep or break, in the order in which a server looks. A rule for \
 which nothing was given to hold the proof against is not asked. Exits with 0 only if no rule failed.";
 
 /// Show what a proof says, and every rule with its verdict

@@ -15,7 +15,7 @@ Examples:
   keybound proof verify --method POST --url https://as.example/token < proof.txt
   keybound proof verify --method GET --url https://api.example/orders --token-file token.txt < proof.txt
 
-Prints the thumbprint of the key, or each rule that fails and what to do about it. Exits with 0 only if no rule failed.
+Prints the thumbprint of the key, or each rule that fails and what to do about it. Exits with 0 only if no rule failed. \
 Whether the nonce is good and whether the proof was used before, only the server can tell.";
 
 /// Say whether a proof is good for a request
