@@ -1,0 +1,230 @@
+//! What an operator writes: TOML. Unknown keys are refused, with their line.
+
+use serde::Deserialize;
+use serde::de::value::SeqAccessDeserializer;
+use serde::de::{Deserializer, Error, SeqAccess, Visitor};
+use std::fmt;
+use std::marker::PhantomData;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// The configuration file.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConfigFile {
+    /// The URL under which callers know the API: an https origin, and the path prefix that something in front of the
+    /// gateway takes away, if any.
+    pub public_url: String,
+    /// Where to listen. Default: 127.0.0.1:8080.
+    #[serde(default = "default_listen")]
+    pub listen: SocketAddr,
+    /// Where health and metrics are. Default: none.
+    pub admin: Option<SocketAddr>,
+    /// TLS from files; left out, plain HTTP is spoken, behind a proxy or on loopback.
+    pub tls: Option<TlsFile>,
+    /// The issuer, or `[[issuer]]` for several or for more to say of one.
+    pub issuer: OneOrMany<IssuerFile>,
+    /// The identifiers of the API, one of which a token's `aud` must hold. Default: the public URL with a slash at its
+    /// end, and without.
+    pub audience: Option<OneOrMany<String>>,
+    /// Whether unbound tokens are taken as Bearer. Default: `"required"`.
+    #[serde(default)]
+    pub dpop: DpopFile,
+    /// `realm` in challenges.
+    pub realm: Option<String>,
+    /// Nonces.
+    #[serde(default)]
+    pub nonce: NonceFile,
+    /// What is taken of proofs.
+    #[serde(default)]
+    pub proof: ProofFile,
+    /// Which pages may call.
+    pub cors: Option<CorsFile>,
+    /// How long the upstream may take.
+    #[serde(default)]
+    pub timeout: TimeoutFile,
+    /// Where every path leads that no route names; left out, such a path is 404.
+    pub upstream: Option<String>,
+    /// The scopes that every request needs.
+    #[serde(default)]
+    pub scopes: Vec<String>,
+    /// As in a route, for paths that no route names.
+    #[serde(default)]
+    pub forward_token: bool,
+    /// As in a route, for paths that no route names.
+    #[serde(default)]
+    pub raw_path: bool,
+    /// As in a route, for every upstream.
+    #[serde(default)]
+    pub trusted_network: bool,
+    /// Paths with rules of their own.
+    #[serde(default, rename = "route")]
+    pub routes: Vec<RouteFile>,
+}
+
+/// `[tls]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsFile {
+    /// The certificate chain, PEM.
+    pub certificate: PathBuf,
+    /// The private key, PEM, readable by its owner alone.
+    pub key: PathBuf,
+}
+
+/// `[[issuer]]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IssuerFile {
+    /// The issuer identifier.
+    pub url: String,
+    /// Where its keys are. Default: where its metadata says.
+    pub jwks_uri: Option<String>,
+    /// A file with its keys, for an issuer that cannot be reached.
+    pub jwks_file: Option<PathBuf>,
+    /// The shape of its access tokens.
+    #[serde(default)]
+    pub tokens: TokensFile,
+}
+
+/// `tokens`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TokensFile {
+    /// `at+jwt` (RFC 9068).
+    #[default]
+    Rfc9068,
+    /// Any JWT that is none of the other kinds.
+    Jwt,
+}
+
+/// `dpop`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DpopFile {
+    /// Bound tokens only.
+    #[default]
+    Required,
+    /// Unbound tokens as Bearer too.
+    Allowed,
+}
+
+/// `[nonce]`
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NonceFile {
+    /// Whether proofs must carry a nonce.
+    #[serde(default)]
+    pub mode: NonceMode,
+}
+
+/// `mode` of `[nonce]`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NonceMode {
+    /// Every proof.
+    #[default]
+    Required,
+    /// None.
+    Off,
+}
+
+/// `[proof]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProofFile {
+    /// The accepted algorithms. Default: ES256, PS256, EdDSA, Ed25519.
+    pub algorithms: Option<Vec<String>>,
+    /// How old a proof may be where no nonce is asked for: 30 to 600. Default: 300.
+    pub window_secs: Option<u64>,
+}
+
+/// `[cors]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CorsFile {
+    /// Web origins, or `"*"`.
+    pub origins: Vec<String>,
+}
+
+/// `[timeout]`
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TimeoutFile {
+    /// Until there is a connection to the upstream. Default: 5.
+    pub connect_secs: Option<u64>,
+    /// Until its answer begins, counted anew while a request body moves. Default: 60.
+    pub answer_secs: Option<u64>,
+}
+
+/// `[[route]]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RouteFile {
+    /// The path, and all paths below it.
+    pub path: String,
+    /// Where it leads. Default: the `upstream` of all.
+    pub upstream: Option<String>,
+    /// The scopes that it needs besides those of all.
+    #[serde(default)]
+    pub scopes: Vec<String>,
+    /// Whether `Authorization` and `DPoP` go on to the upstream, which is itself a verifier.
+    #[serde(default)]
+    pub forward_token: bool,
+    /// Whether paths with more than one reading go on, because the upstream reads them as they are.
+    #[serde(default)]
+    pub raw_path: bool,
+    /// Whether nobody else can speak on the network between gateway and upstream.
+    #[serde(default)]
+    pub trusted_network: bool,
+}
+
+/// One thing, or a list of things.
+#[derive(Clone, Debug)]
+pub struct OneOrMany<T>(pub Vec<T>);
+
+/// A thing that can be written as a text alone.
+pub trait FromText: Sized {
+    /// The thing that the text stands for.
+    fn from_text(text: &str) -> Self;
+}
+
+impl FromText for String {
+    fn from_text(text: &str) -> Self {
+        text.to_owned()
+    }
+}
+
+impl FromText for IssuerFile {
+    fn from_text(text: &str) -> Self {
+        Self { url: text.to_owned(), jwks_uri: None, jwks_file: None, tokens: TokensFile::default() }
+    }
+}
+
+impl<'de, T: FromText + Deserialize<'de>> Deserialize<'de> for OneOrMany<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(OneOrManyVisitor(PhantomData))
+    }
+}
+
+struct OneOrManyVisitor<T>(PhantomData<T>);
+
+impl<'de, T: FromText + Deserialize<'de>> Visitor<'de> for OneOrManyVisitor<T> {
+    type Value = OneOrMany<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text or a list")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<OneOrMany<T>, E> {
+        Ok(OneOrMany(vec![T::from_text(text)]))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<OneOrMany<T>, A::Error> {
+        Vec::deserialize(SeqAccessDeserializer::new(items)).map(OneOrMany)
+    }
+}
+
+fn default_listen() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 8080))
+}

@@ -1,0 +1,237 @@
+//! The tower service: what is ambiguous is refused, then the path, then the guard, then the upstream.
+
+use crate::config::{Config, IssuerConfig, KeysFrom};
+use crate::forward::{Forwarder, NoAnswer};
+use crate::headers::{self, Said};
+use crate::route::{self, Route};
+use crate::{message, path};
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, ORIGIN};
+use http::request::Parts;
+use http::{Request, Response, StatusCode};
+use http_body::Body;
+use http_body_util::{Either, Full};
+use hyper::body::Incoming;
+use keybound_dpop::jose::crypto::CryptoError;
+use keybound_dpop::time::Clock;
+use keybound_fetch::{FetchError, Fetcher, JwksSource, Settings};
+use keybound_resource::{
+    Access, Cors, Guard, GuardConfig, IssuerKeys, Keys, PublicUrl, Rejection, TrustedIssuer,
+};
+use std::convert::Infallible;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use tower_service::Service;
+
+/// The body of an answer: the gateway's, or the upstream's.
+pub type GatewayBody = Either<Full<Bytes>, Incoming>;
+
+type Answer = Response<GatewayBody>;
+
+/// The gateway. Cheap to clone; clones share everything. A request whose extensions hold its peer's [`SocketAddr`] is
+/// forwarded with it.
+#[derive(Clone, Debug)]
+pub struct GatewayService(Arc<Gateway>);
+
+#[derive(Debug)]
+struct Gateway {
+    guard: Guard,
+    public: PublicUrl,
+    cors: Option<Cors>,
+    routes: Vec<Route>,
+    forwarder: Forwarder,
+}
+
+/// Why a gateway cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The system has no entropy.
+    #[error("no random bits can be had")]
+    Entropy(#[from] CryptoError),
+    /// The client for keys and metadata cannot be made.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    /// The guard would take everybody, or nobody.
+    #[error(transparent)]
+    Guard(#[from] keybound_resource::ConfigError),
+}
+
+/// A refusal of the gateway itself.
+struct Refusal {
+    status: StatusCode,
+    error: &'static str,
+    why: String,
+}
+
+/// The gateway of this configuration. Keys of issuers are fetched when the first token comes.
+///
+/// # Errors
+/// [`StartError`]
+pub fn service(config: &Config, clock: Arc<dyn Clock>) -> Result<GatewayService, StartError> {
+    let fetcher = Fetcher::for_operator(&Settings::default())?;
+    let mut issuers = config.issuers.iter().map(|issuer| trusted(issuer, &fetcher, &clock));
+    let first = issuers.next().ok_or(keybound_resource::ConfigError::NoIssuer)?;
+    let audience = config.audience.first().map_or("", String::as_str);
+    let mut guard = GuardConfig::new(first, audience, Arc::clone(&clock))?;
+    guard.issuers.extend(issuers);
+    guard.audience.clone_from(&config.audience);
+    guard.dpop = config.dpop;
+    guard.realm.clone_from(&config.realm);
+    guard.proof = config.proof.clone();
+    if !config.nonces {
+        guard.nonce = None;
+    }
+    Ok(GatewayService(Arc::new(Gateway {
+        guard: Guard::new(guard)?,
+        public: config.public_url.clone(),
+        cors: config.cors.clone(),
+        routes: config.routes.clone(),
+        forwarder: Forwarder::new(config),
+    })))
+}
+
+fn trusted(issuer: &IssuerConfig, fetcher: &Fetcher, clock: &Arc<dyn Clock>) -> TrustedIssuer {
+    let keys = match &issuer.keys {
+        KeysFrom::Metadata => {
+            Keys::Discovered(IssuerKeys::new(issuer.issuer.clone(), fetcher.clone(), Arc::clone(clock)))
+        }
+        KeysFrom::Url(url) => {
+            Keys::Remote(JwksSource::new(fetcher.clone(), url.url().clone(), Arc::clone(clock)))
+        }
+        KeysFrom::Fixed(keys) => Keys::fixed(keys.clone()),
+    };
+    TrustedIssuer { issuer: issuer.issuer.as_str().to_owned(), keys, tokens: issuer.tokens }
+}
+
+impl<B> Service<Request<B>> for GatewayService
+where
+    B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
+{
+    type Response = Answer;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Answer, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let gateway = Arc::clone(&self.0);
+        Box::pin(async move { Ok(gateway.answer(request).await) })
+    }
+}
+
+impl Gateway {
+    async fn answer<B>(&self, request: Request<B>) -> Answer
+    where
+        B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
+    {
+        let (parts, body) = request.into_parts();
+        let origin = self.cors.as_ref().and_then(|_| parts.headers.get(ORIGIN).cloned());
+        let mut answer = match self.admit(&parts) {
+            Ok(Admitted::Preflight(answer)) => return *answer,
+            Ok(Admitted::Route(route)) => self.guarded(parts, body, route).await,
+            Err(refusal) => refusal.into_answer(),
+        };
+        if let Some(cors) = &self.cors {
+            cors.mark(origin.as_ref(), answer.headers_mut());
+        }
+        answer
+    }
+
+    /// Everything that is decided without the token: is there one reading of this request, and where does it lead?
+    fn admit(&self, request: &Parts) -> Result<Admitted<'_>, Refusal> {
+        message::check(request).map_err(|why| Refusal::bad_request(request, "RS-GW-05", why))?;
+        let received = request.uri.path();
+        let route = route::find(&self.routes, received);
+        if !route.is_some_and(|route| route.raw_path) {
+            path::check(received).map_err(|why| Refusal::bad_request(request, "RS-GW-11", why))?;
+        }
+        match self.cors.as_ref().and_then(|cors| cors.preflight(request)) {
+            Some(preflight) => Ok(Admitted::Preflight(Box::new(preflight.map(Either::Left)))),
+            None => Ok(Admitted::Route(route)),
+        }
+    }
+
+    async fn guarded<B>(&self, mut parts: Parts, body: B, route: Option<&Route>) -> Answer
+    where
+        B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
+    {
+        let access = match self.judge(&parts, route).await {
+            Ok(access) => access,
+            Err(rejection) => return rejection.into_response().map(Either::Left),
+        };
+        let mut answer = match route {
+            Some(route) => {
+                let peer = parts.extensions.get::<SocketAddr>().copied();
+                let said = Said { access: &access, public: &self.public, peer, route };
+                headers::for_upstream(&mut parts.headers, &said);
+                match self.forwarder.send(Request::from_parts(parts, body), &route.upstream).await {
+                    Ok(answer) => answer.map(Either::Right),
+                    Err(no_answer) => Refusal::from(no_answer).into_answer(),
+                }
+            }
+            None => Refusal::no_route().into_answer(),
+        };
+        self.guard.complete(&access, answer.headers_mut());
+        answer
+    }
+
+    async fn judge(&self, request: &Parts, route: Option<&Route>) -> Result<Access, Rejection> {
+        let target = self.public.target(&request.uri).map_err(|_| self.guard.refuse_target(request))?;
+        let access = self.guard.check(request, &target).await?;
+        if let Some(route) = route {
+            self.guard.require_scope(&access, &route.scopes, request)?;
+        }
+        Ok(access)
+    }
+}
+
+enum Admitted<'g> {
+    Preflight(Box<Answer>),
+    Route(Option<&'g Route>),
+}
+
+impl Refusal {
+    /// One audit event, and 400.
+    fn bad_request(request: &Parts, row: &'static str, why: impl ToString) -> Self {
+        let path: String = request.uri.path().chars().take(200).flat_map(char::escape_default).collect();
+        let why = why.to_string();
+        tracing::warn!(target: "audit", event = "malformed_request", row, status = 400, path, why, "request refused");
+        Self { status: StatusCode::BAD_REQUEST, error: "invalid_request", why: format!("{row}: {why}") }
+    }
+
+    fn no_route() -> Self {
+        let why = "no route leads to this path".to_owned();
+        Self { status: StatusCode::NOT_FOUND, error: "not_found", why }
+    }
+
+    fn into_answer(self) -> Answer {
+        let body = serde_json::json!({ "error": self.error, "error_description": self.why });
+        let mut answer = Response::new(Either::Left(Full::from(body.to_string())));
+        *answer.status_mut() = self.status;
+        answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        answer
+    }
+}
+
+impl From<NoAnswer> for Refusal {
+    fn from(no_answer: NoAnswer) -> Self {
+        match no_answer {
+            NoAnswer::Broken => Self {
+                status: StatusCode::BAD_GATEWAY,
+                error: "bad_gateway",
+                why: "the service behind this gateway cannot be reached".to_owned(),
+            },
+            NoAnswer::TooSlow => Self {
+                status: StatusCode::GATEWAY_TIMEOUT,
+                error: "gateway_timeout",
+                why: "the service behind this gateway did not answer in time".to_owned(),
+            },
+        }
+    }
+}
