@@ -25,7 +25,15 @@ pub fn service(provider: &Arc<Provider>) -> Router {
         .route(issuer.openid_metadata_url().path(), get(metadata::handle))
         .layer(middleware::from_fn(cross_origin))
         .with_state(Arc::clone(provider));
-    for_clients.fallback(not_found).layer(middleware::from_fn_with_state(Arc::clone(provider), harden))
+    let for_browsers = authorize::routes().with_state(Arc::clone(provider));
+    let for_browsers = match issuer.path() {
+        "" => for_browsers,
+        path => Router::new().nest(path, for_browsers),
+    };
+    for_clients
+        .merge(for_browsers)
+        .fallback(not_found)
+        .layer(middleware::from_fn_with_state(Arc::clone(provider), harden))
 }
 
 /// What goes on beside the requests: expired rows leave, keys that another process added are taken up.

@@ -8,7 +8,7 @@ use serde_json::json;
 async fn as_aut_04_iss_is_in_every_response() {
     let world = World::open().await;
     let mut browser = world.browser();
-    let page = browser.to_consent(&[]).await;
+    let page = browser.reach_consent(&[]).await;
     let code = browser.press(&page, "allow").await.answer();
     let denied = browser.press(&page, "deny").await.answer();
     let faulty = browser.ask(&[("scope", "unknown")]).await.answer();
@@ -24,7 +24,7 @@ async fn as_aut_05_state_comes_back_unmodified_or_not_at_all() {
     let long = "0123456789".repeat(150);
     for state in ["", "a", long.as_str(), "ü &=+%#?/\\\"'<>\u{1f600}\t"] {
         let mut browser = world.browser();
-        let page = browser.to_consent(&[("state", state)]).await;
+        let page = browser.reach_consent(&[("state", state)]).await;
         for button in ["allow", "deny"] {
             let answer = browser.press(&page, button).await.answer();
             assert_eq!(answer.form.get("state"), Some(state).filter(|state| !state.is_empty()));
@@ -62,7 +62,7 @@ async fn as_aut_13_redirects_are_303() {
 async fn as_aut_15_a_refusal_is_access_denied() {
     let world = World::open().await;
     let mut browser = world.browser();
-    let page = browser.to_consent(&[]).await;
+    let page = browser.reach_consent(&[]).await;
     let answer = browser.press(&page, "deny").await.answer();
     assert_eq!((answer.get("error"), answer.form.has("code")), ("access_denied", false));
 }
@@ -73,7 +73,7 @@ async fn as_cod_01_the_code_keeps_what_it_was_asked_for() {
     let jkt = "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I";
     let signed_in_at = world.provider.unix();
     let mut browser = world.browser();
-    let page = browser.to_consent(&[("dpop_jkt", jkt), ("nonce", "n-1"), ("scope", "write read")]).await;
+    let page = browser.reach_consent(&[("dpop_jkt", jkt), ("nonce", "n-1"), ("scope", "write read")]).await;
     world.clock.turn(20);
     let answer = browser.press(&page, "allow").await.answer();
     let code = world.code(answer.get("code")).await;
@@ -135,7 +135,7 @@ async fn oidc_aut_19_a_registered_query_is_kept_and_added_to() {
     let world = World::with_clients(&[with_query]).await;
     let registered = ("redirect_uri", "https://app.example/cb?a=b%20c");
     let mut browser = world.browser();
-    let page = browser.to_consent(&[("client_id", "q"), registered]).await;
+    let page = browser.reach_consent(&[("client_id", "q"), registered]).await;
     let answer = browser.press(&page, "allow").await;
     assert!(answer.location().starts_with("https://app.example/cb?a=b%20c&code="), "{}", answer.location());
     for bad in

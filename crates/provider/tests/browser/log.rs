@@ -69,7 +69,7 @@ async fn ops_log_02_sign_ins_and_answers_are_audited() {
     let mut browser = world.browser();
     let page = browser.ask(&[]).await;
     browser.sign_in(&page, "ada", "wrong").await;
-    let page = browser.to_consent(&[]).await;
+    let page = browser.reach_consent(&[]).await;
     browser.press(&page, "deny").await;
     browser.press(&page, "allow").await;
     browser.ask(&[("scope", "unknown")]).await;

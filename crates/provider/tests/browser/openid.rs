@@ -59,7 +59,7 @@ async fn oidc_aut_06_prompt_none_shows_nothing() {
     let answer = browser.ask(&silent).await.answer();
     assert_eq!((answer.get("error"), answer.get("state")), ("login_required", "s t&a=te"));
     assert_eq!(answer.get("iss"), "https://id.example");
-    browser.to_consent(&[OPENID]).await;
+    browser.reach_consent(&[OPENID]).await;
     assert_eq!(browser.ask(&silent).await.answer().get("error"), "consent_required");
     world.clock.turn(100);
     let too_old = browser.ask(&[OPENID, ("prompt", "none"), ("max_age", "10")]).await.answer();
@@ -91,7 +91,7 @@ async fn oidc_aut_08_the_word_of_a_sign_in_is_good_for_its_session_and_for_a_whi
     let redirect = browser.sign_in(&page, "ada", PASSWORD).await;
     assert!(browser.follow(&redirect).await.asks_for_consent());
     let mut other = world.browser();
-    other.to_consent(&[]).await;
+    other.reach_consent(&[]).await;
     assert!(other.follow(&redirect).await.asks_to_sign_in(), "another session");
     world.clock.turn(601);
     assert!(browser.follow(&redirect).await.asks_to_sign_in(), "too late");
@@ -110,7 +110,7 @@ async fn oidc_aut_09_prompt_none_goes_with_nothing_else() {
 async fn oidc_aut_10_consent_and_select_account_are_honoured() {
     let world = World::open().await;
     let mut browser = world.browser();
-    browser.to_consent(&[OPENID]).await;
+    browser.reach_consent(&[OPENID]).await;
     assert!(browser.ask(&[OPENID, ("prompt", "consent")]).await.asks_for_consent());
     let page = browser.ask(&[OPENID, ("prompt", "select_account")]).await;
     assert!(page.asks_to_sign_in());
@@ -123,7 +123,7 @@ async fn oidc_aut_10_consent_and_select_account_are_honoured() {
 async fn oidc_aut_11_max_age_asks_again_when_the_sign_in_is_older() {
     let world = World::open().await;
     let mut browser = world.browser();
-    browser.to_consent(&[OPENID]).await;
+    browser.reach_consent(&[OPENID]).await;
     world.clock.turn(60);
     assert!(browser.ask(&[OPENID, ("max_age", "10000")]).await.asks_for_consent());
     assert!(browser.ask(&[OPENID, ("max_age", "60")]).await.asks_for_consent());
@@ -136,7 +136,7 @@ async fn oidc_aut_11_max_age_asks_again_when_the_sign_in_is_older() {
 async fn oidc_aut_12_max_age_0_is_prompt_login() {
     let world = World::open().await;
     let mut browser = world.browser();
-    browser.to_consent(&[OPENID]).await;
+    browser.reach_consent(&[OPENID]).await;
     assert!(browser.ask(&[OPENID, ("max_age", "0")]).await.asks_to_sign_in());
     assert!(browser.allow(&[OPENID, ("max_age", "0")]).await.form.has("code"));
 }

@@ -13,7 +13,7 @@ async fn all_pages(world: &World) -> Vec<(&'static str, Page)> {
         ("return", browser.ask(&[("scope", "unknown")]).await),
         ("error", browser.ask(&[("client_id", "nobody")]).await),
         ("refused form", browser.post_from("cross-site", "/login", &[]).await),
-        ("consent", browser.to_consent(&[]).await),
+        ("consent", browser.reach_consent(&[]).await),
         ("no such asset", browser.get("/assets/other.css").await),
     ]
 }
@@ -106,7 +106,7 @@ async fn bcp_ui_09_what_others_wrote_is_escaped() {
         assert_eq!(sign_in.field("username"), evil, "the hint survives as text");
         let wrong = browser.sign_in(&sign_in, evil, "wrong").await;
         let faulty = browser.ask(&[changes[0], changes[1], ("scope", "<i>")]).await;
-        let consent = browser.to_consent(&changes).await;
+        let consent = browser.reach_consent(&changes).await;
         assert!(consent.has("&#60;b&#62;") && consent.has("&#39;onfocus=&#39;alert(1)"), "{}", consent.body);
         for page in [&sign_in, &wrong, &faulty, &consent] {
             let ours = page.body.to_lowercase();
@@ -146,7 +146,7 @@ async fn bcp_ui_12_pages_are_not_kept() {
     let world = World::open().await;
     let mut pages = all_pages(&world).await;
     let mut browser = world.browser();
-    let consent = browser.to_consent(&[]).await;
+    let consent = browser.reach_consent(&[]).await;
     pages.push(("code", browser.press(&consent, "allow").await));
     for (name, page) in pages {
         assert_eq!(page.header("cache-control"), "no-store", "{name}");

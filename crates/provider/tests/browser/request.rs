@@ -127,7 +127,7 @@ async fn as_aut_14_errors_go_to_a_page_unless_somebody_is_signed_in_or_the_clien
     let eager = browser.ask(&[faulty[0], ("client_id", "eager")]).await.answer();
     assert_eq!(eager.get("error"), "invalid_scope");
 
-    browser.to_consent(&[]).await;
+    browser.reach_consent(&[]).await;
     let signed_in = browser.ask(&faulty).await.answer();
     assert_eq!((signed_in.place.as_str(), signed_in.get("error")), (CALLBACK, "invalid_scope"));
 }
@@ -194,7 +194,7 @@ async fn as_pkc_03_a_challenge_has_43_characters_of_base64url() {
     let world = World::open().await;
     let (long, padded, plain) =
         (format!("{CHALLENGE}A"), format!("{CHALLENGE}="), CHALLENGE.replace('-', "+"));
-    for bad in [&CHALLENGE[..42], &long, &padded, &plain, "a"] {
+    for bad in [CHALLENGE.trim_end_matches('M'), &long, &padded, &plain, "a"] {
         let page = world.browser().ask(&[("code_challenge", bad)]).await;
         assert_eq!((page.status, page.shown_error()), (PAGE, "invalid_request"), "{bad}");
     }
@@ -204,8 +204,8 @@ async fn as_pkc_03_a_challenge_has_43_characters_of_base64url() {
 async fn as_cod_04_a_malformed_dpop_jkt_is_invalid_request() {
     let world = World::open().await;
     let mut browser = world.browser();
-    browser.to_consent(&[]).await;
-    for bad in ["abc", &CHALLENGE[..42], "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw+cM"] {
+    browser.reach_consent(&[]).await;
+    for bad in ["abc", CHALLENGE.trim_end_matches('M'), "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw+cM"] {
         let answer = browser.ask(&[("dpop_jkt", bad)]).await.answer();
         assert_eq!(answer.get("error"), "invalid_request", "{bad}");
     }
@@ -298,7 +298,7 @@ async fn bcp_red_04_no_parameter_of_another_name_leads_anywhere() {
     for name in
         ["return_to", "next", "continue", "url", "redirect", "rd", "target", "post_logout_redirect_uri"]
     {
-        let page = browser.to_consent(&[(name, "https://evil.example/")]).await;
+        let page = browser.reach_consent(&[(name, "https://evil.example/")]).await;
         for button in ["allow", "deny"] {
             assert_eq!(browser.press(&page, button).await.answer().place, CALLBACK, "{name}");
         }

@@ -51,10 +51,10 @@ async fn bcp_ui_04_a_sign_in_begins_a_session_under_a_new_id() {
     let mut browser = world.browser();
     let planted = format!("{}.{}", "A".repeat(22), "A".repeat(43));
     browser.cookies.insert(SESSION.to_owned(), planted.clone());
-    browser.to_consent(&[]).await;
+    browser.reach_consent(&[]).await;
     let first = browser.cookies[SESSION].clone();
     assert_ne!(first, planted);
-    browser.to_consent(&[("prompt", "login")]).await;
+    browser.reach_consent(&[("prompt", "login")]).await;
     let second = browser.cookies[SESSION].clone();
     assert_ne!(second, first);
     browser.cookies.insert(SESSION.to_owned(), first);
@@ -65,7 +65,7 @@ async fn bcp_ui_04_a_sign_in_begins_a_session_under_a_new_id() {
 async fn bcp_ui_04_the_server_ends_sessions() {
     let world = World::open().await;
     let mut browser = world.browser();
-    let page = browser.to_consent(&[]).await;
+    let page = browser.reach_consent(&[]).await;
     let (id, hash) = Credential::parse(&browser.cookies[SESSION]).unwrap();
     let session = world.provider.store.find_session(id, &hash).await.unwrap().unwrap();
     let life_secs = session.expires_at.since(world.provider.unix()).as_secs();
@@ -81,7 +81,7 @@ async fn bcp_ui_04_the_server_ends_sessions() {
 async fn bcp_ui_05_a_request_by_cross_site_post_gets_its_cookies_after_a_redirect() {
     let world = World::open().await;
     let mut browser = world.browser();
-    browser.to_consent(&[]).await;
+    browser.reach_consent(&[]).await;
     let lax = std::mem::take(&mut browser.cookies);
     let fields = [
         ("client_id", "app"),
@@ -111,7 +111,7 @@ async fn bcp_ui_06_forms_of_other_sites_are_refused() {
         let page = browser.post_from(site, "/login", &sign_in).await;
         assert_eq!((page.status, page.location()), (StatusCode::FORBIDDEN, ""), "{site}");
     }
-    let consent = browser.to_consent(&[]).await;
+    let consent = browser.reach_consent(&[]).await;
     let (request, csrf) = (consent.field("request"), consent.field("csrf"));
     let allow = [("request", request.as_str()), ("csrf", &csrf), ("allow", "1")];
     for path in ["/consent", "/return"] {
@@ -151,7 +151,7 @@ async fn bcp_ui_06_tokens_are_bound_to_browser_session_and_request() {
     let stale = world.browser().sign_in(&our_page, "ada", PASSWORD).await;
     assert_eq!(stale.status, StatusCode::FORBIDDEN, "without the cookie");
 
-    let (our_page, their_page) = (ours.to_consent(&[]).await, theirs.to_consent(&[]).await);
+    let (our_page, their_page) = (ours.reach_consent(&[]).await, theirs.reach_consent(&[]).await);
     assert_eq!(ours.press(&their_page, "allow").await.status, StatusCode::FORBIDDEN);
     let changed = our_page.field("request").replace("scope=read", "scope=read+write");
     assert_ne!(changed, our_page.field("request"));
@@ -196,9 +196,9 @@ async fn bcp_ui_07_guessing_is_slowed_down() {
     }
     let mut elsewhere = world.browser();
     elsewhere.peer = SocketAddr::from(([192, 0, 2, 2], 1));
-    elsewhere.to_consent(&[]).await;
+    elsewhere.reach_consent(&[]).await;
     world.clock.turn(1);
-    world.browser().to_consent(&[]).await;
+    world.browser().reach_consent(&[]).await;
 }
 
 #[tokio::test]
@@ -220,7 +220,7 @@ async fn bcp_ui_10_credentials_are_never_in_urls() {
 async fn somebody_else_can_sign_in_from_the_consent_page() {
     let world = World::open().await;
     let mut browser = world.browser();
-    let page = browser.to_consent(&[]).await;
+    let page = browser.reach_consent(&[]).await;
     assert!(page.has("ada"));
     let page = browser.press(&page, "switch").await;
     assert!(page.asks_to_sign_in());

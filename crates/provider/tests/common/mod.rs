@@ -9,9 +9,9 @@ use keybound_dpop::secret::Secret;
 use keybound_dpop::time::{Clock, Now, UnixTime};
 use keybound_oauth::form::{Form, FormWriter, decode};
 use keybound_provider::config::ConfigFile;
-use keybound_provider::endpoint::authorize;
 use keybound_provider::passwords;
 use keybound_provider::provider::Provider;
+use keybound_provider::service::service;
 use keybound_provider::store::{Client, ClientSource, Code, Credential, Inserted, Store, User};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -104,11 +104,7 @@ impl World {
         }
         let clock = Arc::new(HandClock(Mutex::new(now)));
         let provider = Provider::open(config, store, Arc::<HandClock>::clone(&clock)).await.unwrap();
-        let routes = authorize::routes().with_state(Arc::clone(&provider));
-        let router = match provider.config.issuer.path() {
-            "" => routes,
-            path => Router::new().nest(path, routes),
-        };
+        let router = service(&provider);
         Self { provider, clock, folder, router }
     }
 
@@ -222,7 +218,7 @@ impl Browser<'_> {
     }
 
     /// Asks, signs in as `ada`, and gives the consent page.
-    pub(crate) async fn to_consent(&mut self, changes: &[(&str, &str)]) -> Page {
+    pub(crate) async fn reach_consent(&mut self, changes: &[(&str, &str)]) -> Page {
         let page = self.ask(changes).await;
         assert_eq!(page.status, StatusCode::OK, "{}", page.body);
         let page = self.sign_in(&page, "ada", PASSWORD).await;
@@ -234,7 +230,7 @@ impl Browser<'_> {
 
     /// Asks, signs in, allows, and gives the answer that the client gets.
     pub(crate) async fn allow(&mut self, changes: &[(&str, &str)]) -> Answer {
-        let page = self.to_consent(changes).await;
+        let page = self.reach_consent(changes).await;
         self.press(&page, "allow").await.answer()
     }
 }
