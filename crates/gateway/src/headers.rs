@@ -2,7 +2,7 @@
 
 use crate::route::Route;
 use http::header::{
-    AUTHORIZATION, CONNECTION, EXPECT, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue,
+    AUTHORIZATION, CONNECTION, COOKIE, EXPECT, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue,
     PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE,
 };
 use keybound_dpop::header::DPOP;
@@ -53,6 +53,7 @@ pub(crate) fn for_upstream(headers: &mut HeaderMap, said: &Said<'_>) {
     remove_hop_by_hop(headers);
     remove_trusted(headers);
     headers.remove(EXPECT);
+    join_cookies(headers);
     if !said.route.forward_token {
         headers.remove(AUTHORIZATION);
     }
@@ -107,6 +108,16 @@ fn is_trusted(name: &str) -> bool {
     is_ours_in_disguise
         || TRUSTED_NAMES.contains(&folded.as_str())
         || TRUSTED_PREFIXES.iter().any(|prefix| folded.starts_with(prefix))
+}
+
+/// HTTP/2 may bring cookies in several fields, HTTP/1.1 has them in one (RFC 9113 §8.2.3).
+fn join_cookies(headers: &mut HeaderMap) {
+    let lines: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if lines.len() > 1
+        && let Ok(joined) = HeaderValue::from_bytes(&lines.join(b"; ".as_slice()))
+    {
+        headers.insert(COOKIE, joined);
+    }
 }
 
 fn names_trailers(line: &HeaderValue) -> bool {
@@ -191,6 +202,15 @@ mod tests {
         for name in ["authorization", "dpop", "x-request-id", "x-keybound", "accept"] {
             assert!(!is_trusted(name), "{name}");
         }
+    }
+
+    #[test]
+    fn cookies_become_one_field() {
+        let mut headers = HeaderMap::new();
+        headers.append(COOKIE, HeaderValue::from_static("a=1"));
+        headers.append(COOKIE, HeaderValue::from_static("b=2"));
+        join_cookies(&mut headers);
+        assert_eq!(headers.get_all(COOKIE).iter().collect::<Vec<_>>(), ["a=1; b=2"]);
     }
 
     #[test]

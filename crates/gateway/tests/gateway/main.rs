@@ -1,0 +1,14 @@
+//! The gateway over real sockets, on loopback and free ports.
+
+#[cfg(test)]
+mod answers;
+#[cfg(test)]
+mod identity;
+#[cfg(test)]
+mod issuer;
+#[cfg(test)]
+mod readings;
+#[cfg(test)]
+mod streaming;
+#[cfg(test)]
+mod world;
