@@ -2,6 +2,7 @@
 
 mod adapter;
 mod command;
+mod demo;
 mod error;
 mod input;
 mod logging;

@@ -8,6 +8,7 @@ mod request;
 mod serve;
 mod user;
 
+use crate::demo;
 use crate::error::CommandError;
 use crate::logging;
 use clap::Subcommand;
@@ -19,6 +20,7 @@ use std::process::ExitCode;
 /// What `keybound` can be asked to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Demo(demo::Args),
     Serve(serve::Args),
     Client(client::Args),
     User(user::Args),
@@ -38,6 +40,7 @@ pub(crate) fn run(command: Command, log: Option<&str>) -> Result<ExitCode, Comma
         logging::start(filter)?;
     }
     match command {
+        Command::Demo(args) => on_all_processors(demo::run(args)),
         Command::Serve(args) => on_all_processors(serve::run(args)),
         Command::Client(args) => on_this_thread(client::run(args)),
         Command::User(args) => on_this_thread(user::run(args)),

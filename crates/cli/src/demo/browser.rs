@@ -48,10 +48,16 @@ impl Browser {
         Err(CommandError::failed(format!("sign-in ended at a page with status {}", response.status())))
     }
 
-    async fn go(&mut self, method: Method, url: &str, form: Option<String>) -> Result<Response<Bytes>, CommandError> {
+    async fn go(
+        &mut self,
+        method: Method,
+        url: &str,
+        form: Option<String>,
+    ) -> Result<Response<Bytes>, CommandError> {
         let mut request = Request::builder().method(method).uri(url);
         if !self.cookies.is_empty() {
-            let all: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            let all: Vec<String> =
+                self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
             request = request.header(COOKIE, all.join("; "));
         }
         if form.is_some() {
@@ -101,8 +107,10 @@ fn attribute(page: &str, tag: &str, name: &str) -> Option<String> {
 
 fn value_of(tag: &str, name: &str) -> Option<String> {
     let value = tag.split(&format!(" {name}=\"")).nth(1)?.split('"').next()?;
-    let named = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#34;", "\""), ("&#39;", "'"), ("&#38;", "&")];
-    let plain = named.iter().fold(value.to_owned(), |text, (entity, character)| text.replace(entity, character));
+    let named =
+        [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#34;", "\""), ("&#39;", "'"), ("&#38;", "&")];
+    let plain =
+        named.iter().fold(value.to_owned(), |text, (entity, character)| text.replace(entity, character));
     Some(plain.replace("&amp;", "&"))
 }
 

@@ -7,6 +7,7 @@ use crate::error::CommandError;
 use axum::Router;
 use axum::extract::Request;
 use axum::routing::any;
+use http::header::CONTENT_TYPE;
 use keybound_dpop::jose::base64url;
 use keybound_dpop::jose::crypto::random;
 use keybound_dpop::secret::Secret;
@@ -57,9 +58,12 @@ impl Parties {
         let routes = Routes(keybound_provider::service::service(&provider));
         let at_provider = Tap::open(provider_door, run("provider", routes).await?);
         tokio::spawn(keybound_provider::service::maintain(provider));
-        let text = format!("public_url = \"{api}\"\nupstream = \"{upstream}\"\nissuer = \"{issuer}\"\nscopes = [\"read\"]\n");
+        let text = format!(
+            "public_url = \"{api}\"\nupstream = \"{upstream}\"\nissuer = \"{issuer}\"\nscopes = [\"read\"]\n"
+        );
         let config = keybound_gateway::Config::parse(&text).map_err(CommandError::failed)?;
-        let gateway = keybound_gateway::service(&config, Arc::new(SystemClock::start())).map_err(CommandError::failed)?;
+        let gateway = keybound_gateway::service(&config, Arc::new(SystemClock::start()))
+            .map_err(CommandError::failed)?;
         let at_gateway = Tap::open(gateway_door, run("gateway", gateway).await?);
         Ok(Self { issuer, api, at_provider, at_gateway, at_api, password })
     }
@@ -94,11 +98,12 @@ async fn run<S: Handler<B>, B: ResponseBody>(
 fn small_api() -> Router {
     let answer = |request: Request| async move {
         let caller = request.headers().get("keybound-subject").and_then(|value| value.to_str().ok());
-        axum::Json(json!({
+        let body = json!({
             "path": request.uri().path(),
             "message": "This is the API. The gateway let you through.",
             "caller": caller,
-        }))
+        });
+        ([(CONTENT_TYPE, "application/json")], body.to_string())
     };
     Router::new().route("/accounts", any(answer)).route("/payments", any(answer))
 }

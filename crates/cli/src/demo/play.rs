@@ -87,7 +87,8 @@ async fn honest(parties: &Parties, fetcher: &Fetcher, key: Arc<SigningKey>) -> R
     };
     // The scripted browser hands the answer over itself, so nobody needs to listen there.
     let login = client.begin_login(ask, "http://127.0.0.1:1/callback").map_err(CommandError::failed)?;
-    let query = Browser::new(fetcher.clone(), &parties.issuer).sign_in(login.url(), &parties.password).await?;
+    let query =
+        Browser::new(fetcher.clone(), &parties.issuer).sign_in(login.url(), &parties.password).await?;
     let tokens = client.finish_login(login, &query).await.map_err(CommandError::failed)?;
     let token = tokens.access_token.reveal().to_owned();
     let origins = Origins::of([parties.api.as_str()]).map_err(CommandError::failed)?;
@@ -108,7 +109,8 @@ async fn steal(
     let last = recorded.last().ok_or_else(|| CommandError::failed("nothing was recorded at the gateway"))?;
     let recorded_proof = last.request.one("dpop").unwrap_or_default().to_owned();
     let (accounts, payments) = (format!("{}/accounts", parties.api), format!("{}/payments", parties.api));
-    let nonce = recorded.iter().find_map(|exchange| exchange.response.one("dpop-nonce")).and_then(Nonce::parse);
+    let nonce =
+        recorded.iter().find_map(|exchange| exchange.response.one("dpop-nonce")).and_then(Nonce::parse);
     let own_key = SigningKey::generate(Algorithm::Es256).map_err(CommandError::failed)?;
     let own_proof = NewProof {
         method: "GET",
@@ -121,9 +123,27 @@ async fn steal(
     let own_proof = own_proof.sign(&own_key).map_err(CommandError::failed)?;
     let tries = [
         ("sends the stolen token as a bearer token", "invalid_token", accounts.as_str(), "Bearer", None),
-        ("signs a proof with a key of their own", "invalid_token", accounts.as_str(), "DPoP", Some(&own_proof)),
-        ("sends the recorded proof again", "invalid_dpop_proof", accounts.as_str(), "DPoP", Some(&recorded_proof)),
-        ("sends the recorded proof to another URL", "invalid_dpop_proof", payments.as_str(), "DPoP", Some(&recorded_proof)),
+        (
+            "signs a proof with a key of their own",
+            "invalid_token",
+            accounts.as_str(),
+            "DPoP",
+            Some(&own_proof),
+        ),
+        (
+            "sends the recorded proof again",
+            "invalid_dpop_proof",
+            accounts.as_str(),
+            "DPoP",
+            Some(&recorded_proof),
+        ),
+        (
+            "sends the recorded proof to another URL",
+            "invalid_dpop_proof",
+            payments.as_str(),
+            "DPoP",
+            Some(&recorded_proof),
+        ),
     ];
     let mut thefts = Vec::new();
     for (title, expected, url, scheme, proof) in tries {
