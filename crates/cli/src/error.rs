@@ -48,7 +48,8 @@ impl CommandError {
             Kind::Usage => 2,
         };
         let style = output::Style::of_stderr();
-        let mut text = format!("{} {}\n", style.bad("error:"), output::plain(&self.what));
+        let lines: Vec<String> = self.what.trim_end().lines().map(output::plain).collect();
+        let mut text = format!("{} {}\n", style.bad("error:"), lines.join("\n"));
         if let Some(advice) = &self.advice {
             text.push_str(&format!("{} {}\n", style.strong("next:"), output::plain(advice)));
         }
@@ -100,6 +101,8 @@ failed_from!(
     keybound_client::error::ClientError,
     keybound_client::keystore::KeyStoreError,
     keybound_dpop::jose::signer::SignError,
+    keybound_gateway::ConfigError,
+    keybound_gateway::StartError,
 );
 
 impl From<keybound_provider::store::Fault> for CommandError {

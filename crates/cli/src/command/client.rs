@@ -65,6 +65,7 @@ enum Action {
     #[command(after_long_help = REMOVE_HELP)]
     Remove {
         /// The client identifier
+        #[arg(allow_hyphen_values = true)]
         id: String,
         #[command(flatten)]
         config: ConfigArg,

@@ -1,6 +1,7 @@
 //! The commands, one a file.
 
 mod client;
+mod gateway;
 mod key;
 mod login;
 mod proof;
@@ -22,6 +23,7 @@ use std::process::ExitCode;
 pub(crate) enum Command {
     Demo(demo::Args),
     Serve(serve::Args),
+    Gateway(gateway::Args),
     Client(client::Args),
     User(user::Args),
     Login(Box<login::Args>),
@@ -35,13 +37,14 @@ const SERVICE_LOG: &str = "info";
 
 /// Does it. `log` is the filter of the command line.
 pub(crate) fn run(command: Command, log: Option<&str>) -> Result<ExitCode, CommandError> {
-    let is_service = matches!(command, Command::Serve(_));
+    let is_service = matches!(command, Command::Serve(_) | Command::Gateway(_));
     if let Some(filter) = log.or(is_service.then_some(SERVICE_LOG)) {
         logging::start(filter)?;
     }
     match command {
         Command::Demo(args) => on_all_processors(demo::run(args)),
         Command::Serve(args) => on_all_processors(serve::run(args)),
+        Command::Gateway(args) => on_all_processors(gateway::run(args)),
         Command::Client(args) => on_this_thread(client::run(args)),
         Command::User(args) => on_this_thread(user::run(args)),
         Command::Login(args) => on_this_thread(login::run(*args)),

@@ -182,7 +182,7 @@ async fn list(store: &Store, json: bool) -> Result<(), CommandError> {
     for user in &users {
         let claims: Vec<&str> = user.claims.keys().map(String::as_str).collect();
         let line = format!("{:<width$}  sub {}  claims: {}", user.username, user.subject, claims.join(" "));
-        output::line(&output::plain(&line))?;
+        output::line(output::plain(&line).trim_end())?;
     }
     Ok(())
 }

@@ -16,6 +16,7 @@ use keybound_client::resource_exchange::{check_algorithms, is_token_refused, pre
 use keybound_client::session::Session;
 use keybound_client::transport::Transport;
 use keybound_dpop::nonce_cache::Role;
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -184,7 +185,9 @@ fn print(args: &Args, response: &Response<Bytes>) -> Result<ExitCode, CommandErr
     if !args.silent {
         let style = Style::of_stderr();
         let line = status.to_string();
-        output::note(&format!("{}\n", if is_bad { style.bad(&line) } else { style.good(&line) }))?;
+        let line = if is_bad { style.bad(&line) } else { style.good(&line) };
+        let open_line = std::io::stdout().is_terminal() && !response.body().ends_with(b"\n");
+        output::note(&format!("{}{line}\n", if open_line { "\n" } else { "" }))?;
         for challenge in dpop_challenges(response.headers()) {
             let said = |name| challenge.get(name).map(plain).unwrap_or_default();
             output::note(&format!("{} {}\n", said("error"), said("error_description")))?;

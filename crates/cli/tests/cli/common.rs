@@ -1,0 +1,132 @@
+//! The built program, in a folder of its own.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+/// A folder with keys, sessions and configuration of its own.
+pub(crate) struct World {
+    folder: tempfile::TempDir,
+}
+
+/// How a command ended.
+pub(crate) struct Ended {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        Self { folder: tempfile::tempdir().expect("a folder") }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub(crate) fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.path(name);
+        fs::write(&path, text).expect("written");
+        path
+    }
+
+    /// Runs a command to its end.
+    pub(crate) fn run(&self, args: &[&str], stdin: &str) -> Ended {
+        let mut child = self.command(args).spawn().expect("started");
+        // The command may end without having read it all.
+        let _ = child.stdin.take().expect("stdin").write_all(stdin.as_bytes());
+        let output = child.wait_with_output().expect("ended");
+        let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+        Ended {
+            code: output.status.code().expect("a code"),
+            stdout: text(output.stdout),
+            stderr: text(output.stderr),
+        }
+    }
+
+    /// Runs a command that must succeed, and gives its output.
+    pub(crate) fn ok(&self, args: &[&str], stdin: &str) -> String {
+        let ended = self.run(args, stdin);
+        assert_eq!(ended.code, 0, "{args:?}: {}{}", ended.stdout, ended.stderr);
+        ended.stdout
+    }
+
+    /// Starts a service and waits until it says that it is ready.
+    pub(crate) fn start(&self, args: &[&str]) -> Service {
+        let mut child = self.command(args).spawn().expect("started");
+        let mut stdout = BufReader::new(child.stdout.take().expect("stdout"));
+        let mut ready = String::new();
+        stdout.read_line(&mut ready).expect("a line");
+        if ready.is_empty() {
+            let mut said = String::new();
+            child.stderr.take().expect("stderr").read_to_string(&mut said).expect("text");
+            panic!("{args:?} did not start: {said}");
+        }
+        Service { child, ready, _stdout: stdout }
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_keybound"));
+        command.args(args).current_dir(self.folder.path());
+        command.env_clear().env("KEYBOUND_HOME", self.path("home"));
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+}
+
+/// A service that runs.
+pub(crate) struct Service {
+    child: Child,
+    /// The line that says that it is ready.
+    pub(crate) ready: String,
+    _stdout: BufReader<ChildStdout>,
+}
+
+impl Service {
+    /// A value out of the line.
+    pub(crate) fn told(&self, name: &str) -> &str {
+        let mut words = self.ready.split_whitespace();
+        words.find_map(|word| word.strip_prefix(name)?.strip_prefix('=')).expect("told")
+    }
+
+    /// Asks it to stop; gives its exit code and what it logged.
+    pub(crate) fn stop(mut self) -> (i32, String) {
+        let id = i32::try_from(self.child.id()).ok().and_then(rustix::process::Pid::from_raw).expect("an id");
+        rustix::process::kill_process(id, rustix::process::Signal::TERM).expect("signalled");
+        let mut log = String::new();
+        self.child.stderr.take().expect("stderr").read_to_string(&mut log).expect("text");
+        (self.child.wait().expect("ended").code().expect("a code"), log)
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// An address that nobody listens on.
+pub(crate) fn free_address() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("an address")
+}
+
+/// The whole answer to a GET.
+pub(crate) fn get(address: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).expect("connected");
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    answer
+}
+
+/// Whether nobody but its owner can read a file.
+pub(crate) fn is_private(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    fs::metadata(path).expect("metadata").permissions().mode() & 0o077 == 0
+}

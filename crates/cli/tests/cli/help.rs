@@ -1,0 +1,115 @@
+//! Help that teaches, errors that say what to do.
+
+use crate::common::World;
+
+const COMMANDS: [&str; 23] = [
+    "serve",
+    "gateway",
+    "client",
+    "client add",
+    "client list",
+    "client remove",
+    "user",
+    "user add",
+    "user list",
+    "user passwd",
+    "user remove",
+    "login",
+    "request",
+    "key",
+    "key new",
+    "key list",
+    "key show",
+    "key delete",
+    "proof",
+    "proof create",
+    "proof verify",
+    "proof inspect",
+    "proof rules",
+];
+
+#[test]
+fn every_command_has_an_example_that_names_it() {
+    let world = World::new();
+    for command in COMMANDS {
+        let mut args: Vec<&str> = command.split(' ').collect();
+        args.push("--help");
+        let help = world.ok(&args, "");
+        let (_, examples) = help.split_once("Examples:").unwrap_or_else(|| panic!("{command}: {help}"));
+        assert!(examples.contains(&format!("keybound {command}")), "{command}: {examples}");
+        assert!(help.lines().all(|line| line.chars().count() <= 110), "{command}: {help}");
+    }
+}
+
+#[test]
+fn the_overview_groups_commands_by_role_and_names_the_exit_codes() {
+    let help = World::new().ok(&["--help"], "");
+    let places: Vec<usize> = [
+        "Issue tokens:",
+        "  serve ",
+        "  client ",
+        "  user ",
+        "Guard an API:",
+        "  gateway ",
+        "Use tokens:",
+        "  login ",
+        "  request ",
+        "  key ",
+        "See why:",
+        "  proof ",
+        "Options:",
+        "Exit codes:",
+    ]
+    .iter()
+    .map(|part| help.find(part).unwrap_or_else(|| panic!("{part}: {help}")))
+    .collect();
+    assert!(places.is_sorted(), "{help}");
+    for command in COMMANDS.iter().filter(|command| !command.contains(' ')) {
+        assert!(help.lines().any(|line| line.starts_with(&format!("  {command} "))), "{command}: {help}");
+    }
+}
+
+#[test]
+fn a_wrong_command_line_ends_with_2_and_a_failure_with_1() {
+    let world = World::new();
+    assert_eq!(world.run(&[], "").code, 2);
+    let wrong = world.run(&["proof", "inspekt"], "");
+    assert_eq!(wrong.code, 2);
+    assert!(wrong.stderr.contains("'inspect'"), "{}", wrong.stderr);
+    let failed = world.run(&["request", "https://api.example/"], "");
+    assert_eq!(failed.code, 1);
+    let lines: Vec<&str> = failed.stderr.lines().collect();
+    assert!(lines[0].starts_with("error: ") && lines[1].starts_with("next: log in "), "{}", failed.stderr);
+}
+
+#[test]
+fn output_that_is_no_terminal_has_no_colours() {
+    let world = World::new();
+    let report = world.run(&["proof", "inspect", "x"], "");
+    let failed = world.run(&["key", "show", "x"], "");
+    assert!(![report.stdout, failed.stderr].concat().contains('\x1b'));
+}
+
+#[test]
+fn a_configuration_that_is_wrong_is_refused_with_line_and_hint() {
+    let world = World::new();
+    world.write("keybound.toml", "issuer = \"https://as.example\"\nlissten = \"127.0.0.1:0\"\n");
+    let ended = world.run(&["serve"], "");
+    assert_eq!(ended.code, 1);
+    assert!(ended.stderr.contains("keybound.toml, line 2"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("Did you mean `listen`?"), "{}", ended.stderr);
+    world.write("keybound.toml", "issuer = \"http://as.example\"\n");
+    let ended = world.run(&["serve"], "");
+    assert!(
+        ended.code == 1 && ended.stderr.contains("`issuer`") && ended.stderr.contains("https"),
+        "{}",
+        ended.stderr
+    );
+    let ended = world.run(&["serve", "--config", "none.toml"], "");
+    assert!(ended.code == 1 && ended.stderr.contains("none.toml: cannot be read"), "{}", ended.stderr);
+    world.write("gateway.toml", "upstream = \"http://127.0.0.1:1\"\nissuer = \"https://as.example\"\n");
+    let ended = world.run(&["gateway"], "");
+    assert!(ended.code == 1 && ended.stderr.contains("public_url"), "{}", ended.stderr);
+    let ended = world.run(&["serve", "--log", "x=y=z"], "");
+    assert!(ended.code == 2 && ended.stderr.contains("log filter"), "{}", ended.stderr);
+}

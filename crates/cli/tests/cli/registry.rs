@@ -1,0 +1,111 @@
+//! Users and clients, by command.
+
+use crate::common::World;
+use serde_json::Value;
+
+fn world() -> World {
+    let world = World::new();
+    world.write("keybound.toml", "issuer = \"https://as.example\"\n");
+    world
+}
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).expect("JSON")
+}
+
+#[test]
+fn users_are_added_listed_and_removed() {
+    let world = world();
+    let args = [
+        "user",
+        "add",
+        "alice",
+        "--password-stdin",
+        "--claim",
+        "email=a@b",
+        "--claim",
+        "email_verified:=true",
+    ];
+    let added = world.ok(&args, "correct horse\n");
+    assert!(added.starts_with("added alice (sub "), "{added}");
+    world.ok(&["user", "add", "bob", "--password-stdin", "--sub", "b0b"], "pw\n");
+    let users = json(&world.ok(&["user", "list", "--json"], ""));
+    assert_eq!(users[0]["username"], "alice");
+    assert_eq!(users[0]["claims"], serde_json::json!({ "email": "a@b", "email_verified": true }));
+    assert_eq!(users[1]["sub"], "b0b");
+    let table = world.ok(&["user", "list"], "");
+    assert_eq!(table.lines().nth(1), Some("bob    sub b0b  claims:"), "{table}");
+    world.ok(&["user", "passwd", "bob", "--password-stdin"], "other\n");
+    world.ok(&["user", "remove", "bob"], "");
+    assert_eq!(json(&world.ok(&["user", "list", "--json"], "")).as_array().map(Vec::len), Some(1));
+}
+
+#[test]
+fn what_is_wrong_with_a_user_is_said() {
+    let world = world();
+    world.ok(&["user", "add", "alice", "--password-stdin"], "pw\n");
+    for (args, stdin, said) in [
+        (&["user", "add", "alice", "--password-stdin"][..], "pw", "a user of that name already"),
+        (&["user", "add", "carol", "--password-stdin"], "", "a password was expected"),
+        (&["user", "add", "carol"], "", "no terminal"),
+        (&["user", "remove", "carol"], "", "no user `carol`"),
+        (&["user", "passwd", "carol", "--password-stdin"], "pw", "no user `carol`"),
+        (&["user", "add", "carol", "--password-stdin", "--claim", "email"], "pw", "is no claim"),
+    ] {
+        let ended = world.run(args, stdin);
+        assert!(ended.code != 0 && ended.stderr.contains(said), "{args:?}: {}", ended.stderr);
+    }
+}
+
+#[test]
+fn cl_cli_01_a_client_secret_is_shown_once_and_a_password_never() {
+    let world = world();
+    let redirect = ["--redirect-uri", "https://app.example/cb"];
+    let args = [&["client", "add", "--id", "app", "--auth", "client_secret_basic", "--json"], &redirect[..]]
+        .concat();
+    let secret = json(&world.ok(&args, ""))["client_secret"].as_str().expect("a secret").to_owned();
+    assert!(secret.len() >= 43);
+    world.ok(&["user", "add", "alice", "--password-stdin"], "correct horse\n");
+    let shown = [
+        &["client", "list"][..],
+        &["client", "list", "--json"],
+        &["user", "list"],
+        &["user", "list", "--json"],
+    ]
+    .map(|args| world.ok(args, ""))
+    .concat();
+    assert!(shown.contains("app") && shown.contains("alice"));
+    assert!(
+        !shown.contains(&secret) && !shown.contains("secret_sha256") && !shown.contains("argon2"),
+        "{shown}"
+    );
+    let store = std::fs::read(world.path("keybound.sqlite")).expect("the store");
+    assert!(!store.windows(secret.len()).any(|window| window == secret.as_bytes()));
+}
+
+#[test]
+fn clients_are_added_from_options_and_files_listed_and_removed() {
+    let world = world();
+    world
+        .ok(&["client", "add", "--id", "cli", "--native", "--redirect-uri", "http://127.0.0.1/callback"], "");
+    let metadata =
+        r#"{"client_id":"file","redirect_uris":["https://f.example/cb"],"client_name":"From a file"}"#;
+    world.ok(&["client", "add", "--from", "-"], metadata);
+    let clients = json(&world.ok(&["client", "list", "--json"], ""));
+    assert_eq!((&clients[0]["client_id"], &clients[1]["client_id"]), (&"cli".into(), &"file".into()));
+    assert_eq!(clients[0]["application_type"], "native");
+    assert_eq!(clients[0]["grant_types"], serde_json::json!(["authorization_code", "refresh_token"]));
+    assert_eq!(clients[0]["dpop_bound_access_tokens"], true);
+    let table = world.ok(&["client", "list"], "");
+    assert!(
+        table.contains("none  authorization_code refresh_token  bound  http://127.0.0.1/callback"),
+        "{table}"
+    );
+    world.ok(&["client", "remove", "cli"], "");
+    let gone = world.run(&["client", "remove", "cli"], "");
+    assert!(gone.code == 1 && gone.stderr.contains("next: see `keybound client list`"), "{}", gone.stderr);
+    let wrong = world.run(&["client", "add", "--redirect-uri", "http://app.example/cb"], "");
+    assert!(wrong.code == 1 && wrong.stderr.contains("redirect_uris"), "{}", wrong.stderr);
+    let both = world.run(&["client", "add", "--from", "-", "--id", "x"], metadata);
+    assert_eq!(both.code, 2, "{}", both.stderr);
+}
