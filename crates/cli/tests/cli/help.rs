@@ -2,7 +2,7 @@
 
 use crate::common::World;
 
-const COMMANDS: [&str; 23] = [
+const COMMANDS: [&str; 24] = [
     "serve",
     "gateway",
     "client",
@@ -14,6 +14,7 @@ const COMMANDS: [&str; 23] = [
     "user list",
     "user passwd",
     "user remove",
+    "demo",
     "login",
     "request",
     "key",
@@ -45,6 +46,8 @@ fn every_command_has_an_example_that_names_it() {
 fn the_overview_groups_commands_by_role_and_names_the_exit_codes() {
     let help = World::new().ok(&["--help"], "");
     let places: Vec<usize> = [
+        "Try it:",
+        "  demo ",
         "Issue tokens:",
         "  serve ",
         "  client ",

@@ -1,8 +1,14 @@
 //! The program as its users meet it: each command is run as a process of its own.
 
+#[cfg(test)]
 mod common;
+#[cfg(test)]
 mod help;
+#[cfg(test)]
 mod proof;
+#[cfg(test)]
 mod registry;
+#[cfg(test)]
 mod request;
+#[cfg(test)]
 mod service;
