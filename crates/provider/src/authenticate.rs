@@ -7,7 +7,7 @@ use crate::refusal::{Denied, Refusal};
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use keybound_dpop::jose::algorithm::{Algorithm, AlgorithmSet};
-use keybound_dpop::jose::jws::UnverifiedJwt;
+use keybound_dpop::jose::jws::{UnverifiedJwt, VerifiedJwt};
 use keybound_dpop::jose::thumbprint::Thumbprint;
 use keybound_dpop::replay::ReplayEntry;
 use keybound_dpop::secret::Secret;
@@ -102,7 +102,7 @@ async fn authenticate(
             None
         }
         Presented::Assertion { assertion, .. } => {
-            Some(check_assertion(provider, &client, assertion, now.unix)?)
+            Some(check_assertion(provider, &client, assertion, now.unix).await?)
         }
     };
     Ok(AuthenticatedClient { client, assertion })
@@ -138,37 +138,15 @@ fn claimed_client(assertion: &Secret, in_body: Option<&ClientId>) -> Result<Clie
 }
 
 /// RFC 7523 §3, with the key from the client's registration and nowhere else.
-fn check_assertion(
+async fn check_assertion(
     provider: &Provider,
     client: &RegisteredClient,
     assertion: &Secret,
     now: UnixTime,
-) -> Result<UsedAssertion, Denied> {
+) -> Result<UsedAssertion, Refusal> {
     let malformed = || refused("AS-CA-01", "the client assertion is not a JWT");
     let jwt = UnverifiedJwt::parse(assertion.reveal()).map_err(|_| malformed())?;
-    let header = jwt.header().map_err(|_| malformed())?;
-    let typ = header.string("typ").map_err(|_| malformed())?.unwrap_or("JWT");
-    if !["JWT", "client-authentication+jwt"].iter().any(|known| known.eq_ignore_ascii_case(typ)) {
-        return Err(
-            refused("DPOP-TYP-04", "the `typ` of a client assertion must be JWT or left out").log(typ)
-        );
-    }
-    let algorithm = header.string("alg").ok().flatten().and_then(Algorithm::parse);
-    let kid = jwt.kid().map_err(|_| malformed())?;
-    let keys: Vec<_> = match (algorithm, &client.jwks) {
-        (Some(algorithm), Some(keys)) => keys.candidates(kid.as_deref(), algorithm).collect(),
-        _ => Vec::new(),
-    };
-    let accepted = AlgorithmSet::of(&ASSERTION_ALGORITHMS);
-    let verified_by = keys.into_iter().find_map(|key| {
-        jwt.verify(accepted, std::iter::once(key)).ok().map(|verified| (verified, key.thumbprint()))
-    });
-    let (verified, key) = verified_by.ok_or_else(|| {
-        refused(
-            "AS-CA-01",
-            "the client assertion must be signed with a registered key under an accepted algorithm",
-        )
-    })?;
+    let (verified, key) = verify_assertion(client, &jwt).await?;
     let claims = verified.claims().map_err(|_| malformed())?;
     let claims = AssertionClaims::read(&claims).map_err(|wrong| refused("AS-CA-01", wrong.to_string()))?;
     check_parties(provider, client, &claims)?;
@@ -176,6 +154,34 @@ fn check_assertion(
     let key_of_jti =
         provider.replay_salt.assertion_key(provider.config.issuer.as_str(), client.id.as_str(), &jti);
     Ok(UsedAssertion { entry: ReplayEntry { key: key_of_jti, until: exp }, key })
+}
+
+/// Finds the registered key that the assertion is signed with.
+async fn verify_assertion(
+    client: &RegisteredClient,
+    jwt: &UnverifiedJwt<'_>,
+) -> Result<(VerifiedJwt, Thumbprint), Refusal> {
+    let malformed = || refused("AS-CA-01", "the client assertion is not a JWT");
+    let header = jwt.header().map_err(|_| malformed())?;
+    let typ = header.string("typ").map_err(|_| malformed())?.unwrap_or("JWT");
+    if !["JWT", "client-authentication+jwt"].iter().any(|known| known.eq_ignore_ascii_case(typ)) {
+        let wire = "the `typ` of a client assertion must be JWT or left out";
+        return Err(refused("DPOP-TYP-04", wire).log(typ).into());
+    }
+    let not_theirs = || {
+        let wire = "the client assertion must be signed with a registered key under an accepted algorithm";
+        refused("AS-CA-01", wire)
+    };
+    let algorithm = header.string("alg").ok().flatten().and_then(Algorithm::parse).ok_or_else(not_theirs)?;
+    let kid = jwt.kid().map_err(|_| malformed())?;
+    let keys = client.keys(kid.as_deref()).await.map_err(|error| {
+        Refusal::Unavailable(format!("the keys of client {} cannot be fetched: {error}", client.id))
+    })?;
+    let accepted = AlgorithmSet::of(&ASSERTION_ALGORITHMS);
+    let verified_by = keys.candidates(kid.as_deref(), algorithm).find_map(|key| {
+        jwt.verify(accepted, std::iter::once(key)).ok().map(|verified| (verified, key.thumbprint()))
+    });
+    Ok(verified_by.ok_or_else(not_theirs)?)
 }
 
 fn check_parties(

@@ -1,9 +1,11 @@
 //! The registered clients: kept in the store, held in memory, read again when the store's version changes.
 
 use crate::provider::StartError;
-use crate::store::{Client as StoredClient, Fault, Store};
+use crate::store::{Client as StoredClient, ClientSource, Fault, Store};
 use arc_swap::ArcSwap;
-use keybound_dpop::time::Now;
+use keybound_dpop::jose::key_set::KeySet;
+use keybound_dpop::time::{Clock, Now};
+use keybound_fetch::{FetchError, Fetcher, JwksSource, Settings};
 use keybound_oauth::client_metadata::ClientMetadata;
 use keybound_oauth::identifier::ClientId;
 use std::collections::HashMap;
@@ -21,6 +23,7 @@ pub struct RegisteredClient {
     /// `client_id`
     pub id: ClientId,
     metadata: ClientMetadata,
+    remote_keys: Option<JwksSource>,
 }
 
 impl Deref for RegisteredClient {
@@ -37,12 +40,58 @@ impl RegisteredClient {
     pub fn display_name(&self) -> &str {
         self.client_name.as_deref().unwrap_or(self.id.as_str())
     }
+
+    /// Its public keys: as registered, or from its `jwks_uri`, where a `kid` that is not known yet is looked for once
+    /// (AS-CA-14).
+    ///
+    /// # Errors
+    /// [`FetchError`] where they cannot be had.
+    pub async fn keys(&self, kid: Option<&str>) -> Result<Arc<KeySet>, FetchError> {
+        match &self.remote_keys {
+            Some(source) => source.keys(kid).await,
+            None => Ok(Arc::new(self.jwks.clone().unwrap_or_default())),
+        }
+    }
+}
+
+/// How the keys of clients are fetched: as the operator's URLs, or, for clients that registered themselves, with
+/// every guard up (OPS-SSRF-01).
+#[derive(Clone, Debug)]
+pub struct KeyFetchers {
+    operator: Fetcher,
+    strangers: Fetcher,
+    clock: Arc<dyn Clock>,
+}
+
+impl KeyFetchers {
+    /// Both.
+    ///
+    /// # Errors
+    /// [`FetchError`] where TLS cannot be set up.
+    pub fn new(clock: Arc<dyn Clock>) -> Result<Self, FetchError> {
+        let settings = Settings::default();
+        Ok(Self {
+            operator: Fetcher::for_operator(&settings)?,
+            strangers: Fetcher::for_strangers(&settings)?,
+            clock,
+        })
+    }
+
+    fn source(&self, stored: &StoredClient, metadata: &ClientMetadata) -> Option<JwksSource> {
+        let url = metadata.jwks_uri.as_ref()?.url().clone();
+        let fetcher = match stored.source {
+            ClientSource::File | ClientSource::Command => &self.operator,
+            ClientSource::Registered => &self.strangers,
+        };
+        Some(JwksSource::new(fetcher.clone(), url, Arc::clone(&self.clock)))
+    }
 }
 
 /// All of them.
 #[derive(Debug)]
 pub struct Clients {
     held: ArcSwap<Held>,
+    fetchers: KeyFetchers,
 }
 
 #[derive(Debug)]
@@ -65,15 +114,15 @@ impl Clients {
     ///
     /// # Errors
     /// [`StartError`] where the store does not answer or a client in it cannot be used.
-    pub async fn load(store: &Store, now: Now) -> Result<Self, StartError> {
+    pub async fn load(store: &Store, fetchers: KeyFetchers, now: Now) -> Result<Self, StartError> {
         let version = store.version().await?;
         let mut by_id = HashMap::new();
         for stored in store.clients().await? {
-            let client = read(&stored)
+            let client = read(&stored, &fetchers, None)
                 .map_err(|what| StartError::Client { client_id: stored.client_id.clone(), what })?;
             by_id.insert(stored.client_id, Arc::new(client));
         }
-        Ok(Self { held: ArcSwap::from_pointee(Held::new(by_id, version, now)) })
+        Ok(Self { held: ArcSwap::from_pointee(Held::new(by_id, version, now)), fetchers })
     }
 
     /// Whether some client may use bearer tokens at UserInfo.
@@ -104,29 +153,39 @@ impl Clients {
             self.held.store(Arc::new(Held::new(by_id, version, now)));
             return Ok(found);
         }
-        let held = reread(store, version, now).await?;
+        let held = self.reread(store, &held, version, now).await?;
         let found = held.by_id.get(client_id).cloned();
         self.held.store(Arc::new(held));
         Ok(found)
     }
-}
 
-/// A client that cannot be used is left out, with an error in the log: the others must go on.
-async fn reread(store: &Store, version: u64, now: Now) -> Result<Held, Fault> {
-    let mut by_id = HashMap::new();
-    for stored in store.clients().await? {
-        match read(&stored) {
-            Ok(client) => {
-                by_id.insert(stored.client_id, Arc::new(client));
+    /// A client that cannot be used is left out, with an error in the log: the others must go on.
+    async fn reread(&self, store: &Store, before: &Held, version: u64, now: Now) -> Result<Held, Fault> {
+        let mut by_id = HashMap::new();
+        for stored in store.clients().await? {
+            match read(&stored, &self.fetchers, before.by_id.get(&stored.client_id)) {
+                Ok(client) => {
+                    by_id.insert(stored.client_id, Arc::new(client));
+                }
+                Err(what) => tracing::error!(client_id = stored.client_id, what, "a client cannot be used"),
             }
-            Err(what) => tracing::error!(client_id = stored.client_id, what, "a client cannot be used"),
         }
+        Ok(Held::new(by_id, version, now))
     }
-    Ok(Held::new(by_id, version, now))
 }
 
-fn read(stored: &StoredClient) -> Result<RegisteredClient, String> {
+fn read(
+    stored: &StoredClient,
+    fetchers: &KeyFetchers,
+    known: Option<&Arc<RegisteredClient>>,
+) -> Result<RegisteredClient, String> {
     let id = ClientId::parse(&stored.client_id).map_err(|error| error.to_string())?;
     let metadata = ClientMetadata::parse(&stored.metadata).map_err(|error| error.to_string())?;
-    Ok(RegisteredClient { id, metadata })
+    // The keys that were fetched stay, as long as they come from the same place.
+    let known = known.filter(|known| known.jwks_uri == metadata.jwks_uri);
+    let remote_keys = match known {
+        Some(known) => known.remote_keys.clone(),
+        None => fetchers.source(stored, &metadata),
+    };
+    Ok(RegisteredClient { id, metadata, remote_keys })
 }

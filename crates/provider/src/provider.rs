@@ -1,6 +1,6 @@
 //! All that the provider knows: what every request is judged by.
 
-use crate::clients::Clients;
+use crate::clients::{Clients, KeyFetchers};
 use crate::config::{Config, NonceMode};
 use crate::endpoint;
 use crate::endpoint::userinfo::{Shared, UserinfoGuards};
@@ -70,6 +70,9 @@ pub enum StartError {
     /// The system has no entropy.
     #[error("the system's random generator cannot be used")]
     Entropy,
+    /// Nothing can be fetched.
+    #[error("outbound HTTP cannot be set up: {0}")]
+    Fetch(String),
     /// The issuer makes no URI for an endpoint.
     #[error("the issuer makes no URI for {0}")]
     Endpoint(&'static str),
@@ -109,7 +112,9 @@ impl Provider {
         let salt = store.secret("replay salt", random()?).await?;
         let form = store.secret("forms", random()?).await?;
         let signing_keys = SigningKeys::load(&store, now.unix).await?;
-        let clients = Clients::load(&store, now).await?;
+        let fetchers =
+            KeyFetchers::new(Arc::clone(&clock)).map_err(|error| StartError::Fetch(error.to_string()))?;
+        let clients = Clients::load(&store, fetchers, now).await?;
         // The replay log does not outlive the process, so neither do the nonces (OPS-REP-09).
         let nonces = NonceKeys::new(nonce_secret, config.issuer.as_str(), Some(random()?));
         let replay = Arc::new(MemoryLog::new(DEFAULT_CAPACITY, now));

@@ -3,6 +3,7 @@
 use crate::clients::RegisteredClient;
 use crate::config::{Config, Resource};
 use crate::refusal::Denied;
+use keybound_oauth::client_metadata::GrantType;
 use keybound_oauth::error::ErrorCode;
 use keybound_oauth::identifier::ResourceId;
 use keybound_oauth::scope::Scope;
@@ -39,7 +40,8 @@ pub fn decide(
         (openid && OPENID_SCOPES.contains(&token))
             || resources.iter().any(|resource| resource.scopes.contains(token))
     };
-    let granted: Vec<&str> = asked.iter().filter(|token| known(token)).collect();
+    let usable = |token: &str| token != "offline_access" || client.allows_grant(GrantType::RefreshToken);
+    let granted: Vec<&str> = asked.iter().filter(|token| known(token) && usable(token)).collect();
     let scope = Scope::parse(&granted.join(" ")).unwrap_or_default();
     if scope.is_empty() && !asked.is_empty() {
         let wire = "none of the scopes asked for is known at the resource asked for";
@@ -61,24 +63,25 @@ fn choose_resources<'c>(
 ) -> Result<Vec<&'c Resource>, Denied> {
     let target = |row, wire: &str| Denied::new(ErrorCode::InvalidTarget, row, wire);
     if named.is_empty() {
-        if openid {
-            return Ok(Vec::new());
-        }
         let default =
             config.default_resource().filter(|resource| client.allows_resource(&resource.identifier));
-        let default =
-            default.ok_or_else(|| target("AS-AT-04", "`resource` must name a resource: there is no default"));
-        return default.map(|resource| vec![resource]);
+        return match default {
+            _ if openid => Ok(Vec::new()),
+            Some(default) => Ok(vec![default]),
+            None => Err(target("AS-AT-04", "`resource` must name a resource: there is no default")),
+        };
     }
-    named
-        .iter()
-        .map(|name| {
-            let found = config.resource(name.as_str()).filter(|_| client.allows_resource(name));
-            found.ok_or_else(|| {
-                target("AS-RES-01", "`resource` is not a resource that this client can ask for")
-            })
-        })
-        .collect()
+    let mut chosen: Vec<&Resource> = Vec::new();
+    for name in named {
+        let found = config.resource(name.as_str()).filter(|_| client.allows_resource(name));
+        let found = found.ok_or_else(|| {
+            target("AS-RES-01", "`resource` is not a resource that this client can ask for")
+        })?;
+        if !chosen.iter().any(|known| known.identifier == found.identifier) {
+            chosen.push(found);
+        }
+    }
+    Ok(chosen)
 }
 
 impl Reach {
@@ -110,10 +113,9 @@ impl Reach {
             let wire = "`resource` is not among the resources that were granted";
             return Err(Denied::new(ErrorCode::InvalidTarget, "AS-RES-02", wire));
         }
-        let resources = match resources {
-            [] => self.resources.clone(),
-            named => named.iter().map(ResourceId::to_string).collect(),
-        };
+        let is_wanted =
+            |known: &&String| resources.is_empty() || resources.iter().any(|name| name.as_str() == *known);
+        let resources = self.resources.iter().filter(is_wanted).cloned().collect();
         Ok(Self { scope, resources })
     }
 }

@@ -172,7 +172,6 @@ async fn put_client(
     let stored = Client {
         client_id: client_id.to_string(),
         metadata: client.to_json(),
-        secret_hash: None,
         source,
         created_at: now,
     };

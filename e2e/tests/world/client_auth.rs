@@ -1,12 +1,15 @@
 //! AS-CA: client authentication.
 
 use keybound_dpop::jose::jws;
-use keybound_dpop::jose::signer::SigningKey;
+use keybound_dpop::jose::key_set::{KeySet, NamedKey};
+use keybound_dpop::jose::signer::{Signer, SigningKey};
 use keybound_e2e::forge::new_key;
 use keybound_e2e::world::*;
 use keybound_e2e::{Answer, World};
 use keybound_oauth::form::FormWriter;
+use parking_lot::Mutex;
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 #[track_caller]
 fn assert_invalid_client(answer: &Answer) {
@@ -175,4 +178,52 @@ async fn dpop_typ_04_a_proof_is_no_assertion_and_an_assertion_no_proof() {
     let headers =
         [("authorization", basic("service", SECRET)), ("dpop", world.assertion().reveal().to_owned())];
     keybound_e2e::answer::assert_e_as(&world.post(form, &borrow(&headers)).await);
+}
+
+#[tokio::test]
+async fn as_ca_14_an_unknown_kid_is_looked_for_once_at_the_clients_jwks_uri() {
+    let world = World::new().await;
+    let published = Arc::new(Mutex::new((String::new(), 0_usize)));
+    let served = Arc::clone(&published);
+    let answer = move || {
+        let mut served = served.lock();
+        served.1 += 1;
+        std::future::ready(served.0.clone())
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let uri = format!("http://{}/jwks", listener.local_addr().expect("an address"));
+    let router = axum::Router::new().route("/jwks", axum::routing::get(answer));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    let (first, second) = (new_key(), new_key());
+    published.lock().0 = key_set(&[("one", &first)]);
+    let metadata = json!({ "client_id": "remote", "grant_types": ["client_credentials"],
+        "token_endpoint_auth_method": "private_key_jwt", "jwks_uri": uri });
+    keybound_provider::registry::add_client(&world.store, metadata, world.now()).await.expect("a client");
+    let show = |key: &SigningKey, kid: &'static str| {
+        let mut claims = claims(&world);
+        claims["iss"] = json!("remote");
+        claims["sub"] = json!("remote");
+        let assertion = jws::sign(key, "JWT", Some(kid), claims.to_string().as_bytes()).expect("signed");
+        let proof = world.proof().sign(&world.key);
+        let world = &world;
+        async move { world.with_assertion(&assertion, Some(&proof)).await }
+    };
+    assert_eq!(show(&first, "one").await.status, 200);
+    published.lock().0 = key_set(&[("one", &first), ("two", &second)]);
+    world.clock.pass(11);
+    assert_eq!(show(&second, "two").await.status, 200, "rotated keys are taken up");
+    assert_eq!(show(&second, "two").await.status, 200);
+    assert_eq!(published.lock().1, 2, "one fetch for each set");
+    assert_invalid_client(&show(&new_key(), "three").await);
+    assert_invalid_client(&show(&new_key(), "three").await);
+    assert!(published.lock().1 <= 3, "an unknown kid does not make us fetch at will");
+}
+
+fn key_set(keys: &[(&str, &SigningKey)]) -> String {
+    let named = keys.iter().map(|(kid, key)| NamedKey {
+        kid: Some((*kid).to_owned()),
+        algorithm: Some(key.algorithm()),
+        key: key.public_jwk().clone(),
+    });
+    KeySet::of(named.collect()).to_json()
 }

@@ -86,7 +86,6 @@ impl World {
             let client = Client {
                 client_id,
                 metadata: metadata.clone(),
-                secret_hash: None,
                 source: ClientSource::File,
                 created_at: now.unix,
             };

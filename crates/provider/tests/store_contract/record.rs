@@ -116,7 +116,6 @@ pub(crate) fn client(client_id: &str) -> Client {
     Client {
         client_id: client_id.to_owned(),
         metadata: json!({"redirect_uris": ["https://app.example/callback"]}),
-        secret_hash: Some(SecretHash::of(b"client secret")),
         source: ClientSource::Command,
         created_at: NOW,
     }

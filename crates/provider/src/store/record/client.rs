@@ -1,6 +1,5 @@
 //! A registered client.
 
-use crate::store::id::SecretHash;
 use keybound_dpop::time::UnixTime;
 use serde_json::Value;
 
@@ -9,10 +8,8 @@ use serde_json::Value;
 pub struct Client {
     /// `client_id`.
     pub client_id: String,
-    /// The metadata, as it was registered.
+    /// The metadata, as it was registered; of a secret only its digest, `client_secret_sha256`.
     pub metadata: Value,
-    /// SHA-256 of `client_secret`, for a client that has one.
-    pub secret_hash: Option<SecretHash>,
     /// Who wrote it.
     pub source: ClientSource,
     /// When it came to be.

@@ -13,7 +13,7 @@ use rusqlite::{Connection, OptionalExtension, Params, Row, params};
 use serde_json::{Map, Value};
 
 const USER: &str = "SELECT username, subject, password_hash, claims, updated_at FROM users WHERE ";
-const CLIENT: &str = "SELECT client_id, metadata, secret_hash, source, created_at FROM clients";
+const CLIENT: &str = "SELECT client_id, metadata, source, created_at FROM clients";
 
 pub(super) fn insert_user(connection: &Connection, user: &User) -> Result<Inserted, Fault> {
     if user_by_username(connection, &user.username)?.is_some() {
@@ -71,13 +71,12 @@ pub(super) fn remove_user(connection: &Connection, username: &str, at: UnixTime)
 }
 
 pub(super) fn upsert_client(connection: &Connection, client: &Client) -> Result<(), Fault> {
-    let sql = "INSERT INTO clients (client_id, metadata, secret_hash, source, created_at)
-        VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (client_id) DO UPDATE
-        SET metadata = excluded.metadata, secret_hash = excluded.secret_hash, source = excluded.source";
+    let sql = "INSERT INTO clients (client_id, metadata, source, created_at)
+        VALUES (?1, ?2, ?3, ?4) ON CONFLICT (client_id) DO UPDATE
+        SET metadata = excluded.metadata, source = excluded.source";
     let params = params![
         client.client_id,
         Json(&client.metadata),
-        client.secret_hash,
         client.source.as_str(),
         Millis(client.created_at),
     ];
@@ -179,7 +178,6 @@ fn client(row: &Row<'_>) -> rusqlite::Result<Client> {
     Ok(Client {
         client_id: row.get("client_id")?,
         metadata,
-        secret_hash: row.get("secret_hash")?,
         source: ClientSource::parse(&source).ok_or(FromSqlError::InvalidType)?,
         created_at: time(row, "created_at")?,
     })

@@ -71,7 +71,6 @@ CREATE TABLE users (
 CREATE TABLE clients (
     client_id   TEXT PRIMARY KEY,
     metadata    TEXT NOT NULL,
-    secret_hash BLOB,
     source      TEXT NOT NULL,
     created_at  INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;

@@ -1,0 +1,100 @@
+//! A browser without a window: it sends the forms that a person would send, over HTTP, cookies and all.
+
+use crate::answer::Answer;
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, COOKIE};
+use http::{Method, Request};
+use keybound_fetch::{Fetcher, Settings};
+use keybound_oauth::form::FormWriter;
+use std::collections::BTreeMap;
+use url::Url;
+
+/// Pages on the way, at the most.
+const MAX_PAGES: usize = 8;
+
+/// One person at one browser.
+pub struct Hands {
+    fetcher: Fetcher,
+    cookies: BTreeMap<String, String>,
+    username: String,
+    password: String,
+}
+
+impl Hands {
+    /// Somebody who types this name and this password.
+    pub fn of(username: &str, password: &str) -> Self {
+        let fetcher = Fetcher::for_operator(&Settings::default()).expect("an HTTP client");
+        let (username, password) = (username.to_owned(), password.to_owned());
+        Self { fetcher, cookies: BTreeMap::new(), username, password }
+    }
+
+    /// Goes to the authorization endpoint, signs in and allows. Gives the query that the client is answered with, or
+    /// the text of the page that says no.
+    pub async fn allow(&mut self, url: &str) -> Result<String, String> {
+        let mut here = Url::parse(url).expect("a URL");
+        let mut answer = self.go(Method::GET, &here, None).await;
+        for _ in 0..MAX_PAGES {
+            if let Some(location) = answer.header("location").pop() {
+                let target = here.join(&location).expect("a location");
+                if target.origin() != here.origin() {
+                    return Ok(target.query().unwrap_or_default().to_owned());
+                }
+                here = target;
+                answer = self.go(Method::GET, &here, None).await;
+                continue;
+            }
+            let page = String::from_utf8_lossy(&answer.body).into_owned();
+            if page.contains("id=\"error\"") {
+                return Err(page);
+            }
+            let action = attribute(&page, "<form", "action").expect("a form");
+            here = here.join(&action).expect("an action");
+            answer = self.go(Method::POST, &here, Some(self.fill(&page))).await;
+        }
+        panic!("no end of pages: {answer:?}")
+    }
+
+    /// What the person would write into this page's form.
+    fn fill(&self, page: &str) -> String {
+        let hidden = page.split("<input").skip(1).filter(|input| input.contains("type=\"hidden\""));
+        let mut form = FormWriter::new();
+        for input in hidden {
+            let value = |name| attribute(&format!("<input{input}"), "<input", name).expect("an attribute");
+            form = form.pair(&value("name"), &value("value"));
+        }
+        if page.contains("name=\"password\"") {
+            form.pair("username", &self.username).pair("password", &self.password).finish()
+        } else {
+            form.pair("allow", "1").finish()
+        }
+    }
+
+    async fn go(&mut self, method: Method, url: &Url, form: Option<String>) -> Answer {
+        let mut request = Request::builder().method(method).uri(url.as_str());
+        if !self.cookies.is_empty() {
+            let all: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            request = request.header(COOKIE, all.join("; "));
+        }
+        if form.is_some() {
+            request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+            request = request.header("sec-fetch-site", "same-origin");
+        }
+        let request = request.body(Bytes::from(form.unwrap_or_default())).expect("a request");
+        let response = self.fetcher.send(request).await.expect("an answer");
+        let answer =
+            Answer { status: response.status(), headers: response.headers().clone(), body: response.into_body() };
+        for cookie in answer.header("set-cookie") {
+            let pair = cookie.split(';').next().unwrap_or_default();
+            if let Some((name, value)) = pair.split_once('=') {
+                self.cookies.insert(name.to_owned(), value.to_owned());
+            }
+        }
+        answer
+    }
+}
+
+fn attribute(page: &str, tag: &str, name: &str) -> Option<String> {
+    let inside = page.split(tag).nth(1)?.split('>').next()?;
+    let value = inside.split(&format!(" {name}=\"")).nth(1)?.split('"').next()?;
+    Some(value.replace("&amp;", "&"))
+}

@@ -1,0 +1,14 @@
+//! Real servers, the real program and a real browser: one file a topic. What the tests start listens on loopback, on
+//! ports that nobody uses, and ends with the test.
+
+mod access;
+mod binary;
+mod browser;
+mod command_line;
+mod demo;
+mod looks;
+mod pages;
+mod process;
+mod provider;
+mod seed_flow;
+mod seed_play;
