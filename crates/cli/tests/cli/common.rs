@@ -68,7 +68,8 @@ impl World {
         Service { child, ready, _stdout: stdout }
     }
 
-    fn command(&self, args: &[&str]) -> Command {
+    /// A command that is about to run here.
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_keybound"));
         command.args(args).current_dir(self.folder.path());
         command.env_clear().env("KEYBOUND_HOME", self.path("home"));
@@ -117,9 +118,16 @@ pub(crate) fn free_address() -> SocketAddr {
 
 /// The whole answer to a GET.
 pub(crate) fn get(address: &str, path: &str) -> String {
+    send(address, &format!("GET {path}"), "", "")
+}
+
+/// The whole answer to a request; `headers` are lines with their ends.
+pub(crate) fn send(address: &str, request: &str, headers: &str, body: &str) -> String {
     let mut stream = TcpStream::connect(address).expect("connected");
-    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).expect("sent");
+    let length = body.len();
+    let head =
+        format!("{request} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Length: {length}\r\n");
+    stream.write_all(format!("{head}{headers}\r\n{body}").as_bytes()).expect("sent");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("an answer");
     answer

@@ -5,6 +5,8 @@ mod common;
 #[cfg(test)]
 mod help;
 #[cfg(test)]
+mod login;
+#[cfg(test)]
 mod proof;
 #[cfg(test)]
 mod registry;

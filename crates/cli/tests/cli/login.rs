@@ -1,0 +1,154 @@
+//! `keybound login` with a browser, which is played here.
+
+use crate::common::{Service, World, free_address, get, send};
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, ChildStderr};
+
+/// A provider with a user and a client, and what it is called.
+fn provider() -> (World, Service, String) {
+    let address = free_address().to_string();
+    let world = World::new();
+    world.write("keybound.toml", &format!("issuer = \"http://{address}\"\n"));
+    world.ok(&["user", "add", "alice", "--password-stdin", "--sub", "a11ce"], "correct horse\n");
+    world
+        .ok(&["client", "add", "--id", "cli", "--native", "--redirect-uri", "http://127.0.0.1/callback"], "");
+    let service = world.start(&["serve", "--listen", &address]);
+    (world, service, address)
+}
+
+/// A login that waits for the browser.
+struct Login {
+    child: Child,
+    stderr: BufReader<ChildStderr>,
+    /// Where the browser is to go: the path, at the provider.
+    path: String,
+}
+
+impl Login {
+    fn begin(world: &World, address: &str) -> Self {
+        let issuer = format!("http://{address}");
+        let args = ["login", "--no-browser", "--issuer", &issuer, "--client-id", "cli", "--scope", "openid"];
+        let mut child = world.command(&args).spawn().expect("started");
+        let mut stderr = BufReader::new(child.stderr.take().expect("stderr"));
+        let mut told = String::new();
+        for _ in 0..2 {
+            stderr.read_line(&mut told).expect("a line");
+        }
+        let path = told.trim().rsplit_once(&issuer).unwrap_or_else(|| panic!("{told}")).1.to_owned();
+        Self { child, stderr, path }
+    }
+
+    /// A parameter of the authorization request.
+    fn asked(&self, name: &str) -> String {
+        let url = url::Url::parse(&format!("http://h{}", self.path)).expect("a URL");
+        url.query_pairs().find(|(key, _)| key == name).expect("asked").1.into_owned()
+    }
+
+    /// The exit code, and what was said.
+    fn end(mut self) -> (i32, String) {
+        let mut said = String::new();
+        self.stderr.read_to_string(&mut said).expect("text");
+        (self.child.wait().expect("ended").code().expect("a code"), said)
+    }
+}
+
+/// Signs in and allows; gives the URL to which the provider sends the browser back.
+fn sign_in(address: &str, path: &str) -> String {
+    let mut cookies = BTreeMap::new();
+    let mut answer = browse(address, &format!("GET {path}"), "", &mut cookies);
+    for _ in 0..8 {
+        let location = header(&answer, "location").next().map(str::to_owned);
+        if let Some(location) = location {
+            match location.strip_prefix(&format!("http://{address}")).unwrap_or(&location) {
+                path if path.starts_with('/') => {
+                    let next = format!("GET {path}");
+                    answer = browse(address, &next, "", &mut cookies);
+                }
+                elsewhere => return elsewhere.to_owned(),
+            }
+            continue;
+        }
+        let action = value(&answer, "<form", "action").unwrap_or_else(|| panic!("no form: {answer}"));
+        let mut form = url::form_urlencoded::Serializer::new(String::new());
+        for input in answer.split("<input").skip(1).filter(|input| input.contains("type=\"hidden\"")) {
+            form.append_pair(
+                &value(&format!("<input{input}"), "<input", "name").expect("a name"),
+                &value(&format!("<input{input}"), "<input", "value").unwrap_or_default(),
+            );
+        }
+        if answer.contains("name=\"password\"") {
+            form.append_pair("username", "alice").append_pair("password", "correct horse");
+        } else {
+            form.append_pair("allow", "1");
+        }
+        let post = format!("POST {}", action.trim_start_matches(&format!("http://{address}")));
+        answer = browse(address, &post, &form.finish(), &mut cookies);
+    }
+    panic!("never sent back: {answer}");
+}
+
+fn browse(address: &str, request: &str, form: &str, cookies: &mut BTreeMap<String, String>) -> String {
+    let jar: Vec<String> = cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let headers = format!(
+        "Cookie: {}\r\nContent-Type: application/x-www-form-urlencoded\r\nSec-Fetch-Site: same-origin\r\n",
+        jar.join("; ")
+    );
+    let answer = send(address, request, &headers, form);
+    for cookie in header(&answer, "set-cookie") {
+        let (name, value) = cookie.split(';').next().and_then(|pair| pair.split_once('=')).expect("a cookie");
+        cookies.insert(name.to_owned(), value.to_owned());
+    }
+    answer
+}
+
+fn header<'a>(answer: &'a str, name: &'a str) -> impl Iterator<Item = &'a str> {
+    let lines = answer.lines().take_while(|line| !line.is_empty()).filter_map(|line| line.split_once(": "));
+    lines.filter(move |(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+}
+
+/// An attribute of the first such tag.
+fn value(page: &str, tag: &str, attribute: &str) -> Option<String> {
+    let inside = page.split(tag).nth(1)?.split('>').next()?;
+    let value = inside.split(&format!(" {attribute}=\"")).nth(1)?.split('"').next()?;
+    Some(value.replace("&#38;", "&").replace("&amp;", "&").replace("&#61;", "="))
+}
+
+#[test]
+fn cl_flw_11_a_user_signs_in_and_the_token_opens_userinfo() {
+    let (world, service, address) = provider();
+    let login = Login::begin(&world, &address);
+    assert_eq!(login.asked("code_challenge_method"), "S256");
+    let back = sign_in(&address, &login.path);
+    let redirect_uri = login.asked("redirect_uri");
+    let query = back.strip_prefix(&redirect_uri).unwrap_or_else(|| panic!("{back}"));
+    let host = redirect_uri.trim_start_matches("http://").trim_end_matches("/callback").to_owned();
+    assert!(get(&host, &format!("/callback{query}")).starts_with("HTTP/1.1 303 "));
+    get(&host, "/done");
+    let (code, said) = login.end();
+    assert!(code == 0 && said.starts_with("logged in as a11ce at http://"), "{said}");
+    let userinfo = world.ok(&["request", "--silent", &format!("http://{address}/userinfo")], "");
+    assert_eq!(userinfo, "{\"sub\":\"a11ce\"}");
+    assert_eq!(service.stop().0, 0);
+}
+
+#[test]
+fn a_refusal_is_told_and_a_strangers_answer_is_not_taken() {
+    let (world, service, address) = provider();
+    for (query, expected) in [
+        ("error=access_denied&state=STATE&iss=ISSUER", "the login was refused: access_denied"),
+        ("code=c0de&state=other&iss=ISSUER", "does not belong to this login"),
+    ] {
+        let login = Login::begin(&world, &address);
+        let query =
+            query.replace("STATE", &login.asked("state")).replace("ISSUER", &format!("http%3A//{address}"));
+        let redirect_uri = login.asked("redirect_uri");
+        let host = redirect_uri.trim_start_matches("http://").trim_end_matches("/callback").to_owned();
+        get(&host, &format!("/callback?{query}"));
+        get(&host, "/done");
+        let (code, said) = login.end();
+        assert!(code == 1 && said.contains(expected), "{said}");
+    }
+    assert!(!world.path("home/sessions/default.session").exists());
+    assert_eq!(service.stop().0, 0);
+}
