@@ -72,7 +72,8 @@ impl Hands {
     async fn go(&mut self, method: Method, url: &Url, form: Option<String>) -> Answer {
         let mut request = Request::builder().method(method).uri(url.as_str());
         if !self.cookies.is_empty() {
-            let all: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            let all: Vec<String> =
+                self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
             request = request.header(COOKIE, all.join("; "));
         }
         if form.is_some() {
@@ -81,8 +82,11 @@ impl Hands {
         }
         let request = request.body(Bytes::from(form.unwrap_or_default())).expect("a request");
         let response = self.fetcher.send(request).await.expect("an answer");
-        let answer =
-            Answer { status: response.status(), headers: response.headers().clone(), body: response.into_body() };
+        let answer = Answer {
+            status: response.status(),
+            headers: response.headers().clone(),
+            body: response.into_body(),
+        };
         for cookie in answer.header("set-cookie") {
             let pair = cookie.split(';').next().unwrap_or_default();
             if let Some((name, value)) = pair.split_once('=') {
@@ -93,8 +97,10 @@ impl Hands {
     }
 }
 
+/// The value of an attribute of the first such tag, with its character references resolved.
 fn attribute(page: &str, tag: &str, name: &str) -> Option<String> {
     let inside = page.split(tag).nth(1)?.split('>').next()?;
     let value = inside.split(&format!(" {name}=\"")).nth(1)?.split('"').next()?;
-    Some(value.replace("&amp;", "&"))
+    let references = [("&#60;", "<"), ("&#62;", ">"), ("&#34;", "\""), ("&#39;", "'"), ("&#38;", "&")];
+    Some(references.iter().fold(value.to_owned(), |text, (reference, plain)| text.replace(reference, plain)))
 }

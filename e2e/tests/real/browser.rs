@@ -4,6 +4,7 @@ use crate::process::{Running, within};
 use std::ops::Deref;
 use std::time::Duration;
 use tempfile::TempDir;
+use thirtyfour::ChromeCapabilities;
 use thirtyfour::prelude::*;
 use tokio::process::Command;
 

@@ -30,7 +30,8 @@ use tokio::sync::OnceCell;
 pub(crate) struct Played {
     pub(crate) issuer: String,
     pub(crate) api: String,
-    /// The client's key, both halves.
+    /// The client's key: what it shows of it, and what it keeps.
+    pub(crate) public_jwk: Value,
     pub(crate) private_jwk: Value,
     pub(crate) jkt: String,
     /// The algorithms for proofs that the provider lists.
@@ -70,7 +71,8 @@ async fn play() -> Played {
     let listed = server.supported.dpop_signing_alg_values_supported.clone();
     let algorithm = choose_algorithm(&server, None).expect("an algorithm in common");
     let key = SigningKey::generate(algorithm).expect("a key");
-    let private_jwk: Value = serde_json::from_slice(key.to_private_jwk().as_bytes()).expect("JSON");
+    let private_jwk: Value = serde_json::from_str(&key.to_private_jwk().expect("a JWK")).expect("JSON");
+    let public_jwk: Value = serde_json::from_str(&key.public_jwk().to_json()).expect("JSON");
     let jkt = key.public_jwk().thumbprint().to_string();
     let prover = Prover::new(Arc::new(key), Arc::default(), Arc::new(SystemClock::start()));
     let identity = Identity::public(ClientId::parse(CLIENT_ID).expect("a client_id"));
@@ -96,6 +98,7 @@ async fn play() -> Played {
     let tries = tries.all().await;
     Played {
         listed: listed.into(),
+        public_jwk,
         private_jwk,
         jkt,
         debug,
@@ -133,7 +136,9 @@ impl Tries<'_> {
         let good = proof(&self.key);
         let mut answers = BTreeMap::new();
         answers.insert("refresh with another key", self.refresh(&proof(&new_key())).await);
-        for (name, part) in [("token: bent header", 0), ("token: bent payload", 1), ("token: bent signature", 2)] {
+        for (name, part) in
+            [("token: bent header", 0), ("token: bent payload", 1), ("token: bent signature", 2)]
+        {
             answers.insert(name, self.refresh(&bend(&proof(&self.key), part)).await);
         }
         answers.insert("refresh", self.refresh(&good).await);
@@ -180,7 +185,8 @@ impl Tries<'_> {
         let token = self.at_token[1].answer.text("refresh_token");
         let form = refresh_form(&token).pair("client_id", CLIENT_ID).finish();
         let request = Request::builder().method(Method::POST).uri(format!("{}/token", self.servers.issuer));
-        let request = request.header("content-type", "application/x-www-form-urlencoded").header("dpop", proof);
+        let request =
+            request.header("content-type", "application/x-www-form-urlencoded").header("dpop", proof);
         self.send(request.body(Bytes::from(form)).expect("a request")).await
     }
 

@@ -1,0 +1,66 @@
+//! Client and provider as processes: what one writes, the other sees.
+
+use crate::process::{Ended, Place};
+use crate::provider::Provider;
+use keybound_e2e::Hands;
+
+#[tokio::test]
+async fn a_user_who_is_added_while_the_provider_runs_can_sign_in_at_once() {
+    let provider = Provider::start().await;
+    let client = provider.add_client().await;
+    let (refused, _) = login(&provider, &client, "bob", "secret of bob", false).await;
+    assert!(refused.contains("id=\"error\""), "{refused}");
+    let added = provider.place.run(&["user", "add", "bob", "--password-stdin"], "secret of bob\n").await;
+    assert_eq!(added.code, 0, "{added:?}");
+    let (_, ended) = login(&provider, &client, "bob", "secret of bob", true).await;
+    let ended = ended.expect("it ended");
+    assert!(ended.code == 0 && ended.stderr.contains("logged in as "), "{ended:?}");
+    assert_eq!(provider.stop().await.code, 0);
+}
+
+#[tokio::test]
+async fn cl_cli_01_cl_cli_05_what_a_login_prints_and_keeps_is_private() {
+    let provider = Provider::start().await;
+    let client = provider.add_client().await;
+    let added = provider.place.run(&["user", "add", "eve", "--password-stdin"], "secret of eve\n").await;
+    assert_eq!(added.code, 0, "{added:?}");
+    let (_, ended) = login(&provider, &client, "eve", "secret of eve", true).await;
+    let ended = ended.expect("it ended");
+    assert!(ended.stdout.is_empty() && !ended.stderr.contains("eyJ"), "{ended:?}");
+    for kept in ["home/sessions/default.session", "home/keys/default.jwk"] {
+        assert!(is_private(&provider.place, kept), "{kept}");
+    }
+    let log = provider.stop().await.stderr;
+    assert!(!log.contains("secret of eve") && !log.contains("eyJ"), "{log}");
+}
+
+/// `keybound login` with scripted hands at the browser. Gives the page where it stopped, or how it ended.
+async fn login(
+    provider: &Provider,
+    client: &str,
+    username: &str,
+    password: &str,
+    is_good: bool,
+) -> (String, Option<Ended>) {
+    let resource = crate::provider::RESOURCE;
+    let mut args = vec!["login", "--no-browser", "--issuer", &provider.issuer, "--client-id", client];
+    args.extend(["--scope", "openid read", "--resource", resource]);
+    let mut login = provider.place.start(&args);
+    let url = login.notes("http").await.trim().to_owned();
+    match Hands::of(username, password).allow(&url).await {
+        Err(page) => (page, None),
+        Ok(query) => {
+            assert!(is_good, "{query}");
+            let redirect_uri = url::Url::parse(&url).expect("a URL");
+            let (_, redirect_uri) =
+                redirect_uri.query_pairs().find(|(name, _)| name == "redirect_uri").expect("a parameter");
+            provider.get(&format!("{redirect_uri}?{query}")).await;
+            (String::new(), Some(login.ended().await))
+        }
+    }
+}
+
+fn is_private(place: &Place, name: &str) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::metadata(place.path(name)).expect("metadata").permissions().mode() & 0o077 == 0
+}
