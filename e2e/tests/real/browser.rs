@@ -2,6 +2,7 @@
 
 use crate::process::{Running, within};
 use std::ops::Deref;
+use std::path::Path;
 use std::time::Duration;
 use tempfile::TempDir;
 use thirtyfour::ChromeCapabilities;
@@ -11,8 +12,9 @@ use tokio::process::Command;
 const CHROMIUM: &str = "/usr/bin/chromium";
 const CHROMEDRIVER: &str = "/usr/bin/chromedriver";
 
-/// What it needs to run anywhere, and to call nobody.
-const FLAGS: [&str; 8] = [
+/// What it needs to run anywhere, to call nobody, and to end with its driver: then the pipe between them breaks.
+const FLAGS: [&str; 9] = [
+    "--remote-debugging-pipe",
     "--headless=new",
     "--no-sandbox",
     "--disable-gpu",
@@ -26,7 +28,7 @@ const FLAGS: [&str; 8] = [
 /// How long an element may take to appear, and how often to look.
 const APPEARS: (Duration, Duration) = (Duration::from_secs(30), Duration::from_millis(20));
 
-/// A browser with a profile of its own. Its windows close before its driver ends.
+/// A browser with a profile of its own.
 pub(crate) struct Browser {
     driver: WebDriver,
     _chromedriver: Running,
@@ -96,8 +98,25 @@ impl Browser {
         self.driver.cdp().send_raw(method, params).await.unwrap_or_else(|error| panic!("{method}: {error}"))
     }
 
+    /// Closes it, and waits until it no longer writes to its profile.
     pub(crate) async fn close(self) {
-        self.driver.quit().await.expect("closed");
+        let process = self.driver.handle().capabilities().get("goog:processID").cloned().expect("a process");
+        self.driver.clone().quit().await.expect("closed");
+        let process = Path::new("/proc").join(process.to_string());
+        let gone = async {
+            while process.exists() {
+                tokio::time::sleep(APPEARS.1).await;
+            }
+        };
+        within("the browser's end", gone).await;
+    }
+}
+
+impl Drop for Browser {
+    /// After a panic nobody is asked: the driver is killed, and the browser ends with it.
+    fn drop(&mut self) {
+        // It may be closed already.
+        let _ = self.driver.clone().leak();
     }
 }
 
@@ -117,10 +136,7 @@ fn start_chromedriver() -> Running {
 }
 
 fn capabilities(profile: &TempDir, scripts: Scripts) -> WebDriverResult<ChromeCapabilities> {
-    assert!(
-        std::path::Path::new(CHROMIUM).exists(),
-        "{CHROMIUM} is missing: `cargo xtask setup` installs it"
-    );
+    assert!(Path::new(CHROMIUM).exists(), "{CHROMIUM} is missing: `cargo xtask setup` installs it");
     let mut capabilities = DesiredCapabilities::chrome();
     capabilities.set_binary(CHROMIUM)?;
     for flag in FLAGS {

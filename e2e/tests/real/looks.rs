@@ -89,7 +89,7 @@ async fn the_pages_fit_and_can_be_read_in_light_and_dark_wide_and_narrow() {
 #[tokio::test]
 async fn the_page_that_carries_an_error_back_fits_too() {
     let (parties, browser) = (Parties::start().await, Browser::open().await);
-    browser.goto(parties.ask("app", "openid no-such-scope", "s")).await.expect("a page");
+    browser.goto(parties.ask("app", "no-such-scope", "s")).await.expect("a page");
     browser.element("return").await;
     picture(&browser, "return").await;
     browser.close().await;

@@ -147,7 +147,7 @@ async fn bcp_ui_04_who_is_signed_in_is_asked_for_consent_only() {
 #[tokio::test]
 async fn as_aut_14_bcp_red_05_a_faulty_request_shows_a_page_and_goes_back_by_its_button() {
     let (parties, browser) = (Parties::start().await, Browser::open().await);
-    browser.goto(parties.ask(CLIENT_ID, "openid no-such-scope", "s")).await.expect("a page");
+    browser.goto(parties.ask(CLIENT_ID, "no-such-scope", "s")).await.expect("a page");
     assert!(browser.element("error").await.text().await.expect("text").contains("invalid_scope"));
     assert!(parties.at_client.all().is_empty(), "the browser was not sent away by itself");
     browser.click("return").await;
