@@ -3,7 +3,7 @@
 
 use crate::browser::{Browser, Scripts};
 use crate::pages::Parties;
-use keybound_e2e::servers::{PASSWORD, USERNAME};
+use keybound_e2e::servers::{CLIENT_ID, PASSWORD, USERNAME};
 use serde_json::{Value, json};
 use thirtyfour::prelude::*;
 
@@ -49,6 +49,9 @@ async fn assert_accessible(browser: &Browser, page: &str) {
 #[tokio::test]
 async fn every_page_is_named_structured_and_labelled() {
     let (parties, browser) = (Parties::start().await, Browser::with(Scripts::Off).await);
+    browser.goto(parties.ask(CLIENT_ID, "no-such-scope", "s")).await.expect("a page");
+    browser.element("return").await;
+    assert_accessible(&browser, "return").await;
     browser.goto(parties.authorize("s")).await.expect("a page");
     browser.element("login").await;
     assert_accessible(&browser, "sign-in").await;
