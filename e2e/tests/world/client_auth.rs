@@ -1,6 +1,7 @@
 //! AS-CA: client authentication.
 
-use keybound_dpop::jose::jws;
+use keybound_dpop::jose::crypto::random;
+use keybound_dpop::jose::{base64url, jws};
 use keybound_dpop::jose::key_set::{KeySet, NamedKey};
 use keybound_dpop::jose::signer::{Signer, SigningKey};
 use keybound_e2e::forge::new_key;
@@ -19,7 +20,11 @@ fn assert_invalid_client(answer: &Answer) {
 /// The claims of a good assertion.
 fn claims(world: &World) -> Value {
     let now = world.now().as_secs();
-    json!({ "iss": "signed", "sub": "signed", "aud": ISSUER, "exp": now + 60, "iat": now, "jti": format!("{:?}", std::time::Instant::now()) })
+    json!({ "iss": "signed", "sub": "signed", "aud": ISSUER, "exp": now + 60, "iat": now, "jti": random_jti() })
+}
+
+fn random_jti() -> String {
+    base64url::encode(&random::<16>().expect("entropy"))
 }
 
 fn sign(key: &SigningKey, claims: &Value) -> String {

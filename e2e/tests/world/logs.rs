@@ -4,7 +4,8 @@ use keybound_e2e::World;
 use keybound_e2e::world::*;
 use parking_lot::Mutex;
 use std::io::Write;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
+use tracing::Dispatch;
 use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -36,8 +37,13 @@ impl<'a> MakeWriter<'a> for Lines {
     }
 }
 
+/// Where there is one subscriber only, whether an event is of interest is asked of the thread that happens to come by
+/// it first, and remembered for all. A second one, which hears nothing, makes it be asked of both.
+static SILENT: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(tracing_subscriber::registry()));
+
 impl Capture {
     pub fn start() -> Self {
+        LazyLock::force(&SILENT);
         let lines = Lines::default();
         let subscriber = tracing_subscriber::fmt()
             .with_max_level(tracing::Level::TRACE)

@@ -7,5 +7,6 @@ mod cross_origin;
 mod errors;
 mod logs;
 mod nonces;
+mod proofs;
 mod token;
 mod userinfo;

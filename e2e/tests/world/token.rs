@@ -56,7 +56,8 @@ async fn as_tok_04_a_client_that_must_bind_gets_nothing_without_a_proof() {
 async fn as_tok_05_no_access_token_comes_from_the_authorization_endpoint() {
     let world = World::new().await;
     for response_type in ["token", "code%20token", "id_token%20token"] {
-        let query = format!("client_id=app&response_type={response_type}&redirect_uri={REDIRECT_URI}&prompt=none");
+        let query =
+            format!("client_id=app&response_type={response_type}&redirect_uri={REDIRECT_URI}&prompt=none");
         let answer = world.send(get(&format!("{ISSUER}/authorize?{query}"), &[])).await;
         let location = answer.header("location").join("");
         assert!(location.contains("error=unsupported_response_type"), "{answer:?}");
