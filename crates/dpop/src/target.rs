@@ -3,6 +3,7 @@
 //! Scheme and host have no case, the default port is no port, percent-encoding and dot segments are normalised, query
 //! and fragment do not count. The path keeps its case, its trailing slash and its empty segments.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::Ipv6Addr;
 
@@ -20,7 +21,7 @@ pub struct Target {
 /// Why a text is not a target URI.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TargetError {
-    /// Longer than [`MAX_HTU_LEN`].
+    /// Longer than [`MAX_HTU_LEN`], as it came or in its normal form.
     #[error("longer than {MAX_HTU_LEN} octets")]
     TooLong,
     /// Control characters, spaces, or anything outside ASCII.
@@ -59,6 +60,9 @@ impl Target {
         push_authority(&mut text, authority, default_port)?;
         let origin_len = text.len();
         push_path(&mut text, path);
+        if text.len() > MAX_HTU_LEN {
+            return Err(TargetError::TooLong);
+        }
         Ok(Self { text, origin_len })
     }
 
@@ -122,7 +126,7 @@ fn push_authority(text: &mut String, authority: &str, default_port: &str) -> Res
     } else if host.is_empty() || !host.bytes().all(is_host_byte) {
         return Err(TargetError::NotAbsolute);
     } else {
-        text.push_str(&host.to_ascii_lowercase());
+        text.extend(host.chars().map(|letter| letter.to_ascii_lowercase()));
     }
     if !port.is_empty() {
         let number: u16 = port.parse().map_err(|_| TargetError::NotAbsolute)?;
@@ -149,6 +153,10 @@ fn is_unreserved(byte: u8) -> bool {
 /// Normalised percent-encoding first, dot segments after: `%2e%2e` is `..` (RFC 3986 §6.2.2.2–3).
 fn push_path(text: &mut String, path: &str) {
     let decoded = normal_percent_encoding(path);
+    if decoded.starts_with('/') && !decoded.contains("/.") {
+        text.push_str(&decoded);
+        return;
+    }
     let mut segments: Vec<&str> = Vec::new();
     let mut parts = decoded.strip_prefix('/').unwrap_or(&decoded).split('/').peekable();
     while let Some(segment) = parts.next() {
@@ -169,7 +177,10 @@ fn push_path(text: &mut String, path: &str) {
     text.push_str(&segments.join("/"));
 }
 
-fn normal_percent_encoding(path: &str) -> String {
+fn normal_percent_encoding(path: &str) -> Cow<'_, str> {
+    if !path.contains('%') {
+        return Cow::Borrowed(path);
+    }
     let mut out = String::with_capacity(path.len());
     let mut rest = path.bytes();
     while let Some(byte) = rest.next() {
@@ -188,10 +199,11 @@ fn normal_percent_encoding(path: &str) -> String {
                     out.push_str(&format!("%{decoded:02X}"));
                 }
             }
-            _ => out.push('%'),
+            // It encodes nothing, so it stands for itself: a second look must not find it before two digits.
+            _ => out.push_str("%25"),
         }
     }
-    out
+    Cow::Owned(out)
 }
 
 fn hex_digit(byte: u8) -> Option<u8> {
@@ -248,6 +260,16 @@ mod tests {
     }
 
     #[test]
+    fn dpop_htu_06_a_percent_sign_that_encodes_nothing_never_comes_to_encode_something() {
+        same("https://h/100%", "https://h/100%25");
+        for text in ["https://h/%%34%31", "https://h/%4%31", "https://h/%%%", "https://h/%2%35"] {
+            let once = Target::parse(text).expect(text);
+            same(text, once.as_str());
+            assert_ne!(once.path(), "/A", "{text}");
+        }
+    }
+
+    #[test]
     fn dpop_htu_07_dot_segments_are_removed() {
         same("https://h/a/./b/../c", "https://h/a/c");
         same("https://h/a/%2e%2e/c", "https://h/c");
@@ -290,6 +312,8 @@ mod tests {
     fn dpop_htu_16_length_and_characters() {
         let long = format!("https://h/{}", "a".repeat(MAX_HTU_LEN));
         assert_eq!(Target::parse(&long), Err(TargetError::TooLong));
+        let longer_when_normal = format!("https://{}", "h".repeat(MAX_HTU_LEN - "https://".len()));
+        assert_eq!(Target::parse(&longer_when_normal), Err(TargetError::TooLong));
         for bad in ["https://h/a b", "https://h/\r\n", "https://h/é", "https://h/\u{1b}"] {
             assert_eq!(Target::parse(bad), Err(TargetError::Character));
         }
