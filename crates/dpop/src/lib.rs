@@ -5,6 +5,7 @@
 //! ```
 //! use keybound_dpop::header::ProofHeader;
 //! use keybound_dpop::jose::{algorithm::Algorithm, signer::SigningKey};
+//! use keybound_dpop::nonce::NonceKeys;
 //! use keybound_dpop::proof::check::{Expected, Policy, verify};
 //! use keybound_dpop::proof::create::{NewProof, htu};
 //! use keybound_dpop::replay::{MemoryLog, ReplaySalt};
@@ -15,15 +16,19 @@
 //! let clock = SystemClock::start();
 //! let now = clock.now();
 //!
+//! // The server has told the client a nonce.
+//! let nonces = NonceKeys::new(keybound_dpop::jose::crypto::random()?, "https://server.example", None);
+//! let nonce = nonces.issue(now.unix);
+//!
 //! // The client: a key pair, and a proof for one request.
 //! let key = SigningKey::generate(Algorithm::Es256)?;
 //! let htu = htu("https://server.example/token?ignored")?;
 //! let entropy = keybound_dpop::jose::crypto::random()?;
-//! let proof = NewProof { method: "POST", htu: &htu, token: None, nonce: None, entropy, iat: now.unix }.sign(&key)?;
+//! let proof = NewProof { method: "POST", htu: &htu, token: None, nonce: Some(&nonce), entropy, iat: now.unix }.sign(&key)?;
 //!
 //! // The server: check it, then make sure that it is used once.
 //! let (target, policy) = (Target::parse("https://server.example/token")?, Policy::default());
-//! let expected = Expected { method: "POST", target: &target, token: None, nonce: None, policy: &policy };
+//! let expected = Expected { method: "POST", target: &target, token: None, nonce: Some(&nonces), policy: &policy };
 //! let verified = verify(ProofHeader::One(proof.as_bytes()), &expected, now.unix)?;
 //!
 //! let (log, salt) = (MemoryLog::new(1000, now), ReplaySalt::new([0; 32]));

@@ -6,7 +6,9 @@
 use crate::jose::base64url;
 use crate::jose::crypto::{HmacKey, hkdf_sha256};
 use crate::time::UnixTime;
+use parking_lot::Mutex;
 use std::fmt;
+use std::sync::Arc;
 use subtle::ConstantTimeEq;
 
 /// Seconds of one time step (AS-NON-07).
@@ -16,6 +18,7 @@ const STEPS_BEFORE: u64 = 2;
 /// How many steps after the current one are accepted, for nodes whose clocks are ahead (OPS-NON-04).
 const STEPS_AFTER: u64 = 1;
 const MAC_LEN: usize = 20;
+const NONCE_LEN: usize = 4 + MAC_LEN;
 const DAY_SECS: u64 = 86_400;
 
 /// A nonce as it goes into `DPoP-Nonce` and `nonce`: visible ASCII without `"` and `\` (RFC 9449 §8.1, NQCHAR).
@@ -69,6 +72,15 @@ pub struct NonceKeys {
     secret: [u8; 32],
     label: String,
     boot: Option<[u8; 16]>,
+    /// The keys of an even and of an odd day, kept because deriving one costs more than all other cheap checks.
+    /// Around midnight both are in use.
+    derived: Arc<[Mutex<Option<DayKey>>; 2]>,
+}
+
+/// The MAC's key of one day.
+struct DayKey {
+    day: u64,
+    key: Arc<HmacKey>,
 }
 
 impl NonceKeys {
@@ -78,14 +90,14 @@ impl NonceKeys {
     /// from before stale (OPS-REP-09). Nodes that share a replay log leave it out.
     #[must_use]
     pub fn new(secret: [u8; 32], label: impl Into<String>, boot: Option<[u8; 16]>) -> Self {
-        Self { secret, label: label.into(), boot }
+        Self { secret, label: label.into(), boot, derived: Arc::default() }
     }
 
     /// The nonce of the current step.
     #[must_use]
     pub fn issue(&self, now: UnixTime) -> Nonce {
         let step = now.as_secs() / STEP_SECS;
-        let mut bytes = [0_u8; 4 + MAC_LEN];
+        let mut bytes = [0_u8; NONCE_LEN];
         let written = step_octets(step).into_iter().chain(self.mac(step));
         for (to, from) in bytes.iter_mut().zip(written) {
             *to = from;
@@ -96,11 +108,11 @@ impl NonceKeys {
     /// Whether a nonce is ours and still good. The MAC is compared in constant time (DPOP-NON-07).
     #[must_use]
     pub fn judge(&self, nonce: &str, now: UnixTime) -> NonceState {
-        let Some(bytes) = base64url::decode(nonce) else { return NonceState::Unknown };
+        let Some(bytes) = base64url::decode_exactly::<NONCE_LEN>(nonce) else { return NonceState::Unknown };
         let Some((step, mac)) = bytes.split_first_chunk::<4>() else { return NonceState::Unknown };
         let step = u64::from(u32::from_be_bytes(*step));
         let current = now.as_secs() / STEP_SECS;
-        if step + STEPS_BEFORE < current || step > current + STEPS_AFTER || mac.len() != MAC_LEN {
+        if step + STEPS_BEFORE < current || step > current + STEPS_AFTER {
             return NonceState::Unknown;
         }
         let expected = self.mac(step);
@@ -112,15 +124,31 @@ impl NonceKeys {
     }
 
     fn mac(&self, step: u64) -> [u8; MAC_LEN] {
-        let day = (step * STEP_SECS / DAY_SECS).to_be_bytes();
-        let boot = self.boot.as_ref().map_or(&[][..], |bits| bits.as_slice());
-        let info = [b"keybound nonce\0", self.label.as_bytes(), b"\0", &day, boot].concat();
-        let full = HmacKey::new(&hkdf_sha256(&self.secret, &info)).mac(&[&step_octets(step)]);
+        let full = self.key_of(step * STEP_SECS / DAY_SECS).mac(&[&step_octets(step)]);
         let mut mac = [0; MAC_LEN];
         for (to, from) in mac.iter_mut().zip(full) {
             *to = from;
         }
         mac
+    }
+
+    fn key_of(&self, day: u64) -> Arc<HmacKey> {
+        let [even, odd] = &*self.derived;
+        let mut known = if day % 2 == 0 { even.lock() } else { odd.lock() };
+        match &*known {
+            Some(of_day) if of_day.day == day => of_day.key.clone(),
+            _ => {
+                let key = Arc::new(self.derive(day));
+                *known = Some(DayKey { day, key: key.clone() });
+                key
+            }
+        }
+    }
+
+    fn derive(&self, day: u64) -> HmacKey {
+        let boot = self.boot.as_ref().map_or(&[][..], |bits| bits.as_slice());
+        let info = [b"keybound nonce\0", self.label.as_bytes(), b"\0", &day.to_be_bytes(), boot].concat();
+        HmacKey::new(&hkdf_sha256(&self.secret, &info))
     }
 }
 

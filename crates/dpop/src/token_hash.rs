@@ -19,6 +19,12 @@ impl TokenHash {
         base64url::encode(&self.0)
     }
 
+    /// Whether a proof's `ath` stands for this hash.
+    #[must_use]
+    pub fn is_ath(&self, ath: &str) -> bool {
+        base64url::decode_exactly(ath) == Some(self.0)
+    }
+
     /// The 32 octets.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {

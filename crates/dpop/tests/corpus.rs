@@ -27,32 +27,32 @@ mod tests {
     use super::{challenge, jwk, jws, nonce, proof, replay, url};
 
     #[test]
-    fn challenges_hold_what_their_target_asserts() {
+    fn ops_lim_08_challenges_hold_what_their_fuzz_target_asserts() {
         replay::corpus("challenge", challenge::check);
     }
 
     #[test]
-    fn keys_hold_what_their_target_asserts() {
+    fn ops_lim_08_keys_hold_what_their_fuzz_target_asserts() {
         replay::corpus("jwk", jwk::check);
     }
 
     #[test]
-    fn tokens_hold_what_their_target_asserts() {
+    fn ops_lim_08_tokens_hold_what_their_fuzz_target_asserts() {
         replay::corpus("jws", jws::check);
     }
 
     #[test]
-    fn nonces_hold_what_their_target_asserts() {
+    fn ops_lim_08_nonces_hold_what_their_fuzz_target_asserts() {
         replay::corpus("nonce", nonce::check);
     }
 
     #[test]
-    fn proofs_hold_what_their_target_asserts() {
+    fn ops_lim_08_proofs_hold_what_their_fuzz_target_asserts() {
         replay::corpus("proof", proof::check);
     }
 
     #[test]
-    fn urls_hold_what_their_target_asserts() {
+    fn ops_lim_08_urls_hold_what_their_fuzz_target_asserts() {
         replay::corpus("url", url::check);
     }
 }

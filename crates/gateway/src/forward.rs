@@ -72,6 +72,8 @@ impl Forwarder {
         let answer = self.client.request(Request::from_parts(parts, body));
         let mut response = self.within_time(answer, &moved).await?;
         headers::for_caller(response.headers_mut());
+        // The version is that of each connection, not of the message (RFC 9110 §2.5).
+        *response.version_mut() = Version::HTTP_11;
         response.extensions_mut().clear();
         Ok(response)
     }

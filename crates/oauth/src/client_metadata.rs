@@ -115,7 +115,7 @@ pub struct ClientMetadata {
     pub jwks_uri: Option<Endpoint>,
     /// `scope`: the most that the client may ask for; left out there is no such limit.
     pub scope: Option<Scope>,
-    /// `dpop_bound_access_tokens` (RFC 9449 §5.2); left out it is `true`.
+    /// `dpop_bound_access_tokens` (RFC 9449 §5.2); left out it is `true`, but for a `legacy_oidc` client.
     pub dpop_bound_access_tokens: bool,
     /// `id_token_signed_response_alg`
     pub id_token_signed_response_alg: Option<Algorithm>,
@@ -131,7 +131,8 @@ pub struct ClientMetadata {
     pub tos_uri: Option<Endpoint>,
     /// `resources` (ours): the resources that the client may ask for; left out, all.
     pub resources: Option<Vec<ResourceId>>,
-    /// `legacy_oidc` (ours): UserInfo takes unbound tokens of this client.
+    /// `legacy_oidc` (ours): a client that knows OpenID Connect only may leave out PKCE and proofs, and UserInfo takes
+    /// its unbound tokens.
     pub legacy_oidc: bool,
     /// `errors` (ours)
     pub errors: ErrorDisplay,

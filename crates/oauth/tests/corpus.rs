@@ -12,7 +12,7 @@ mod tests {
     use super::{form, replay};
 
     #[test]
-    fn forms_hold_what_their_target_asserts() {
+    fn ops_lim_08_forms_hold_what_their_fuzz_target_asserts() {
         replay::corpus("form", form::check);
     }
 }

@@ -153,7 +153,7 @@ async fn check_assertion(
     let (jti, exp) = check_life(&claims, now)?;
     let key_of_jti =
         provider.replay_salt.assertion_key(provider.config.issuer.as_str(), client.id.as_str(), &jti);
-    Ok(UsedAssertion { entry: ReplayEntry { key: key_of_jti, until: exp }, key })
+    Ok(UsedAssertion { entry: ReplayEntry { key: key_of_jti, from: claims.iat, until: exp }, key })
 }
 
 /// Finds the registered key that the assertion is signed with.

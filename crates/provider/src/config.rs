@@ -18,7 +18,7 @@ pub struct ConfigFile {
     /// Where to listen. Default: 127.0.0.1:8080.
     #[serde(default = "default_listen")]
     pub listen: SocketAddr,
-    /// Where health and metrics are. Default: 127.0.0.1, any free port; `""` for none.
+    /// Where health and metrics are. Default: none.
     #[serde(default)]
     pub admin: Option<SocketAddr>,
     /// The SQLite file. Default: `keybound.sqlite` beside the configuration.

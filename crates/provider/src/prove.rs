@@ -57,8 +57,8 @@ pub fn record(
     if let Some(assertion) = &client.assertion {
         match provider.replay.record(assertion.entry, now) {
             Recorded::Fresh => {}
-            Recorded::Replayed => {
-                let wire = "the client assertion was used before; make one for each request";
+            Recorded::Replayed | Recorded::BeforeStart => {
+                let wire = "the client assertion may have been used before; make one for each request";
                 return Err(Denied::new(ErrorCode::InvalidClient, "AS-CA-03", wire).into());
             }
             Recorded::Unavailable => return Err(log_is_full()),

@@ -23,6 +23,8 @@ pub struct Provider {
     pub store: Store,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
+    /// When the provider began.
+    pub started: Now,
     /// Who may ask.
     pub clients: Clients,
     /// What tokens are signed with.
@@ -136,6 +138,7 @@ impl Provider {
             config,
             store,
             clock,
+            started: now,
             clients,
             signing_keys,
             nonces,
@@ -158,6 +161,14 @@ impl Provider {
     #[must_use]
     pub fn uses_nonces(&self) -> bool {
         self.config.nonce != NonceMode::Off
+    }
+
+    /// Whether fresh proofs are taken from everybody. Without nonces that is so only once the future window has passed
+    /// since the start: until then no date tells a new proof from one that was used before it (OPS-REP-09).
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        let up = self.now().monotonic.saturating_sub(self.started.monotonic).as_secs();
+        self.config.nonce == NonceMode::Required || up > self.config.proof.future_window_secs
     }
 
     /// What time it is.

@@ -169,12 +169,8 @@ async fn put_client(
         return Err(wrong("`client_id` is the `sub` of a user; the two must differ".to_owned()));
     }
     client.client_secret = client.client_secret.as_ref().map(ClientSecret::to_hashed);
-    let stored = Client {
-        client_id: client_id.to_string(),
-        metadata: client.to_json(),
-        source,
-        created_at: now,
-    };
+    let stored =
+        Client { client_id: client_id.to_string(), metadata: client.to_json(), source, created_at: now };
     let known = store.find_client(&stored.client_id).await?;
     if known.is_none_or(|known| known.metadata != stored.metadata || known.source != stored.source) {
         store.upsert_client(stored).await?;

@@ -28,7 +28,10 @@ pub fn service(provider: &Arc<Provider>) -> Router {
     let for_browsers = authorize::routes().with_state(Arc::clone(provider));
     let for_browsers = match issuer.path() {
         "" => for_browsers,
-        path => Router::new().nest(path, for_browsers),
+        // The front page is below the path, with a slash and without.
+        path => Router::new()
+            .route(&format!("{path}/"), get(authorize::front).with_state(Arc::clone(provider)))
+            .nest(path, for_browsers),
     };
     for_clients
         .merge(for_browsers)

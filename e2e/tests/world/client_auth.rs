@@ -1,9 +1,9 @@
 //! AS-CA: client authentication.
 
 use keybound_dpop::jose::crypto::random;
-use keybound_dpop::jose::{base64url, jws};
 use keybound_dpop::jose::key_set::{KeySet, NamedKey};
 use keybound_dpop::jose::signer::{Signer, SigningKey};
+use keybound_dpop::jose::{base64url, jws};
 use keybound_e2e::forge::new_key;
 use keybound_e2e::world::*;
 use keybound_e2e::{Answer, World};

@@ -58,7 +58,7 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, CommandError> {
         admin: file.admin,
         tls,
         registry: Registry::default(),
-        readiness: readiness(&provider.store),
+        readiness: readiness(&provider),
         ready: format!("issuer={} discovery={}", issuer.as_str(), issuer.openid_metadata_url()),
     };
     let routes = Routes(service(&provider));
@@ -84,11 +84,16 @@ async fn open(file: &ConfigFile) -> Result<Arc<Provider>, CommandError> {
     Ok(Provider::open(config, store, Arc::new(clock)).await?)
 }
 
-fn readiness(store: &Store) -> Readiness {
-    let store = store.clone();
-    let check = move || {
+fn readiness(provider: &Arc<Provider>) -> Readiness {
+    let store = provider.store.clone();
+    let store_answers = move || {
         let store = store.clone();
         async move { store.version().await.map(|_| ()).map_err(|fault| fault.reason().to_owned()) }
     };
-    Readiness::builder().check("store", check).build()
+    let provider = Arc::clone(provider);
+    let proofs_are_taken = move || {
+        let settled = provider.is_settled();
+        async move { settled.then_some(()).ok_or_else(|| "just started, and nonces are off".to_owned()) }
+    };
+    Readiness::builder().check("store", store_answers).check("proofs", proofs_are_taken).build()
 }

@@ -61,6 +61,11 @@ impl Story {
     }
 }
 
+/// The member at that JSON Pointer (RFC 6901); `null` where there is none.
+fn at<'v>(value: &'v Value, pointer: &str) -> &'v Value {
+    value.pointer(pointer).unwrap_or(&Value::Null)
+}
+
 fn fact(what: impl Into<String>, holds: bool) -> Fact {
     Fact { what: what.into(), holds }
 }
@@ -131,8 +136,8 @@ fn key_and_proof(record: &Record, first: &Exchange) -> Vec<Step> {
             message: None,
             decoded: vec![("proof header", proof.header.clone()), ("proof claims", proof.claims.clone())],
             facts: vec![
-                fact("typ is dpop+jwt", proof.header["typ"] == "dpop+jwt"),
-                fact("jwk is the public key, and nothing private", proof.header["jwk"] == public),
+                fact("typ is dpop+jwt", at(&proof.header, "/typ") == "dpop+jwt"),
+                fact("jwk is the public key, and nothing private", *at(&proof.header, "/jwk") == public),
                 fact("the signature verifies with that key", proof.inspection.holds()),
             ],
         },
@@ -154,7 +159,7 @@ fn key_and_proof(record: &Record, first: &Exchange) -> Vec<Step> {
 fn challenge_and_retry(first: &Exchange, second: &Exchange) -> Vec<Step> {
     let (before, after) = (proof_in(&first.request), proof_in(&second.request));
     let nonce = first.response.one("dpop-nonce");
-    let error = first.response.json().map(|body| body["error"].clone());
+    let error = first.response.json().map(|body| at(&body, "/error").clone());
     vec![
         Step {
             number: 4,
@@ -179,10 +184,14 @@ fn challenge_and_retry(first: &Exchange, second: &Exchange) -> Vec<Step> {
             message: Some(second.request.clone()),
             decoded: vec![("proof claims", after.claims.clone())],
             facts: vec![
-                fact("the nonce is the server's", nonce.is_some() && after.claims["nonce"].as_str() == nonce),
+                fact(
+                    "the nonce is the server's",
+                    nonce.is_some() && at(&after.claims, "/nonce").as_str() == nonce,
+                ),
                 fact(
                     "the jti is another one",
-                    after.claims["jti"].is_string() && after.claims["jti"] != before.claims["jti"],
+                    at(&after.claims, "/jti").is_string()
+                        && at(&after.claims, "/jti") != at(&before.claims, "/jti"),
                 ),
                 fact(
                     "the key is the same",
@@ -195,7 +204,7 @@ fn challenge_and_retry(first: &Exchange, second: &Exchange) -> Vec<Step> {
 
 fn binding(record: &Record, second: &Exchange) -> Step {
     let body = second.response.json().unwrap_or_default();
-    let token = claims_of(body["access_token"].as_str().unwrap_or_default());
+    let token = claims_of(at(&body, "/access_token").as_str().unwrap_or_default());
     Step {
         number: 6,
         title: "The authorization server binds the key to the access token and answers",
@@ -204,15 +213,18 @@ fn binding(record: &Record, second: &Exchange) -> Step {
         message: Some(second.response.clone()),
         decoded: vec![("access token claims", token.clone())],
         facts: vec![
-            fact("200, token_type DPoP", second.response.status() == 200 && body["token_type"] == "DPoP"),
-            fact("cnf.jkt is the key's thumbprint", token["cnf"]["jkt"] == record.jkt.to_string()),
+            fact(
+                "200, token_type DPoP",
+                second.response.status() == 200 && at(&body, "/token_type") == "DPoP",
+            ),
+            fact("cnf.jkt is the key's thumbprint", *at(&token, "/cnf/jkt") == record.jkt.to_string()),
         ],
     }
 }
 
 fn call_and_check(record: &Record, second: &Exchange) -> Vec<Step> {
     let body = second.response.json().unwrap_or_default();
-    let token = body["access_token"].as_str().unwrap_or_default().to_owned();
+    let token = at(&body, "/access_token").as_str().unwrap_or_default().to_owned();
     let call = record.at_gateway.last().cloned().unwrap_or_else(|| exchange(&[], 0));
     let proof = proof_in(&call.request);
     let challenged = record.at_gateway.first().filter(|_| record.at_gateway.len() > 1);
@@ -223,7 +235,7 @@ fn call_and_check(record: &Record, second: &Exchange) -> Vec<Step> {
         ),
         fact(
             "ath is the token's hash",
-            !token.is_empty() && proof.claims["ath"] == TokenHash::of(&token).ath(),
+            !token.is_empty() && *at(&proof.claims, "/ath") == TokenHash::of(&token).ath(),
         ),
     ];
     if let Some(challenged) = challenged {
@@ -231,7 +243,7 @@ fn call_and_check(record: &Record, second: &Exchange) -> Vec<Step> {
         let own_nonce = challenged.response.one("dpop-nonce");
         facts.push(fact(
             "the resource server asked for a nonce of its own first (401), and the client sent it",
-            status == 401 && own_nonce.is_some() && proof.claims["nonce"].as_str() == own_nonce,
+            status == 401 && own_nonce.is_some() && at(&proof.claims, "/nonce").as_str() == own_nonce,
         ));
     }
     let at_api = record.at_api.last();

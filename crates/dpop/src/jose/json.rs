@@ -1,7 +1,7 @@
 //! JSON that cannot be read in two ways: a repeated member name is an error, depth and size are bounded, and a value
 //! of the wrong type is never taken for an absent one (RFC 7515 §4, RFC 8725 §2.4, CVE-2026-25537 class).
 
-use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use std::borrow::Cow;
 use std::fmt;
 
@@ -65,11 +65,10 @@ impl<'a> Object<'a> {
     /// # Errors
     /// [`JsonError`] says which rule was broken.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, JsonError> {
-        if !is_shallow(bytes) {
-            return Err(JsonError::TooLarge);
-        }
         let text = std::str::from_utf8(bytes).map_err(|_| JsonError::Malformed)?;
-        match serde_json::from_str::<Value<'a>>(text) {
+        let mut reader = serde_json::Deserializer::from_str(text);
+        let read = Inside(0).deserialize(&mut reader).and_then(|value| reader.end().map(|()| value));
+        match read {
             Ok(Value::Object(object)) => Ok(object),
             Ok(_) => Err(JsonError::Malformed),
             Err(error) => {
@@ -192,36 +191,26 @@ impl Number {
     }
 }
 
-/// A look at the brackets alone, so that no recursion follows what a stranger sent.
-fn is_shallow(bytes: &[u8]) -> bool {
-    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
-    for byte in bytes {
-        match (in_string, byte) {
-            (true, _) if escaped => escaped = false,
-            (true, b'\\') => escaped = true,
-            (_, b'"') => in_string = !in_string,
-            (false, b'[' | b'{') => {
-                depth += 1;
-                if depth > MAX_DEPTH {
-                    return false;
-                }
-            }
-            (false, b']' | b'}') => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-    }
-    true
-}
+/// Reads a value that stands inside so many arrays and objects.
+#[derive(Clone, Copy)]
+struct Inside(usize);
 
-impl<'de: 'a, 'a> Deserialize<'de> for Value<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ValueVisitor)
+impl Inside {
+    /// One level further in. The limit is far below the one at which the parser itself stops.
+    fn deeper<E: serde::de::Error>(self) -> Result<Self, E> {
+        if self.0 < MAX_DEPTH { Ok(Self(self.0 + 1)) } else { Err(E::custom(TOO_LARGE)) }
     }
 }
 
-struct ValueVisitor;
+impl<'de> DeserializeSeed<'de> for Inside {
+    type Value = Value<'de>;
 
-impl<'de> Visitor<'de> for ValueVisitor {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Inside {
     type Value = Value<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -257,8 +246,9 @@ impl<'de> Visitor<'de> for ValueVisitor {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+        let inside = self.deeper()?;
         let mut all = Vec::new();
-        while let Some(item) = items.next_element()? {
+        while let Some(item) = items.next_element_seed(inside)? {
             if all.len() == MAX_MEMBERS {
                 return Err(A::Error::custom(TOO_LARGE));
             }
@@ -268,6 +258,7 @@ impl<'de> Visitor<'de> for ValueVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
+        let inside = self.deeper()?;
         let mut all: Vec<(Cow<'de, str>, Value<'de>)> = Vec::with_capacity(8);
         while let Some(Name(name)) = members.next_key()? {
             if all.len() == MAX_MEMBERS {
@@ -276,7 +267,7 @@ impl<'de> Visitor<'de> for ValueVisitor {
             if all.iter().any(|(known, _)| *known == name) {
                 return Err(A::Error::custom(REPEATED));
             }
-            all.push((name, members.next_value()?));
+            all.push((name, members.next_value_seed(inside)?));
         }
         Ok(Value::Object(Object(all)))
     }
@@ -287,7 +278,7 @@ struct Name<'a>(Cow<'a, str>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Name<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match deserializer.deserialize_str(ValueVisitor)? {
+        match deserializer.deserialize_str(Inside(0))? {
             Value::String(text) => Ok(Self(text)),
             _ => Err(D::Error::custom("not a member name")),
         }

@@ -144,25 +144,30 @@ impl PublicJwk {
     /// The JWK with its required members only, in the order and form that the thumbprint is made of (RFC 7638 §3.2).
     #[must_use]
     pub fn to_json(&self) -> String {
+        let mut json = String::with_capacity(160);
         match self {
             Self::Ec(ec) => {
                 let (x, y) = ec.coordinates();
-                format!(
-                    r#"{{"crv":"{}","kty":"EC","x":"{}","y":"{}"}}"#,
-                    ec.curve.name(),
-                    base64url::encode(x),
-                    base64url::encode(y)
-                )
+                json.push_str(r#"{"crv":""#);
+                json.push_str(ec.curve.name());
+                json.push_str(r#"","kty":"EC","x":""#);
+                base64url::encode_onto(&mut json, x);
+                json.push_str(r#"","y":""#);
+                base64url::encode_onto(&mut json, y);
             }
-            Self::Rsa(rsa) => format!(
-                r#"{{"e":"{}","kty":"RSA","n":"{}"}}"#,
-                base64url::encode(&rsa.e),
-                base64url::encode(&rsa.n)
-            ),
+            Self::Rsa(rsa) => {
+                json.push_str(r#"{"e":""#);
+                base64url::encode_onto(&mut json, &rsa.e);
+                json.push_str(r#"","kty":"RSA","n":""#);
+                base64url::encode_onto(&mut json, &rsa.n);
+            }
             Self::Okp(okp) => {
-                format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{}"}}"#, base64url::encode(&okp.x))
+                json.push_str(r#"{"crv":"Ed25519","kty":"OKP","x":""#);
+                base64url::encode_onto(&mut json, &okp.x);
             }
         }
+        json.push_str("\"}");
+        json
     }
 
     /// Whether an EC point lies on its curve; other kinds of key are judged when they are read (DPOP-JWK-06).
@@ -256,15 +261,22 @@ fn octets(jwk: &Object<'_>, name: &'static str) -> Result<Vec<u8>, JwkError> {
 
 fn ec(jwk: &Object<'_>) -> Result<EcKey, JwkError> {
     let curve = Curve::parse(text(jwk, "crv")?).ok_or(JwkError::Curve)?;
-    let (x, y) = (octets(jwk, "x")?, octets(jwk, "y")?);
-    if x.len() != curve.coordinate_len() || y.len() != curve.coordinate_len() {
-        return Err(JwkError::CoordinateLength);
+    let mut point = vec![0; 1 + 2 * curve.coordinate_len()];
+    if let Some((form, coordinates)) = point.split_first_mut() {
+        *form = 4;
+        let (x, y) = coordinates.split_at_mut(curve.coordinate_len());
+        coordinate(jwk, "x", x)?;
+        coordinate(jwk, "y", y)?;
     }
-    let mut point = Vec::with_capacity(1 + x.len() + y.len());
-    point.push(4);
-    point.extend_from_slice(&x);
-    point.extend_from_slice(&y);
     Ok(EcKey { curve, point })
+}
+
+/// Reads a coordinate, which has exactly the octets of the field.
+fn coordinate(jwk: &Object<'_>, name: &'static str, into: &mut [u8]) -> Result<(), JwkError> {
+    if base64url::decode_into(text(jwk, name)?, into) {
+        return Ok(());
+    }
+    octets(jwk, name).and(Err(JwkError::CoordinateLength))
 }
 
 fn rsa(jwk: &Object<'_>) -> Result<RsaKey, JwkError> {
@@ -291,7 +303,8 @@ fn okp(jwk: &Object<'_>) -> Result<OkpKey, JwkError> {
     if text(jwk, "crv")? != "Ed25519" {
         return Err(JwkError::Curve);
     }
-    let x: [u8; 32] = octets(jwk, "x")?.try_into().map_err(|_| JwkError::CoordinateLength)?;
+    let mut x = [0; 32];
+    coordinate(jwk, "x", &mut x)?;
     if is_weak_ed25519(&x) {
         return Err(JwkError::SmallOrder);
     }

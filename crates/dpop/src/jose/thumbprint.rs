@@ -16,10 +16,7 @@ impl Thumbprint {
     /// Reads the 43 characters; `None` for anything else.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        if text.len() != 43 {
-            return None;
-        }
-        base64url::decode(text)?.try_into().ok().map(Self)
+        base64url::decode_exactly(text).map(Self)
     }
 
     /// The 32 octets.

@@ -88,6 +88,7 @@ pub struct VerifiedProof {
     algorithm: Algorithm,
     nonce: NonceUse,
     target: Target,
+    from: Option<UnixTime>,
     until: UnixTime,
 }
 
@@ -129,17 +130,21 @@ pub fn verify(
     }
     let iat = rules::issued_at(&proof)?;
     let nonce = rules::nonce_use(&proof, expected.nonce, now)?;
-    let until = match nonce {
-        NonceUse::Accepted { until, .. } => until,
-        NonceUse::NotAsked => iat.plus_secs(expected.policy.past_window_secs.saturating_add(1)),
+    let (from, until) = match nonce {
+        NonceUse::Accepted { until, .. } => (None, until),
+        NonceUse::NotAsked => (
+            Some(iat.minus_secs(expected.policy.future_window_secs)),
+            iat.plus_secs(expected.policy.past_window_secs.saturating_add(1)),
+        ),
     };
     Ok(VerifiedProof {
-        jkt: proof.key.as_ref().map_err(Clone::clone)?.thumbprint(),
+        jkt: rules::thumbprint(&proof)?,
         jti: proof.claim("jti")?.unwrap_or_default().to_owned(),
         iat,
         algorithm: rules::algorithm(&proof, expected.policy)?,
         nonce,
         target: expected.target.clone(),
+        from,
         until,
     })
 }
@@ -149,7 +154,7 @@ impl VerifiedProof {
     #[must_use]
     pub fn replay_entry(&self, salt: &ReplaySalt, audience: &str) -> ReplayEntry {
         let key = salt.proof_key(audience, &self.jkt, &self.target, &self.jti);
-        ReplayEntry { key, until: self.until }
+        ReplayEntry { key, from: self.from, until: self.until }
     }
 
     /// The proof after its [`ReplayEntry`] was given to a log.
@@ -160,6 +165,7 @@ impl VerifiedProof {
         match recorded {
             Recorded::Fresh => Ok(FreshProof(self)),
             Recorded::Replayed => Err(NotFresh::Replayed(Refusal::replayed())),
+            Recorded::BeforeStart => Err(NotFresh::Replayed(Refusal::before_start())),
             Recorded::Unavailable => Err(NotFresh::Unavailable),
         }
     }

@@ -35,20 +35,37 @@ impl NewProof<'_> {
     #[must_use]
     pub fn prepare(&self, algorithm: Algorithm, key: &PublicJwk) -> UnsignedProof {
         let header = format!(r#"{{"typ":"dpop+jwt","alg":"{algorithm}","jwk":{}}}"#, key.to_json());
-        let mut claims = serde_json::Map::new();
-        claims.insert("jti".to_owned(), base64url::encode(&self.entropy).into());
-        claims.insert("htm".to_owned(), self.method.into());
-        claims.insert("htu".to_owned(), self.htu.into());
-        claims.insert("iat".to_owned(), self.iat.as_secs().into());
+        let claims = self.claims();
+        // Four characters for three octets, and room for a signature of the usual length.
+        let mut text = String::with_capacity((header.len() + claims.len()) * 4 / 3 + 100);
+        base64url::encode_onto(&mut text, header.as_bytes());
+        text.push('.');
+        base64url::encode_onto(&mut text, claims.as_bytes());
+        UnsignedProof(text)
+    }
+
+    /// The payload. What comes from outside may need escapes; `jti`, `ath` and `iat` do not.
+    fn claims(&self) -> String {
+        let mut json = String::with_capacity(256 + self.htu.len());
+        json.push_str(r#"{"jti":""#);
+        base64url::encode_onto(&mut json, &self.entropy);
+        json.push_str(r#"","htm":"#);
+        push_text(&mut json, self.method);
+        json.push_str(r#","htu":"#);
+        push_text(&mut json, self.htu);
+        json.push_str(r#","iat":"#);
+        json.push_str(&self.iat.as_secs().to_string());
         if let Some(token) = self.token {
-            claims.insert("ath".to_owned(), token.ath().into());
+            json.push_str(r#","ath":""#);
+            base64url::encode_onto(&mut json, token.as_bytes());
+            json.push('"');
         }
         if let Some(nonce) = self.nonce {
-            claims.insert("nonce".to_owned(), nonce.as_str().into());
+            json.push_str(r#","nonce":"#);
+            push_text(&mut json, nonce.as_str());
         }
-        let claims = serde_json::Value::Object(claims).to_string();
-        let (header, claims) = (base64url::encode(header.as_bytes()), base64url::encode(claims.as_bytes()));
-        UnsignedProof(format!("{header}.{claims}"))
+        json.push('}');
+        json
     }
 
     /// Both halves at once.
@@ -59,6 +76,17 @@ impl NewProof<'_> {
         let unsigned = self.prepare(signer.algorithm(), signer.public_jwk());
         let signature = signer.sign(unsigned.signing_input())?;
         Ok(unsigned.finish(&signature))
+    }
+}
+
+/// Appends the text as a JSON string.
+fn push_text(json: &mut String, text: &str) {
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\') {
+        json.push('"');
+        json.push_str(text);
+        json.push('"');
+    } else {
+        json.push_str(&serde_json::Value::from(text).to_string());
     }
 }
 
@@ -73,7 +101,7 @@ impl UnsignedProof {
     #[must_use]
     pub fn finish(mut self, signature: &[u8]) -> String {
         self.0.push('.');
-        self.0.push_str(&base64url::encode(signature));
+        base64url::encode_onto(&mut self.0, signature);
         self.0
     }
 }

@@ -251,7 +251,9 @@ impl Refusal {
     }
 
     pub(crate) fn came(mut self, came: &str) -> Self {
-        self.came = Some(came.chars().take(MAX_CAME).flat_map(char::escape_default).collect());
+        let mut shown = String::with_capacity(came.len().min(MAX_CAME));
+        shown.extend(came.chars().take(MAX_CAME).flat_map(char::escape_default));
+        self.came = Some(shown);
         self
     }
 
@@ -265,6 +267,12 @@ impl Refusal {
     #[must_use]
     pub fn replayed() -> Self {
         Self::new(Check::Replay)
+    }
+
+    /// The refusal of a proof that may have been used before the server started (OPS-REP-09).
+    #[must_use]
+    pub fn before_start() -> Self {
+        Self::new(Check::Replay).expected("a proof made after the server's start, which was just now")
     }
 
     /// The check that failed.

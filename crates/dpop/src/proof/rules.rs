@@ -119,6 +119,12 @@ fn public_key<'p>(proof: &'p UnverifiedProof<'_>) -> Result<&'p PublicJwk, Refus
     proof.key.as_ref().map_err(Clone::clone)
 }
 
+/// The thumbprint of the proof's key.
+pub(super) fn thumbprint(proof: &UnverifiedProof<'_>) -> Result<Thumbprint, Refusal> {
+    let key = public_key(proof)?;
+    Ok(*proof.jkt.get_or_init(|| key.thumbprint()))
+}
+
 fn jwk(proof: &UnverifiedProof<'_>, _: &Question<'_>) -> Result<Held, Refusal> {
     public_key(proof).map(|_| Held::Yes)
 }
@@ -140,6 +146,9 @@ fn jti(proof: &UnverifiedProof<'_>, question: &Question<'_>) -> Result<Held, Ref
         None if question.nonce.is_some() && !proof.claims.has("nonce") => Ok(Held::NotAsked),
         None => Err(Refusal::new(Check::MissingMember).expected("`jti`")),
         Some(Value::String(jti)) if jti.is_empty() => Err(Refusal::new(Check::JtiEmpty)),
+        Some(Value::String(jti)) if jti.chars().any(char::is_control) => {
+            Err(Refusal::new(Check::JtiEmpty).expected("no control characters"))
+        }
         Some(Value::String(jti)) if jti.len() > MAX_JTI_LEN => {
             Err(Refusal::new(Check::JtiSize).came(&format!("{} octets", jti.len())))
         }
@@ -184,6 +193,9 @@ fn htm(proof: &UnverifiedProof<'_>, question: &Question<'_>) -> Result<Held, Ref
 
 fn htu(proof: &UnverifiedProof<'_>, question: &Question<'_>) -> Result<Held, Refusal> {
     let claimed = proof.claim("htu")?.unwrap_or_default();
+    if question.target.is_some_and(|target| target.as_str() == claimed) {
+        return Ok(Held::Yes);
+    }
     let htu = Target::parse(claimed).map_err(|error| match error {
         TargetError::NotAbsolute => Refusal::new(Check::HtuForm).came(claimed),
         TargetError::TooLong | TargetError::Character => Refusal::new(Check::HtuCharacters).came(claimed),
@@ -198,7 +210,7 @@ fn htu(proof: &UnverifiedProof<'_>, question: &Question<'_>) -> Result<Held, Ref
 fn ath(proof: &UnverifiedProof<'_>, question: &Question<'_>) -> Result<Held, Refusal> {
     let Some(hash) = question.hash else { return Ok(Held::NotAsked) };
     match proof.claim("ath")? {
-        Some(ath) if ath == hash.ath() => Ok(Held::Yes),
+        Some(ath) if hash.is_ath(ath) => Ok(Held::Yes),
         Some(ath) => Err(Refusal::new(Check::Ath).came(ath)),
         None => Err(Refusal::new(Check::Ath).expected("`ath`").came("no `ath`")),
     }
@@ -206,8 +218,13 @@ fn ath(proof: &UnverifiedProof<'_>, question: &Question<'_>) -> Result<Held, Ref
 
 fn key_binding(proof: &UnverifiedProof<'_>, question: &Question<'_>) -> Result<Held, Refusal> {
     let Some(jkt) = question.jkt else { return Ok(Held::NotAsked) };
-    let shown = public_key(proof)?.thumbprint();
-    if shown == jkt { Ok(Held::Yes) } else { Err(Refusal::new(Check::KeyBinding).came(&shown.to_string())) }
+    let shown = thumbprint(proof)?;
+    if shown == jkt {
+        return Ok(Held::Yes);
+    }
+    // Another key, or no key at all: nothing can be bound to a point beside the curve (DPOP-JWK-06).
+    let check = if public_key(proof)?.is_on_curve() { Check::KeyBinding } else { Check::JwkPoint };
+    Err(Refusal::new(check).came(&shown.to_string()))
 }
 
 /// What the nonce of a proof is worth to a server that asks for one.
@@ -218,7 +235,7 @@ pub(super) fn nonce_use(
 ) -> Result<NonceUse, Refusal> {
     let Some(keys) = keys else { return Ok(NonceUse::NotAsked) };
     let Some(nonce) = proof.claim("nonce")? else { return Err(Refusal::new(Check::NonceMissing)) };
-    match keys.judge(nonce, now) {
+    match *proof.nonce_state.get_or_init(|| keys.judge(nonce, now)) {
         NonceState::Accepted { current, until } => Ok(NonceUse::Accepted { current, until }),
         NonceState::Unknown => Err(Refusal::new(Check::NonceUnknown)),
     }

@@ -101,13 +101,23 @@ impl Config {
         Self::try_from(toml::from_str::<ConfigFile>(toml)?)
     }
 
-    /// Reads and checks a configuration file.
+    /// Reads and checks a configuration file. Paths in it count from its folder.
     ///
     /// # Errors
     /// [`ConfigError`] names the line or the key, and the reason.
     pub fn read(file: &Path) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(file);
-        Self::parse(&text.map_err(|error| value("the file", format!("{}: {error}", file.display())))?)
+        let text = text.map_err(|error| value("the file", format!("{}: {error}", file.display())))?;
+        let mut written: ConfigFile = toml::from_str(&text)?;
+        let folder = file.parent().unwrap_or_else(|| Path::new("."));
+        if let Some(tls) = &mut written.tls {
+            tls.certificate = folder.join(&tls.certificate);
+            tls.key = folder.join(&tls.key);
+        }
+        for keys in written.issuer.0.iter_mut().filter_map(|issuer| issuer.jwks_file.as_mut()) {
+            *keys = folder.join(&*keys);
+        }
+        Self::try_from(written)
     }
 }
 

@@ -23,6 +23,7 @@ pub(super) fn members(object: &Members) -> Result<ClientMetadata, MetadataError>
     };
     let grant_types = grant_types(object)?;
     check_response_types(object, &grant_types)?;
+    let legacy_oidc = boolean(object, "legacy_oidc")?.unwrap_or(false);
     Ok(ClientMetadata {
         client_id: parsed(object, "client_id", ClientId::parse)?,
         client_secret,
@@ -43,7 +44,7 @@ pub(super) fn members(object: &Members) -> Result<ClientMetadata, MetadataError>
         jwks: jwks(object)?,
         jwks_uri: parsed(object, "jwks_uri", Endpoint::parse)?,
         scope: parsed(object, "scope", Scope::parse)?,
-        dpop_bound_access_tokens: boolean(object, "dpop_bound_access_tokens")?.unwrap_or(true),
+        dpop_bound_access_tokens: boolean(object, "dpop_bound_access_tokens")?.unwrap_or(!legacy_oidc),
         id_token_signed_response_alg: named(
             object,
             "id_token_signed_response_alg",
@@ -56,7 +57,7 @@ pub(super) fn members(object: &Members) -> Result<ClientMetadata, MetadataError>
         policy_uri: parsed(object, "policy_uri", Endpoint::parse)?,
         tos_uri: parsed(object, "tos_uri", Endpoint::parse)?,
         resources: each(object, "resources", ResourceId::parse)?,
-        legacy_oidc: boolean(object, "legacy_oidc")?.unwrap_or(false),
+        legacy_oidc,
         errors: named(object, "errors", ErrorDisplay::parse, "page, redirect")?.unwrap_or(ErrorDisplay::Page),
     })
 }

@@ -23,7 +23,7 @@ pub fn routes() -> Router<Arc<Provider>> {
         .route("/assets/{name}", get(asset))
 }
 
-async fn front(State(provider): State<Arc<Provider>>) -> Response<Body> {
+pub(crate) async fn front(State(provider): State<Arc<Provider>>) -> Response<Body> {
     page::front(&provider.config)
 }
 

@@ -160,7 +160,12 @@ fn grant_tokens(asker: &Asker, request: &CodeRequest, code: &Code) -> Result<(Gr
 /// Bound to the key for a public client, to the client's authentication for a confidential one (RFC 9449 §5).
 fn first_refresh_token(asker: &Asker, code: &Code, binding: Binding, now: UnixTime) -> RefreshToken {
     let lifetimes = &asker.provider.config.lifetimes;
-    let expires_at = now.plus_secs(lifetimes.refresh_token_secs);
+    // Without `openid` there is no sign-in for it to end with (DEC-26).
+    let has = |scope: &str| code.scope.iter().any(|token| token == scope);
+    let offline = has("offline_access") || !has("openid");
+    let sign_in_ends = code.auth_time.plus_secs(lifetimes.session_secs);
+    let longest = now.plus_secs(lifetimes.refresh_token_secs);
+    let expires_at = if offline { longest } else { longest.min(sign_in_ends) };
     let jkt = if asker.client.is_public() { binding.refresh_key() } else { None };
     RefreshToken {
         id: asker.minted.refresh_id,
@@ -173,9 +178,7 @@ fn first_refresh_token(asker: &Asker, code: &Code, binding: Binding, now: UnixTi
         resources: code.resources.clone(),
         auth_time: code.auth_time,
         session_id: code.session_id,
-        // Without `openid` there is no sign-in for it to end with (DEC-26).
-        offline: code.scope.iter().any(|token| token == "offline_access")
-            || !code.scope.iter().any(|token| token == "openid"),
+        offline,
         issued_at: now,
         last_used_at: now,
         expires_at,

@@ -73,6 +73,8 @@ pub fn front(config: &Config) -> Response<Body> {
 /// An error page: what it is called, the standard's code where there is one, and what to do.
 #[must_use]
 pub fn error(config: &Config, status: StatusCode, title: &str, code: &str, text: &str) -> Response<Body> {
+    // The sentence is written for developers, who quote names with backticks.
+    let text = &text.replace('`', "");
     respond(config, status, &ErrorPage { frame: Frame::of(config), title, code, text }, None)
 }
 

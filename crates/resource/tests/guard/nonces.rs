@@ -1,6 +1,6 @@
 //! The nonces of a resource (RS-NON).
 
-use crate::world::{API, URL, World, dpop, get};
+use crate::world::{API, URL, World, begin, dpop, get};
 use keybound_dpop::nonce::{Nonce, NonceKeys};
 use keybound_dpop::replay::MemoryLog;
 use keybound_dpop::time::Clock;
@@ -83,7 +83,7 @@ async fn rs_non_04_another_server_s_nonce_is_not_ours() {
 
 #[tokio::test]
 async fn rs_non_06_challenges_grow_nothing() {
-    let log = Arc::new(MemoryLog::new(10, World::new().clock.now()));
+    let log = Arc::new(MemoryLog::new(10, begin()));
     let world = World::with(|config| config.replay = ReplayLog::Memory(Arc::clone(&log)));
     let token = world.token();
     for _ in 0..100 {
@@ -127,7 +127,7 @@ async fn rs_non_08_the_nonce_is_the_clock_and_the_jti_still_counts() {
 
 #[tokio::test]
 async fn ops_rep_04_a_log_that_is_full_is_503_with_retry_after() {
-    let log = MemoryLog::new(0, World::new().clock.now());
+    let log = MemoryLog::new(0, begin());
     let world = World::with(|config| {
         config.nonce = None;
         config.replay = ReplayLog::Memory(Arc::new(log));
@@ -143,7 +143,7 @@ async fn ops_rep_04_a_log_that_is_full_is_503_with_retry_after() {
 
 #[tokio::test]
 async fn dpop_jti_05_the_log_tells_resources_apart() {
-    let log = Arc::new(MemoryLog::new(10, World::new().clock.now()));
+    let log = Arc::new(MemoryLog::new(10, begin()));
     let world = World::with(|config| {
         config.nonce = None;
         config.replay = ReplayLog::Memory(Arc::clone(&log));

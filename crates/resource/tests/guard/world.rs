@@ -46,6 +46,11 @@ impl Clock for TestClock {
     }
 }
 
+/// When every World begins.
+pub(crate) fn begin() -> Now {
+    TestClock::default().now()
+}
+
 pub(crate) struct World {
     pub(crate) clock: Arc<TestClock>,
     pub(crate) issuer_key: SigningKey,
@@ -71,6 +76,8 @@ impl World {
             GuardConfig::new(issuer, API, Arc::clone(&clock) as Arc<dyn Clock>).expect("a configuration");
         change(&mut config);
         let guard = Arc::new(Guard::new(config).expect("a guard"));
+        // Without nonces, nothing is believed that may have been used before the start (OPS-REP-09).
+        clock.turn(31);
         Self { clock, issuer_key, client_key: SigningKey::generate(Algorithm::Es256).expect("a key"), guard }
     }
 

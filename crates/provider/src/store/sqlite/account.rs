@@ -74,12 +74,8 @@ pub(super) fn upsert_client(connection: &Connection, client: &Client) -> Result<
     let sql = "INSERT INTO clients (client_id, metadata, source, created_at)
         VALUES (?1, ?2, ?3, ?4) ON CONFLICT (client_id) DO UPDATE
         SET metadata = excluded.metadata, source = excluded.source";
-    let params = params![
-        client.client_id,
-        Json(&client.metadata),
-        client.source.as_str(),
-        Millis(client.created_at),
-    ];
+    let params =
+        params![client.client_id, Json(&client.metadata), client.source.as_str(), Millis(client.created_at),];
     run(connection, sql, params)?;
     bump(connection)
 }
