@@ -48,6 +48,7 @@ pub mod nonce_cache;
 pub mod proof;
 pub mod replay;
 pub mod secret;
+mod sync;
 pub mod target;
 pub mod time;
 pub mod token_hash;

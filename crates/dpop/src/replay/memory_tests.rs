@@ -1,0 +1,98 @@
+//! The memory log, on a clock that the test turns.
+
+use super::memory::{MemoryLog, Record};
+use super::{Recorded, ReplayEntry, ReplayKey};
+use crate::time::{Now, UnixTime};
+use std::time::Duration;
+
+const T: u64 = 1_800_000_000;
+const YEAR: u64 = 365 * 24 * 3600;
+
+fn at(secs: u64) -> Now {
+    stepped(secs, 0)
+}
+
+/// After `secs`, with a wall clock that is `ahead` seconds off.
+fn stepped(secs: u64, ahead: i64) -> Now {
+    let unix = UnixTime::from_secs((T + secs).saturating_add_signed(ahead));
+    Now { unix, monotonic: Duration::from_secs(secs) }
+}
+
+fn entry(key: u128, until: u64) -> ReplayEntry {
+    ReplayEntry { key: ReplayKey(key), from: None, until: UnixTime::from_secs(T + until) }
+}
+
+/// What a server makes of a proof that is good for three minutes by its wall clock.
+fn proven(key: u128, now: Now) -> ReplayEntry {
+    ReplayEntry { key: ReplayKey(key), from: None, until: now.unix.plus_secs(180) }
+}
+
+#[test]
+fn dpop_jti_04_ops_rep_02_once_and_no_more_until_it_is_too_old() {
+    let log = MemoryLog::new(10, at(0));
+    assert_eq!(log.record(entry(1, 300), at(0)), Recorded::Fresh);
+    assert_eq!(log.record(entry(1, 300), at(1)), Recorded::Replayed);
+    assert_eq!(log.record(entry(1, 400), at(299)), Recorded::Replayed, "under another date too");
+    assert_eq!(log.record(entry(2, 2300), at(2000)), Recorded::Fresh);
+    assert_eq!(log.record(entry(1, 300), at(2000)), Recorded::Replayed, "forgotten, so refused");
+}
+
+#[test]
+fn ops_rep_03_ops_rep_04_a_full_log_refuses_and_forgets_only_the_ended() {
+    let log = MemoryLog::new(2, at(0));
+    assert_eq!(log.record(entry(1, 60), at(0)), Recorded::Fresh);
+    assert_eq!(log.record(entry(2, 60), at(0)), Recorded::Fresh);
+    assert_eq!(log.record(entry(3, 60), at(0)), Recorded::Unavailable);
+    assert_eq!(log.record(entry(1, 60), at(59)), Recorded::Replayed);
+    assert_eq!(log.record(entry(3, 400), at(100)), Recorded::Fresh, "the slack gives way");
+    assert_eq!(log.len(), 1);
+    assert_eq!(log.record(entry(1, 60), at(100)), Recorded::Replayed);
+}
+
+#[test]
+fn dpop_jti_07_ops_rep_01_one_of_many_at_once() {
+    let log = MemoryLog::new(1000, at(0));
+    let fresh: usize = std::thread::scope(|scope| {
+        let threads: Vec<_> =
+            (0..64).map(|_| scope.spawn(|| log.record(entry(7, 60), at(0)) == Recorded::Fresh)).collect();
+        threads.into_iter().map(|thread| usize::from(thread.join().expect("joined"))).sum()
+    });
+    assert_eq!(fresh, 1);
+}
+
+#[test]
+fn ops_rep_09_what_may_have_been_used_before_the_start_is_refused() {
+    let log = MemoryLog::new(10, at(100));
+    let dated =
+        |key, from: u64| ReplayEntry { from: Some(UnixTime::from_secs(T + from)), ..entry(key, from + 331) };
+    assert_eq!(log.record(dated(1, 70), at(100)), Recorded::BeforeStart);
+    assert_eq!(log.record(dated(1, 100), at(101)), Recorded::BeforeStart);
+    assert_eq!(log.record(dated(1, 101), at(131)), Recorded::Fresh);
+    assert_eq!(log.record(entry(2, 280), at(101)), Recorded::Fresh, "a nonce of this run vouches for it");
+}
+
+#[test]
+fn ops_rep_10_steps_of_the_wall_clock_neither_revive_nor_lock_out() {
+    let year = i64::try_from(YEAR).expect("seconds");
+    for step in [600, -600, year] {
+        let log = MemoryLog::new(1000, at(0));
+        let mut key = 0;
+        let mut used = Vec::new();
+        // Before the step, for a while after it, and back again.
+        for (secs, ahead) in (0..120).map(|i| (i * 20, if (40..80).contains(&i) { step } else { 0 })) {
+            let now = stepped(secs, ahead);
+            key += 1;
+            let fresh = proven(key, now);
+            assert_eq!(log.record(fresh, now), Recorded::Fresh, "step {step}, at {secs}");
+            used.push(fresh);
+            for old in used.iter().filter(|old| old.until > now.unix) {
+                assert_eq!(log.record(*old, now), Recorded::Replayed, "step {step}, at {secs}");
+            }
+        }
+    }
+}
+
+#[test]
+fn ops_rep_03_a_record_takes_twenty_octets() {
+    assert_eq!(size_of::<Record>(), 20);
+}
