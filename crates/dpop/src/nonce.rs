@@ -6,7 +6,7 @@
 use crate::jose::base64url;
 use crate::jose::crypto::{HmacKey, hkdf_sha256};
 use crate::time::UnixTime;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use std::fmt;
 use std::sync::Arc;
 use subtle::ConstantTimeEq;
@@ -69,12 +69,17 @@ pub enum NonceState {
 /// Makes and judges the nonces of one server.
 #[derive(Clone)]
 pub struct NonceKeys {
-    secret: [u8; 32],
     label: String,
     boot: Option<[u8; 16]>,
+    shared: Arc<Shared>,
+}
+
+/// What all clones have in common, so that a new secret reaches them at once.
+struct Shared {
+    secret: RwLock<[u8; 32]>,
     /// The keys of an even and of an odd day, kept because deriving one costs more than all other cheap checks.
     /// Around midnight both are in use.
-    derived: Arc<[Mutex<Option<DayKey>>; 2]>,
+    derived: [Mutex<Option<DayKey>>; 2],
 }
 
 /// The MAC's key of one day.
@@ -90,7 +95,18 @@ impl NonceKeys {
     /// from before stale (OPS-REP-09). Nodes that share a replay log leave it out.
     #[must_use]
     pub fn new(secret: [u8; 32], label: impl Into<String>, boot: Option<[u8; 16]>) -> Self {
-        Self { secret, label: label.into(), boot, derived: Arc::default() }
+        let shared = Shared { secret: RwLock::new(secret), derived: Default::default() };
+        Self { label: label.into(), boot, shared: Arc::new(shared) }
+    }
+
+    /// Takes another secret, here and in every clone. From now on all nonces from before are stale, and each client
+    /// needs one more try (OPS-NON-05).
+    pub fn replace_secret(&self, secret: [u8; 32]) {
+        let [even, odd] = &self.shared.derived;
+        // Both are held throughout, so that no key of the old secret is kept.
+        let (mut even, mut odd) = (even.lock(), odd.lock());
+        *self.shared.secret.write() = secret;
+        (*even, *odd) = (None, None);
     }
 
     /// The nonce of the current step.
@@ -133,8 +149,8 @@ impl NonceKeys {
     }
 
     fn key_of(&self, day: u64) -> Arc<HmacKey> {
-        let [even, odd] = &*self.derived;
-        let mut known = if day % 2 == 0 { even.lock() } else { odd.lock() };
+        let [even, odd] = &self.shared.derived;
+        let mut known = if day.is_multiple_of(2) { even.lock() } else { odd.lock() };
         match &*known {
             Some(of_day) if of_day.day == day => of_day.key.clone(),
             _ => {
@@ -148,7 +164,8 @@ impl NonceKeys {
     fn derive(&self, day: u64) -> HmacKey {
         let boot = self.boot.as_ref().map_or(&[][..], |bits| bits.as_slice());
         let info = [b"keybound nonce\0", self.label.as_bytes(), b"\0", &day.to_be_bytes(), boot].concat();
-        HmacKey::new(&hkdf_sha256(&self.secret, &info))
+        let secret = *self.shared.secret.read();
+        HmacKey::new(&hkdf_sha256(&secret, &info))
     }
 }
 
@@ -225,5 +242,44 @@ mod tests {
         let midnight = UnixTime::from_secs(1_800_057_600 / DAY_SECS * DAY_SECS);
         let before = keys("as").issue(midnight.minus_secs(1));
         assert!(matches!(keys("as").judge(before.as_str(), midnight), NonceState::Accepted { .. }));
+    }
+
+    #[test]
+    fn ops_non_05_a_new_secret_makes_all_nonces_stale_everywhere() {
+        let (here, there) = (keys("as"), keys("as"));
+        let clone = here.clone();
+        let nonce = clone.issue(T);
+        here.replace_secret([8; 32]);
+        assert_eq!(clone.judge(nonce.as_str(), T), NonceState::Unknown);
+        assert!(matches!(clone.judge(here.issue(T).as_str(), T), NonceState::Accepted { .. }));
+        assert!(matches!(there.judge(nonce.as_str(), T), NonceState::Accepted { .. }), "no clone, no change");
+    }
+
+    #[test]
+    fn ops_non_01_as_non_02_labels_and_secrets_make_other_nonces() {
+        let all = [
+            keys("as"),
+            keys("rs"),
+            NonceKeys::new([8; 32], "as", None),
+            NonceKeys::new([7; 32], "as", Some([0; 16])),
+        ];
+        for (index, one) in all.iter().enumerate() {
+            for (other, judge) in all.iter().enumerate() {
+                let accepted = judge.judge(one.issue(T).as_str(), T) != NonceState::Unknown;
+                assert_eq!(accepted, index == other);
+            }
+        }
+    }
+
+    #[test]
+    fn ops_non_03_ops_non_04_nonces_live_for_minutes_and_nodes_may_differ_by_half_a_minute() {
+        let nonce = keys("as").issue(T);
+        for skewed in [T.plus_secs(30), T.minus_secs(30)] {
+            assert!(matches!(keys("as").judge(nonce.as_str(), skewed), NonceState::Accepted { .. }));
+        }
+        let NonceState::Accepted { until, .. } = keys("as").judge(nonce.as_str(), T) else {
+            panic!("a nonce of this moment is good")
+        };
+        assert!((60..=300).contains(&until.since(T).as_secs()));
     }
 }

@@ -14,6 +14,18 @@ use keybound_dpop::target::Target;
 use keybound_dpop::time::{Clock, Now, UnixTime};
 use std::sync::Arc;
 
+/// The name of the secret that nonces are made of.
+const NONCE_SECRET: &str = "nonce";
+
+/// Makes every nonce stale that the providers over this store have issued; each client needs one more try
+/// (OPS-NON-05). A running provider sees it within a second or two.
+///
+/// # Errors
+/// [`StartError`] where the store or the system's generator cannot be used.
+pub async fn revoke_nonces(store: &Store) -> Result<(), StartError> {
+    Ok(store.replace_secret(NONCE_SECRET, random()?).await?)
+}
+
 /// The provider: configuration, store, keys and clock.
 #[derive(Debug)]
 pub struct Provider {
@@ -110,7 +122,7 @@ impl Provider {
     /// [`StartError`]
     pub async fn open(config: Config, store: Store, clock: Arc<dyn Clock>) -> Result<Arc<Self>, StartError> {
         let now = clock.now();
-        let nonce_secret = store.secret("nonce", random()?).await?;
+        let nonce_secret = store.secret(NONCE_SECRET, random()?).await?;
         let salt = store.secret("replay salt", random()?).await?;
         let form = store.secret("forms", random()?).await?;
         let signing_keys = SigningKeys::load(&store, now.unix).await?;
@@ -149,8 +161,12 @@ impl Provider {
         }))
     }
 
-    /// Takes up the signing keys that are in the store now.
+    /// Takes up the signing keys and the nonce secret that are in the store now.
     pub async fn reload_keys(&self) {
+        match self.store.secret(NONCE_SECRET, [0; 32]).await {
+            Ok(secret) => self.nonces.replace_secret(secret),
+            Err(fault) => tracing::error!(reason = fault.reason(), "the nonce secret could not be read"),
+        }
         match self.signing_keys.reload(&self.store).await {
             Ok(()) => self.userinfo.replace_keys(&self.signing_keys, self.unix()),
             Err(fault) => tracing::error!(reason = fault.reason(), "the signing keys could not be read"),

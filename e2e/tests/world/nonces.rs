@@ -155,3 +155,48 @@ async fn as_non_14_the_nonce_of_an_id_token_is_another_thing() {
     let proof = world.proof().nonce("oidc-nonce").sign(&world.key);
     assert_n_as(&world.redeem(&code, Some(&proof)).await);
 }
+
+#[tokio::test]
+async fn ops_non_02_a_new_day_costs_no_client_more_than_one_try() {
+    let world = World::with(Settings::with_nonces()).await;
+    let mut current = nonce(&world).await;
+    let mut challenges = 0;
+    // A day and a half, a request every 50 s: the key changes on the way.
+    for _ in 0..2600 {
+        world.clock.pass(50);
+        let mut answer = with_nonce(&world, &current).await;
+        if answer.status == 400 {
+            challenges += 1;
+            current = assert_n_as(&answer);
+            answer = with_nonce(&world, &current).await;
+        }
+        assert_eq!(answer.status, 200);
+        current = answer.header("dpop-nonce").pop().unwrap_or(current);
+    }
+    assert_eq!(challenges, 0, "the next nonce comes with the answer");
+}
+
+#[tokio::test]
+async fn ops_non_05_revoked_nonces_cost_one_try() {
+    let world = World::with(Settings::with_nonces()).await;
+    let before = nonce(&world).await;
+    keybound_provider::provider::revoke_nonces(&world.store).await.expect("revoked");
+    world.provider.reload_keys().await;
+    let after = assert_n_as(&with_nonce(&world, &before).await);
+    assert_eq!(with_nonce(&world, &after).await.status, 200);
+    let code = world.code("app").await;
+    let tokens = world.redeem(&code, Some(&world.proof().nonce(&after).sign(&world.key))).await;
+    let token = tokens.text("access_token");
+    let proof = world.userinfo_proof(&token).nonce(&before).sign(&world.key);
+    assert_eq!(world.userinfo("DPoP", &token, Some(&proof)).await.status, 401, "UserInfo too");
+}
+
+#[tokio::test]
+async fn ops_rep_08_one_jti_at_two_audiences() {
+    let world = World::new().await;
+    let token = world.proof().claim("jti", "same").sign(&world.key);
+    let answer = world.redeem(&world.code("app").await, Some(&token)).await;
+    let access = answer.text("access_token");
+    let proof = world.userinfo_proof(&access).claim("jti", "same").sign(&world.key);
+    assert_eq!(world.userinfo("DPoP", &access, Some(&proof)).await.status, 200);
+}

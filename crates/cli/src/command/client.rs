@@ -140,9 +140,9 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, CommandError> {
     let now = SystemClock::start().now().unix;
     match args.action {
         Action::Add(args) => add(&args, now).await?,
-        Action::List { json, config } => list(&open(&config)?, json).await?,
+        Action::List { json, config } => list(&config.store()?, json).await?,
         Action::Remove { id, config } => {
-            if !open(&config)?.remove_client(&id, now).await? {
+            if !config.store()?.remove_client(&id, now).await? {
                 return Err(CommandError::failed(format!("there is no client `{id}`"))
                     .advise("see `keybound client list`"));
             }
@@ -152,12 +152,8 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, CommandError> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn open(config: &ConfigArg) -> Result<Store, CommandError> {
-    Ok(Store::open(&config.load()?.store)?)
-}
-
 async fn add(args: &Add, now: UnixTime) -> Result<(), CommandError> {
-    let store = open(&args.config)?;
+    let store = args.config.store()?;
     let metadata = match &args.from {
         Some(file) => input::json(file)?,
         None => args.written.metadata()?,

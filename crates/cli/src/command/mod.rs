@@ -4,6 +4,7 @@ mod client;
 mod gateway;
 mod key;
 mod login;
+mod nonce;
 mod proof;
 mod request;
 mod serve;
@@ -14,6 +15,7 @@ use crate::error::CommandError;
 use crate::logging;
 use clap::Subcommand;
 use keybound_provider::config::ConfigFile;
+use keybound_provider::store::Store;
 use std::future::Future;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -26,6 +28,7 @@ pub(crate) enum Command {
     Gateway(gateway::Args),
     Client(client::Args),
     User(user::Args),
+    Nonce(nonce::Args),
     Login(Box<login::Args>),
     Request(Box<request::Args>),
     Key(key::Args),
@@ -47,6 +50,7 @@ pub(crate) fn run(command: Command, log: Option<&str>) -> Result<ExitCode, Comma
         Command::Gateway(args) => on_all_processors(gateway::run(args)),
         Command::Client(args) => on_this_thread(client::run(args)),
         Command::User(args) => on_this_thread(user::run(args)),
+        Command::Nonce(args) => on_this_thread(nonce::run(args)),
         Command::Login(args) => on_this_thread(login::run(*args)),
         Command::Request(args) => on_this_thread(request::run(*args)),
         Command::Key(args) => key::run(args),
@@ -75,5 +79,10 @@ struct ConfigArg {
 impl ConfigArg {
     fn load(&self) -> Result<ConfigFile, CommandError> {
         Ok(ConfigFile::load(&self.file)?)
+    }
+
+    /// The provider's store, whether or not the provider runs.
+    fn store(&self) -> Result<Store, CommandError> {
+        Ok(Store::open(&self.load()?.store)?)
     }
 }

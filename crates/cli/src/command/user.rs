@@ -112,7 +112,7 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, CommandError> {
     let now = SystemClock::start().now().unix;
     match args.action {
         Action::Add { name, claims, subject, password, config } => {
-            let store = open(&config)?;
+            let store = config.store()?;
             let claims = parse_claims(&claims)?;
             let password = input::new_password(password.password_stdin)?;
             let user = add_user(&store, NewUser { username: name, password, subject, claims }, now).await?;
@@ -122,20 +122,16 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, CommandError> {
                 output::plain(&user.subject)
             ))?;
         }
-        Action::List { json, config } => list(&open(&config)?, json).await?,
-        Action::Passwd { name, password, config } => passwd(&open(&config)?, &name, &password, now).await?,
+        Action::List { json, config } => list(&config.store()?, json).await?,
+        Action::Passwd { name, password, config } => passwd(&config.store()?, &name, &password, now).await?,
         Action::Remove { name, config } => {
-            if !open(&config)?.remove_user(&name, now).await? {
+            if !config.store()?.remove_user(&name, now).await? {
                 return Err(unknown(&name));
             }
             output::line(&format!("removed {}", output::plain(&name)))?;
         }
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn open(config: &ConfigArg) -> Result<Store, CommandError> {
-    Ok(Store::open(&config.load()?.store)?)
 }
 
 fn parse_claims(written: &[String]) -> Result<Map<String, Value>, CommandError> {

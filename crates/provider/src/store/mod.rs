@@ -71,7 +71,7 @@ impl Store {
         Embedded::open(path).map(Self::Embedded)
     }
 
-    /// A number that changes with every change of clients and signing keys, by whichever process: what is held in
+    /// A number that changes with every change of clients, signing keys and replaced secrets, by whichever process: what is held in
     /// memory is good as long as it stays the same.
     pub async fn version(&self) -> Result<u64, Fault> {
         match self {
@@ -90,6 +90,13 @@ impl Store {
     pub async fn secret(&self, name: &str, entropy: [u8; 32]) -> Result<[u8; 32], Fault> {
         match self {
             Self::Embedded(db) => db.secret(name, entropy).await,
+        }
+    }
+
+    /// Puts another secret in the place of the one of that name; changes [`Store::version`].
+    pub async fn replace_secret(&self, name: &str, secret: [u8; 32]) -> Result<(), Fault> {
+        match self {
+            Self::Embedded(db) => db.replace_secret(name, secret).await,
         }
     }
 }

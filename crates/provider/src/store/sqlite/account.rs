@@ -145,6 +145,12 @@ pub(super) fn create_secret(
     Ok(entropy)
 }
 
+/// Another secret of that name, from now on.
+pub(super) fn replace_secret(connection: &Connection, name: &str, secret: [u8; 32]) -> Result<(), Fault> {
+    run(connection, "INSERT OR REPLACE INTO secrets (name, value) VALUES (?1, ?2)", params![name, secret])?;
+    bump(connection)
+}
+
 pub(super) fn version(connection: &Connection) -> Result<u64, Fault> {
     let counter: Option<i64> = one(connection, "SELECT counter FROM version", [], |row| row.get("counter"))?;
     counter

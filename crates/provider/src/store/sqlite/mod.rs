@@ -201,6 +201,11 @@ impl Embedded {
         self.write(move |db| account::create_secret(db, &name, entropy)).await
     }
 
+    pub(super) async fn replace_secret(&self, name: &str, secret: [u8; 32]) -> Result<(), Fault> {
+        let name = name.to_owned();
+        self.write(move |db| account::replace_secret(db, &name, secret)).await
+    }
+
     pub(super) fn version(&self) -> Result<u64, Fault> {
         self.read(account::version)
     }
