@@ -24,7 +24,7 @@ fn ops_dep_04_it_says_when_it_is_ready_and_how_it_is() {
     let metadata = get(&address, "/.well-known/openid-configuration");
     assert!(metadata.starts_with("HTTP/1.1 200 ") && metadata.contains(&issuer), "{metadata}");
     let admin = service.told("admin").to_owned();
-    assert!(get(&admin, "/readyz").ends_with("store: ok\nready\n"));
+    assert!(get(&admin, "/readyz").ends_with("store: ok\nproofs: ok\nready\n"));
     assert!(get(&admin, "/metrics").contains("http_responses_total{class=\"2xx\"} 1"));
     assert!(is_private(&world.path("keybound.sqlite")));
     let (code, log) = service.stop();
