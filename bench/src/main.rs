@@ -1,0 +1,60 @@
+//! `cargo xtask bench [GROUP…]`: one table, each of our speeds beside the limit that was measured in the same run.
+#![expect(clippy::print_stderr, reason = "a program says on its terminal what went wrong")]
+
+mod checking;
+mod making;
+mod records;
+mod table;
+
+use keybound_bench::{Failure, measure};
+use std::process::ExitCode;
+use table::Row;
+
+/// Fills some rows of the table.
+type Group = fn() -> Result<Vec<Row>, Failure>;
+
+const GROUPS: [(&str, Group); 4] = [
+    ("check", checking::accepted),
+    ("junk", checking::refused),
+    ("make", making::rows),
+    ("records", records::rows),
+];
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let done = match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [records::HOLD] => records::hold().map(|()| true),
+        ref names => measure(names),
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => {
+            eprintln!("bench: a goal was missed");
+            ExitCode::FAILURE
+        }
+        Err(error) => {
+            eprintln!("bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Measures the groups of these names, or all. `Ok(false)`: a goal was missed.
+fn measure(names: &[&str]) -> Result<bool, Failure> {
+    if let Some(unknown) = names.iter().find(|name| GROUPS.iter().all(|(known, _)| known != *name)) {
+        let known: Vec<&str> = GROUPS.iter().map(|(name, _)| *name).collect();
+        return Err(format!("no group is called `{unknown}`; there are {}", known.join(", ")).into());
+    }
+    measure::pin(0)?;
+    table::head();
+    let mut all_reached = true;
+    for (name, group) in GROUPS {
+        if names.is_empty() || names.contains(&name) {
+            for row in group()? {
+                row.print(name);
+                all_reached &= row.is_reached();
+            }
+        }
+    }
+    Ok(all_reached)
+}

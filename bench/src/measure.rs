@@ -1,0 +1,139 @@
+//! The stopwatch: CPU time of one thread on one core, ours and the limit in turn, the median of the rounds.
+
+use crate::Failure;
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use rustix::time::{ClockId, clock_gettime};
+use std::time::Duration;
+
+/// Rounds; the median counts.
+const ROUNDS: usize = 9;
+/// What each side gets of CPU time in a round, at the least.
+const ROUND: Duration = Duration::from_millis(200);
+/// Steps between two looks at the clock, after which it is the other side's turn.
+pub const BATCH: usize = 32;
+
+/// Some steps, and how long they took.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Done {
+    steps: usize,
+    spent: Duration,
+}
+
+/// One side of a race. Each call does a batch of steps and times it; what it sets up before is not timed.
+pub type Side<'a> = dyn FnMut() -> Result<Done, Failure> + 'a;
+
+/// Two speeds, measured in turn so that both saw the same machine.
+#[derive(Clone, Copy, Debug)]
+pub struct Race {
+    /// What the limit does in a second.
+    pub limit_per_sec: f64,
+    /// What we do in a second.
+    pub ours_per_sec: f64,
+    /// Ours over the limit: the median of the rounds' ratios.
+    pub ratio: f64,
+}
+
+/// Times so many steps.
+///
+/// # Errors
+/// Where they fail.
+pub fn timed(steps: usize, work: impl FnOnce() -> Result<(), Failure>) -> Result<Done, Failure> {
+    let start = thread_time();
+    work()?;
+    Ok(Done { steps, spent: thread_time().saturating_sub(start) })
+}
+
+/// Lets the limit and ours run in turn, batch by batch.
+///
+/// # Errors
+/// Where a step fails.
+pub fn race(limit: &mut Side<'_>, ours: &mut Side<'_>) -> Result<Race, Failure> {
+    let (mut limits, mut speeds, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+    round(limit, ours)?;
+    for _ in 0..ROUNDS {
+        let (of_limit, of_ours) = round(limit, ours)?;
+        limits.push(of_limit.per_sec());
+        speeds.push(of_ours.per_sec());
+        ratios.push(of_ours.per_sec() / of_limit.per_sec());
+    }
+    Ok(Race { limit_per_sec: median(limits), ours_per_sec: median(speeds), ratio: median(ratios) })
+}
+
+/// One round: the side that has had less time is next, so that a change of the machine's speed meets both.
+fn round(limit: &mut Side<'_>, ours: &mut Side<'_>) -> Result<(Done, Done), Failure> {
+    let (mut of_limit, mut of_ours) = (Done::default(), Done::default());
+    while of_limit.spent < ROUND || of_ours.spent < ROUND {
+        if of_limit.spent <= of_ours.spent {
+            of_limit.add(limit()?);
+        } else {
+            of_ours.add(ours()?);
+        }
+    }
+    Ok((of_limit, of_ours))
+}
+
+impl Done {
+    fn add(&mut self, more: Self) {
+        self.steps += more.steps;
+        self.spent += more.spent;
+    }
+
+    fn per_sec(self) -> f64 {
+        per_sec(self.steps, self.spent)
+    }
+}
+
+/// The middle one of some numbers.
+#[must_use]
+pub fn median(mut numbers: Vec<f64>) -> f64 {
+    numbers.sort_by(f64::total_cmp);
+    numbers.get(numbers.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+/// How many of something that is a second.
+#[must_use]
+pub fn per_sec(count: usize, spent: Duration) -> f64 {
+    f64::from(u32::try_from(count).unwrap_or(u32::MAX)) / spent.as_secs_f64()
+}
+
+/// The CPU time that this thread has had. Time in which another one had the core does not count.
+#[must_use]
+pub fn thread_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
+/// Keeps this thread on one core: the `nth` of those that it may use, counted round.
+///
+/// # Errors
+/// Where the system does not say or refuses.
+pub fn pin(nth: usize) -> Result<(), Failure> {
+    let allowed = sched_getaffinity(None)?;
+    let cores: Vec<usize> = (0..CpuSet::MAX_CPU).filter(|core| allowed.is_set(*core)).collect();
+    let core = cores.get(nth % cores.len().max(1)).ok_or("no core to run on")?;
+    let mut one = CpuSet::new();
+    one.set(*core);
+    Ok(sched_setaffinity(None, &one)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_middle_one_counts() {
+        assert!((median(vec![9.0, 1.0, 5.0]) - 5.0).abs() < f64::EPSILON);
+        assert!((per_sec(3, Duration::from_millis(1500)) - 2.0).abs() < f64::EPSILON);
+    }
+
+    #[test]
+    fn a_race_against_twice_the_work_is_half_won() {
+        fn work(times: u64) -> u64 {
+            (0..times).fold(1, |sum, next| std::hint::black_box(sum ^ next))
+        }
+        let side =
+            |times| move || timed(10, || Ok((0..10).for_each(|_| drop(std::hint::black_box(work(times))))));
+        let race = race(&mut side(10_000), &mut side(20_000)).expect("a race");
+        assert!((0.3..0.7).contains(&race.ratio), "{}", race.ratio);
+    }
+}
