@@ -33,7 +33,8 @@ usage: cargo xtask <command> [options]
       --from FILE         read a saved `cargo test -- --list` instead of building the tests
   rules [--check]       write docs/rules.md, the checks of a proof, as the program itself prints them;
                         --check only compares
-  bench                 the benchmarks of bench/
+  bench [GROUP…]        the proof's speed beside the limit that the crypto library sets, as one table;
+                        groups: check, junk, make, records
 
 A first change, from nothing:
 

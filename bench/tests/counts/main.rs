@@ -2,10 +2,11 @@
 //! a time, a count is the same on a busy machine. The crypto library is left out: what it runs depends on the
 //! processor, and its speed is not ours.
 
+#![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
+
 mod callgrind;
 
 use callgrind::Profile;
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -90,12 +91,30 @@ fn compiler() -> String {
     String::from_utf8_lossy(&told.stdout).trim().to_owned()
 }
 
-/// What was counted while this work was done. All four are counted in one run, once.
+/// What is counted while this work is done. All are counted once, side by side.
 fn profile_of(name: &str) -> &'static Profile {
-    static PROFILES: OnceLock<Vec<Profile>> = OnceLock::new();
-    let profiles = PROFILES.get_or_init(|| run(&build()));
-    let is_of_it = |profile: &&Profile| profile.trigger.contains(&format!("counts::counted_{name}"));
-    profiles.iter().find(is_of_it).expect("a dump for each work")
+    static PROFILES: OnceLock<[Profile; WORKS.len()]> = OnceLock::new();
+    let profiles = PROFILES.get_or_init(|| {
+        let program = build();
+        let program = &program;
+        std::thread::scope(|scope| {
+            let runs = WORKS.map(|(work, _, _)| scope.spawn(move || run(program, work)));
+            runs.map(|run| run.join().expect("counted"))
+        })
+    });
+    let mut named = WORKS.iter().zip(profiles);
+    named.find_map(|((work, _, _), profile)| (*work == name).then_some(profile)).expect("one of the works")
+}
+
+fn run(program: &Path, work: &str) -> Profile {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
+    let out = folder.path().join("profile");
+    let mut valgrind = Command::new("valgrind");
+    valgrind.args(["--quiet", "--tool=callgrind", "--toggle-collect=counts::counted_*"]);
+    valgrind.arg(format!("--callgrind-out-file={}", out.display())).arg(program).arg(work);
+    let status = valgrind.status().expect("valgrind starts; `cargo xtask setup` gets it");
+    assert!(status.success(), "the program under valgrind: {status}");
+    Profile::parse(&std::fs::read_to_string(out).expect("a dump")).expect("a dump in callgrind's format")
 }
 
 /// Builds the program as it is released, only with the names of its functions, which the profile needs.
@@ -113,29 +132,6 @@ fn build() -> PathBuf {
     let in_this_profile = Path::new(env!("CARGO_BIN_EXE_counts"));
     let target = in_this_profile.ancestors().nth(2).expect("a target folder");
     target.join("release/counts")
-}
-
-fn run(program: &Path) -> Vec<Profile> {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("counts-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).expect("a folder");
-    let mut valgrind = Command::new("valgrind");
-    let mut out = OsString::from("--callgrind-out-file=");
-    out.push(folder.join("profile"));
-    valgrind.args(["--quiet", "--tool=callgrind"]).arg(out);
-    for (name, _, _) in WORKS {
-        valgrind.arg(format!("--toggle-collect=counts::counted_{name}*"));
-        valgrind.arg(format!("--dump-after=counts::counted_{name}*"));
-    }
-    let status = valgrind.arg(program).status().expect("valgrind starts; `cargo xtask setup` gets it");
-    assert!(status.success(), "the program under valgrind: {status}");
-    let files = std::fs::read_dir(&folder).expect("the folder is read");
-    let profiles = files.map(|file| {
-        let text = std::fs::read_to_string(file.expect("a file").path()).expect("a dump");
-        Profile::parse(&text).expect("a dump in callgrind's format")
-    });
-    let profiles = profiles.collect();
-    std::fs::remove_dir_all(&folder).expect("the folder goes");
-    profiles
 }
 
 #[test]

@@ -238,6 +238,18 @@ mod tests {
     }
 
     #[test]
+    fn ops_non_02_the_key_of_a_day_is_the_same_whatever_was_asked_before() {
+        let (one, day) = (keys("as"), |days| T.plus_secs(days * DAY_SECS));
+        let nonces: Vec<Nonce> = (0..4).map(|days| one.issue(day(days))).collect();
+        for (days, nonce) in [3, 2, 1, 0].into_iter().zip(nonces.iter().rev()) {
+            assert_eq!(*nonce, keys("as").issue(day(days)));
+            assert_eq!(*nonce, one.issue(day(days)));
+            assert!(matches!(one.judge(nonce.as_str(), day(days)), NonceState::Accepted { .. }));
+            assert_eq!(one.judge(nonce.as_str(), day(days + 2)), NonceState::Unknown);
+        }
+    }
+
+    #[test]
     fn ops_non_02_days_change_without_a_gap() {
         let midnight = UnixTime::from_secs(1_800_057_600 / DAY_SECS * DAY_SECS);
         let before = keys("as").issue(midnight.minus_secs(1));

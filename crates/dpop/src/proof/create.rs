@@ -131,6 +131,19 @@ pub fn htu(url: &str) -> Result<String, TargetError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::jose::json::Object;
+
+    #[test]
+    fn what_comes_from_outside_is_escaped() {
+        let odd = "https://h/\"\\\n\u{7f}é";
+        let iat = UnixTime::from_secs(1_800_000_000);
+        let proof = NewProof { method: "A\"B", htu: odd, token: None, nonce: None, entropy: [7; 16], iat };
+        let json = proof.claims();
+        let claims = Object::parse(json.as_bytes()).expect("JSON");
+        assert_eq!(claims.string("htm"), Ok(Some("A\"B")));
+        assert_eq!(claims.string("htu"), Ok(Some(odd)));
+        assert_eq!(claims.numeric_date("iat"), Ok(Some(iat)));
+    }
 
     #[test]
     fn cl_prf_02_htu_is_the_url_without_query_and_fragment() {
