@@ -215,4 +215,41 @@ mod tests {
         assert!(read("\"").is_empty());
         assert_eq!(read("DPoP error=\"unclosed")[0].get("error"), None);
     }
+
+    #[test]
+    fn schemes_have_no_case_and_are_told_apart() {
+        let challenge = Challenge::new("DPoP");
+        assert!(challenge.is("dpop") && !challenge.is("Bearer") && !challenge.is("DPo"));
+    }
+
+    #[test]
+    fn reading_stops_at_the_limits() {
+        assert_eq!(read(&"a, ".repeat(MAX_CHALLENGES + 1)).len(), MAX_CHALLENGES);
+        assert_eq!(Challenge::parse_all(["a"; MAX_CHALLENGES + 1]).len(), MAX_CHALLENGES);
+        let params: Vec<String> = (0..=MAX_PARAMS).map(|index| format!("p{index}=1")).collect();
+        let all = read(&format!("DPoP {}", params.join(", ")));
+        assert_eq!(all[0].params.len(), MAX_PARAMS);
+    }
+
+    #[test]
+    fn a_parameter_belongs_to_a_challenge_of_its_own_line() {
+        let all = Challenge::parse_all(["DPoP", r#"error="x", Bearer"#]);
+        assert_eq!((all[0].get("error"), all.len()), (None, 3));
+    }
+
+    #[test]
+    fn token68_after_a_challenge_is_one_of_its_own() {
+        let all = read("DPoP a=b, Negotiate==, Basic abc=, x=y");
+        let schemes: Vec<&str> = all.iter().map(|challenge| challenge.scheme.as_str()).collect();
+        assert_eq!(schemes, ["DPoP", "Negotiate", "Basic"]);
+        assert_eq!((all[0].get("Negotiate"), all[2].get("abc"), all[2].get("x")), (None, None, Some("y")));
+    }
+
+    #[test]
+    fn what_cannot_be_read_ends_at_a_comma_outside_of_quotes() {
+        let all = read(r#"DPoP a="x" junk ",\"," more, b=c, "lost, \", too", Bearer"#);
+        assert_eq!((all[0].get("a"), all[0].get("b")), (Some("x"), Some("c")));
+        assert!(all.len() == 2 && all[1].is("Bearer"), "{all:?}");
+        assert_eq!(read("DPoP a=b\\, c=d")[0].get("c"), Some("d"));
+    }
 }

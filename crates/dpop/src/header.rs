@@ -51,4 +51,10 @@ mod tests {
         headers.append("dpop", HeaderValue::from_static("a"));
         assert_eq!(ProofHeader::of(&headers), ProofHeader::Several(2));
     }
+
+    #[test]
+    fn dpop_hdr_08_absent_is_told_from_empty() {
+        assert!(ProofHeader::Absent.is_absent());
+        assert!(!ProofHeader::One(b"").is_absent() && !ProofHeader::Several(2).is_absent());
+    }
 }

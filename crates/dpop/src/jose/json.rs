@@ -325,4 +325,63 @@ mod tests {
         let object = Object::parse(br#"{"iat":1.5}"#).expect("JSON");
         assert_eq!(object.numeric_date("iat"), Ok(Some(crate::time::UnixTime::from_millis(1500))));
     }
+
+    #[test]
+    fn dpop_jws_11_brackets_in_strings_are_no_depth() {
+        let brackets = "[{".repeat(MAX_DEPTH);
+        for text in [format!(r#"{{"a":"{brackets}"}}"#), format!(r#"{{"a":"\"{brackets}\\","b":[]}}"#)] {
+            assert!(Object::parse(text.as_bytes()).is_ok(), "{text}");
+        }
+        let after_a_string = format!(r#"{{"a":"\\","b":{}}}"#, "[".repeat(MAX_DEPTH));
+        assert_eq!(Object::parse(after_a_string.as_bytes()), Err(JsonError::TooLarge));
+        let side_by_side = format!(r#"{{"a":[{}{{}}]}}"#, "{},".repeat(MAX_DEPTH));
+        assert!(Object::parse(side_by_side.as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn dpop_jws_11_width_is_bounded_and_reached() {
+        let array = |count: usize| format!(r#"{{"a":[{}]}}"#, vec!["1"; count].join(","));
+        let object = |count: usize| {
+            let members: Vec<String> = (0..count).map(|index| format!(r#""m{index}":1"#)).collect();
+            format!("{{{}}}", members.join(","))
+        };
+        for text in [array(MAX_MEMBERS), object(MAX_MEMBERS)] {
+            assert!(Object::parse(text.as_bytes()).is_ok());
+        }
+        for text in [array(MAX_MEMBERS + 1), object(MAX_MEMBERS + 1)] {
+            assert_eq!(Object::parse(text.as_bytes()), Err(JsonError::TooLarge));
+        }
+    }
+
+    #[test]
+    fn dpop_jws_07_a_member_of_another_type_is_not_an_absent_one() {
+        let json =
+            br#"{"s":"x","n":null,"b":true,"u":7,"i":-7,"f":0.5,"a":["x","y"],"m":["x",1],"o":{"p":"q"}}"#;
+        let object = Object::parse(json).expect("JSON");
+        let values: Vec<Value<'_>> = object.iter().take(6).map(|(_, value)| value.clone()).collect();
+        let numbers = [Number::Unsigned(7), Number::Negative(-7), Number::Float(0.5)].map(Value::Number);
+        assert_eq!(values[1..3], [Value::Null, Value::Bool(true)]);
+        assert_eq!(values[3..], numbers);
+        assert_eq!((object.string("s"), object.string("none")), (Ok(Some("x")), Ok(None)));
+        assert!(object.string("n").is_err() && object.has("n") && !object.has("none"));
+        let inner = object.object("o").expect("an object").expect("present");
+        assert_eq!((inner.string("p"), inner.iter().count()), (Ok(Some("q")), 1));
+        assert!(object.object("a").is_err() && object.object("none") == Ok(None));
+        assert_eq!((object.strings("s"), object.strings("none")), (Ok(Some(vec!["x"])), Ok(None)));
+        assert_eq!(object.strings("a"), Ok(Some(vec!["x", "y"])));
+        assert!(object.strings("m").is_err() && object.strings("o").is_err());
+        assert_eq!(object.numeric_date("none"), Ok(None));
+    }
+
+    #[test]
+    fn ops_tim_03_dates_at_their_ends() {
+        let date = |text: &str| {
+            let json = format!(r#"{{"iat":{text}}}"#);
+            Object::parse(json.as_bytes()).expect("JSON").numeric_date("iat").ok().flatten()
+        };
+        let millis = |millis| Some(crate::time::UnixTime::from_millis(millis));
+        assert_eq!((date("0"), date("0.0"), date("0.25")), (millis(0), millis(0), millis(250)));
+        assert_eq!(date("9007199254740991"), Some(crate::time::UnixTime::from_secs((1 << 53) - 1)));
+        assert_eq!((date("9007199254740992.0"), date("-0.5")), (None, None));
+    }
 }

@@ -222,4 +222,34 @@ mod tests {
             JwtError::Algorithm
         );
     }
+
+    #[test]
+    fn dpop_jws_08_extensions_are_refused_whatever_they_say() {
+        let key = SigningKey::generate(Algorithm::Es256).expect("a key");
+        for member in [r#""crit":["b64"]"#, r#""b64":true"#] {
+            let header = format!(r#"{{"alg":"ES256",{member}}}"#);
+            let signed = [header.as_bytes(), b"{}"].map(base64url::encode).join(".");
+            let compact =
+                format!("{signed}.{}", base64url::encode(&key.sign(signed.as_bytes()).expect("signed")));
+            let jwt = UnverifiedJwt::parse(&compact).expect("a JWT");
+            let verdict = jwt.verify(AlgorithmSet::default(), [key.public_jwk()].into_iter());
+            assert_eq!(verdict.expect_err("refused"), JwtError::Critical, "{member}");
+        }
+    }
+
+    #[test]
+    fn a_signed_token_is_what_was_given() {
+        let key = SigningKey::generate(Algorithm::Es256).expect("a key");
+        let compact = sign(&key, "at+jwt", Some("k1"), br#"{"iss":"me"}"#).expect("signed");
+        let jwt = UnverifiedJwt::parse(&compact).expect("a JWT");
+        assert_eq!(jwt.kid(), Ok(Some("k1".to_owned())));
+        let verified = jwt.verify(AlgorithmSet::default(), [key.public_jwk()].into_iter()).expect("verified");
+        let header = verified.header().expect("a header");
+        let named = ["typ", "alg", "kid"].map(|name| header.string(name).expect("text"));
+        assert_eq!(named, [Some("at+jwt"), Some("ES256"), Some("k1")]);
+        assert_eq!(verified.payload(), br#"{"iss":"me"}"#);
+        let other = base64url::encode(br#"{"kid":7}"#);
+        let unnamed = format!("{other}.{other}.{other}");
+        assert_eq!(UnverifiedJwt::parse(&unnamed).expect("a JWT").kid(), Err(JwtError::Malformed));
+    }
 }

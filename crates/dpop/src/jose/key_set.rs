@@ -161,4 +161,45 @@ mod tests {
         let many = format!("{{\"keys\":[{}]}}", vec!["{\"kty\":\"XX\"}"; MAX_KEYS + 1].join(","));
         assert_eq!(KeySet::parse(many.as_bytes()), Err(KeySetError::TooMany));
     }
+
+    #[test]
+    fn keys_are_taken_for_what_they_say_that_they_are_for() {
+        let key = SigningKey::generate(Algorithm::EdDsa).expect("a key").public_jwk().to_json();
+        for (member, taken) in [
+            ("", true),
+            (r#","use":"sig""#, true),
+            (r#","use":"enc""#, false),
+            (r#","alg":"EdDSA""#, true),
+            (r#","alg":"EdDSA","use":"enc""#, false),
+            (r#","alg":"ECDH-ES""#, false),
+            (r#","alg":7"#, false),
+            (r#","kid":7"#, false),
+        ] {
+            let set = format!("{{\"keys\":[{}{member}}}]}}", key.trim_end_matches('}'));
+            let set = KeySet::parse(set.as_bytes()).expect("a set");
+            assert_eq!(set.iter().count(), usize::from(taken), "{member}");
+            assert_eq!(set.candidates(None, Algorithm::EdDsa).count(), usize::from(taken), "{member}");
+            assert_eq!(set.candidates(None, Algorithm::Es256).count(), 0);
+        }
+    }
+
+    #[test]
+    fn cl_dsc_06_a_kid_names_any_number_of_keys() {
+        let key = SigningKey::generate(Algorithm::Es256).expect("a key").public_jwk().clone();
+        let named =
+            |kid: Option<&str>| NamedKey { kid: kid.map(str::to_owned), algorithm: None, key: key.clone() };
+        let set = KeySet::of(vec![named(Some("a")), named(Some("a")), named(Some("b")), named(None)]);
+        assert!(set.has_kid("b") && !set.has_kid("c"));
+        for (kid, count) in [(None, 4), (Some("a"), 2), (Some("b"), 1), (Some("c"), 0)] {
+            assert_eq!(set.candidates(kid, Algorithm::Es256).count(), count, "{kid:?}");
+        }
+    }
+
+    #[test]
+    fn ops_key_07_a_set_may_hold_as_many_keys_as_the_limit_says() {
+        let full = format!("{{\"keys\":[{}]}}", vec!["{\"kty\":\"XX\"}"; MAX_KEYS].join(","));
+        assert!(KeySet::parse(full.as_bytes()).is_ok());
+        assert_eq!(KeySet::parse(br#"{"keys":{}}"#), Err(KeySetError::Malformed));
+        assert_eq!(KeySet::parse(br#"{"keys":[7]}"#), Err(KeySetError::Malformed));
+    }
 }
