@@ -1,6 +1,7 @@
 //! The provider's endpoints, in process, on a turned clock: one file a topic, one test a row.
 
 mod access_tokens;
+mod attacks;
 mod client_auth;
 mod codes;
 mod cross_origin;

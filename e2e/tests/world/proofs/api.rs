@@ -82,8 +82,12 @@ impl Api {
 
     /// A token of these claims.
     pub fn sign(&self, claims: &Value) -> String {
-        let issuer_key = self.issuer_key.as_ref().expect("an issuer of our own");
-        jws::sign(issuer_key, "at+jwt", None, claims.to_string().as_bytes()).expect("signed")
+        jws::sign(self.issuer_key(), "at+jwt", None, claims.to_string().as_bytes()).expect("signed")
+    }
+
+    /// The key of the issuer, where it is our own.
+    pub fn issuer_key(&self) -> &SigningKey {
+        self.issuer_key.as_ref().expect("an issuer of our own")
     }
 
     /// A token that is bound to the key.

@@ -168,16 +168,6 @@ async fn dpop_cnf_04_a_bearer_token_is_no_dpop_token() {
     api.assert_told("invalid_token", &api.get(&api.sign(&unbound)).await);
     unbound.as_object_mut().expect("an object").remove("cnf");
     api.assert_told("invalid_token", &api.get(&api.sign(&unbound)).await);
-    let world = World::new().await;
-    let form =
-        code_form(&world.code("bearer-app").await).pair("client_id", "bearer-app").pair("resource", API);
-    let tokens = world.post(form, &[]).await;
-    if tokens.status == 200 {
-        let token = tokens.text("access_token");
-        let proof = world.userinfo_proof(&token).sign(&world.key);
-        let answer = world.userinfo("DPoP", &token, Some(&proof)).await;
-        assert_eq!(answer.challenges()[0].get("error"), Some("invalid_token"), "{answer:?}");
-    }
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 //! the bad proof everything in a request is good, and after each row a good proof is let through at both.
 
 mod algorithms;
-mod api;
+pub mod api;
 mod binding;
 mod header;
 mod keys;
@@ -11,6 +11,6 @@ mod replay;
 mod request;
 mod signatures;
 pub mod stage;
-mod structure;
+pub mod structure;
 mod time;
 mod weak_salt;

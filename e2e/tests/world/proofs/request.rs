@@ -1,7 +1,7 @@
 //! DPOP-HTM and DPOP-HTU: what a proof says of the request.
 
 use super::api::Api;
-use super::stage::{Place, both, under};
+use super::stage::{both, under};
 use http::header::HOST;
 use http::{HeaderValue, Method};
 use keybound_e2e::answer::assert_e_as;
@@ -24,7 +24,7 @@ async fn dpop_htm_02_the_token_endpoint_wants_post() {
     let world = World::new().await;
     assert_e_as(&world.client_credentials(Some(&world.proof().claim("htm", "GET").sign(&world.key))).await);
     let proof = world.proof().claim("htm", "GET").sign(&world.key);
-    let answer = world.send(under(get(TOKEN, &[("dpop", &proof)]), Method::GET)).await;
+    let answer = world.send(get(TOKEN, &[("dpop", &proof)])).await;
     assert_eq!(answer.status, 405);
 }
 
@@ -346,7 +346,6 @@ async fn dpop_htu_16_length_and_characters() {
         ] {
             at.refuses("DPOP-HTU-16", &at.sign(&at.good().claim("htu", htu))).await;
         }
-        assert!(matches!(at.place, Place::Token | Place::UserInfo));
     })
     .await;
 }

@@ -62,11 +62,17 @@ async fn dpop_jws_03_no_json_serialization() {
 }
 
 /// The same octets in another spelling: one of the unused bits of the last character set.
-pub fn with_trailing_bit(part: &str) -> Option<String> {
+fn with_trailing_bit(part: &str) -> Option<String> {
     let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let last = *part.as_bytes().last()?;
     let next = alphabet[(alphabet.iter().position(|known| *known == last)? + 1) % 64];
     (!part.len().is_multiple_of(4)).then(|| format!("{}{}", &part[..part.len() - 1], char::from(next)))
+}
+
+/// The same JWT with its signature in another spelling.
+pub fn respelled(jwt: &str) -> String {
+    let (input, signature) = jwt.rsplit_once('.').expect("three parts");
+    format!("{input}.{}", with_trailing_bit(signature).expect("unused bits"))
 }
 
 #[tokio::test]
