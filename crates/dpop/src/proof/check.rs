@@ -221,3 +221,57 @@ impl FreshProof {
         matches!(self.0.nonce, NonceUse::Accepted { current: false, .. })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::jose::base64url;
+    use crate::jose::signer::{Signer, SigningKey};
+    use crate::nonce::STEP_SECS;
+    use crate::proof::create::NewProof;
+    use crate::replay::MemoryLog;
+    use crate::time::Now;
+    use std::time::Duration;
+
+    const T: UnixTime = UnixTime::from_secs(1_800_000_000);
+    const HTU: &str = "https://server.example/token";
+
+    /// A proof made at `T` with the nonce of that moment, judged `later` seconds after.
+    fn fresh(key: &SigningKey, with_nonce: bool, later: u64) -> FreshProof {
+        let keys = NonceKeys::new([7; 32], "server", None);
+        let (nonce, target, policy) =
+            (keys.issue(T), Target::parse(HTU).expect("a target"), Policy::default());
+        let nonce_sent = with_nonce.then_some(&nonce);
+        let new =
+            NewProof { method: "POST", htu: HTU, token: None, nonce: nonce_sent, entropy: [9; 16], iat: T };
+        let proof = new.sign(key).expect("signed");
+        let nonce = with_nonce.then_some(&keys);
+        let expected = Expected { method: "POST", target: &target, token: None, nonce, policy: &policy };
+        let now = T.plus_secs(later);
+        let verified = verify(ProofHeader::One(proof.as_bytes()), &expected, now).expect("verified");
+        let log = MemoryLog::new(1, Now { unix: T.minus_secs(900), monotonic: Duration::ZERO });
+        let now = Now { unix: now, monotonic: Duration::from_secs(900 + later) };
+        let entry = verified.replay_entry(&ReplaySalt::new([1; 32]), "server");
+        verified.after(log.record(entry, now)).expect("fresh")
+    }
+
+    #[test]
+    fn a_fresh_proof_tells_what_was_verified() {
+        let key = SigningKey::generate(Algorithm::EdDsa).expect("a key");
+        let proof = fresh(&key, false, 10);
+        assert_eq!(proof.jkt(), &key.public_jwk().thumbprint());
+        assert_eq!(proof.jti(), base64url::encode(&[9; 16]));
+        assert_eq!(
+            (proof.iat(), proof.algorithm(), proof.nonce()),
+            (T, Algorithm::EdDsa, NonceUse::NotAsked)
+        );
+    }
+
+    #[test]
+    fn as_non_08_a_new_nonce_is_wanted_once_the_step_has_changed() {
+        let key = SigningKey::generate(Algorithm::EdDsa).expect("a key");
+        assert!(!fresh(&key, false, 0).wants_new_nonce());
+        assert!(!fresh(&key, true, 0).wants_new_nonce());
+        assert!(fresh(&key, true, STEP_SECS).wants_new_nonce());
+    }
+}

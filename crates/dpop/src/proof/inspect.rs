@@ -133,3 +133,31 @@ fn failed(name: &'static str, refusal: Refusal) -> Finding {
 fn unreached(name: &'static str, check: Check) -> Finding {
     Finding { name, check, verdict: Verdict::NotReached }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::jose::algorithm::Algorithm;
+    use crate::jose::signer::SigningKey;
+    use crate::proof::create::NewProof;
+
+    #[test]
+    fn a_report_holds_where_no_rule_fails_and_all_were_reached() {
+        let key = SigningKey::generate(Algorithm::EdDsa).expect("a key");
+        let iat = UnixTime::from_secs(1_800_000_000);
+        let new =
+            NewProof { method: "GET", htu: "https://h/", token: None, nonce: None, entropy: [1; 16], iat };
+        let proof = new.sign(&key).expect("signed");
+        let look = |text: &str, against: &Against<'_>| {
+            inspect(ProofHeader::One(text.as_bytes()), against, &Policy::default())
+        };
+        let report = look(&proof, &Against::default());
+        assert!(report.holds() && report.jkt.is_some() && report.header.is_some() && report.claims.is_some());
+        assert!(!look(&proof, &Against { method: Some("POST"), ..Against::default() }).holds());
+
+        let dots = look("a.b", &Against::default());
+        assert!(!dots.holds() && dots.findings.len() == report.findings.len());
+        let Verdict::Fails(refusal) = &dots.findings[0].verdict else { panic!("{dots:?}") };
+        assert!(refusal.for_log().ends_with("came 1 dots in 3 octets"), "{}", refusal.for_log());
+    }
+}
