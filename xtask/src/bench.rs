@@ -8,7 +8,17 @@ pub(crate) fn run(repo: &Repo, options: &[&str]) -> Result<bool, String> {
     if options.iter().any(|option| option.starts_with('-')) {
         return Err("usage: cargo xtask bench [GROUP…]".into());
     }
-    let arguments = ["run", "--release", "--quiet", "--locked", "--package", "keybound-bench", "--"];
+    let arguments = [
+        "run",
+        "--release",
+        "--quiet",
+        "--locked",
+        "--package",
+        "keybound-bench",
+        "--bin",
+        "keybound-bench",
+        "--",
+    ];
     run::succeed(run::cargo(&repo.root, &arguments).args(options))?;
     Ok(true)
 }

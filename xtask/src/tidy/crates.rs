@@ -44,6 +44,8 @@ struct Package {
     name: String,
     is_library: bool,
     has_features: bool,
+    /// The program that `cargo run` means.
+    default_run: Option<String>,
     /// Names of what it depends on when it is built or when its build script runs; not for its tests.
     needs: Vec<String>,
 }
@@ -64,6 +66,12 @@ fn forbidden(package: &Package) -> Vec<Finding> {
     };
     let is_ours = |name: &str| ARROWS.iter().any(|(ours, _)| *ours == name);
     let mut findings = Vec::new();
+    if package.default_run.is_some() && package.name != "keybound" {
+        findings.push(Finding::about(
+            &place,
+            "only `keybound` has a `default-run`: with two, `cargo run` knows none",
+        ));
+    }
     for need in &package.needs {
         if is_ours(need) && !allowed.contains(&need.as_str()) {
             let advice = format!("`{need}` is not below it: move what is needed down, or the caller up");
@@ -125,6 +133,7 @@ fn read(package: &Value) -> Option<Package> {
         name: package.get("name")?.as_str()?.into(),
         is_library: kinds.into_iter().any(|kind| kind == "lib"),
         has_features: !package.get("features")?.as_object()?.is_empty(),
+        default_run: package.get("default_run").and_then(Value::as_str).map(str::to_owned),
         needs: dependencies
             .iter()
             .filter(|dependency| !for_tests(dependency))
@@ -139,7 +148,7 @@ mod tests {
 
     fn package(name: &str, needs: &[&str]) -> Package {
         let needs = needs.iter().map(|need| (*need).into()).collect();
-        Package { name: name.into(), is_library: true, has_features: false, needs }
+        Package { name: name.into(), is_library: true, has_features: false, default_run: None, needs }
     }
 
     #[test]
@@ -165,6 +174,13 @@ mod tests {
         assert_eq!(forbidden(&package("keybound-client", &["keybound-resource"])).len(), 1);
         assert_eq!(forbidden(&package("keybound-serve", &["keybound-dpop"])).len(), 1);
         assert_eq!(forbidden(&package("xtask", &["keybound-dpop"])).len(), 1);
+    }
+
+    #[test]
+    fn a_second_default_run_is_found() {
+        let mut bench = package("keybound-bench", &[]);
+        bench.default_run = Some("keybound-bench".into());
+        assert_eq!(forbidden(&bench).len(), 1);
     }
 
     #[test]
