@@ -6,7 +6,7 @@
 use crate::jose::base64url;
 use crate::jose::crypto::{HmacKey, hkdf_sha256};
 use crate::time::UnixTime;
-use parking_lot::{Mutex, RwLock};
+use parking_lot::Mutex;
 use std::fmt;
 use std::sync::Arc;
 use subtle::ConstantTimeEq;
@@ -17,6 +17,8 @@ pub const STEP_SECS: u64 = 60;
 const STEPS_BEFORE: u64 = 2;
 /// How many steps after the current one are accepted, for nodes whose clocks are ahead (OPS-NON-04).
 const STEPS_AFTER: u64 = 1;
+/// Those, and the current one.
+const STEPS_ACCEPTED: usize = 4;
 const MAC_LEN: usize = 20;
 const NONCE_LEN: usize = 4 + MAC_LEN;
 const DAY_SECS: u64 = 86_400;
@@ -71,22 +73,18 @@ pub enum NonceState {
 pub struct NonceKeys {
     label: String,
     boot: Option<[u8; 16]>,
-    shared: Arc<Shared>,
+    shared: Arc<Mutex<Shared>>,
 }
 
 /// What all clones have in common, so that a new secret reaches them at once.
 struct Shared {
-    secret: RwLock<[u8; 32]>,
-    /// The keys of an even and of an odd day, kept because deriving one costs more than all other cheap checks.
-    /// Around midnight both are in use.
-    derived: [Mutex<Option<DayKey>>; 2],
+    secret: [u8; 32],
+    /// The MACs of the steps that are accepted now, each in the place of its step's last bits. A MAC is the same for
+    /// all who hold the nonce, and deriving its key costs more than all other cheap checks of a proof.
+    made: [Option<(u64, Mac)>; STEPS_ACCEPTED],
 }
 
-/// The MAC's key of one day.
-struct DayKey {
-    day: u64,
-    key: Arc<HmacKey>,
-}
+type Mac = [u8; MAC_LEN];
 
 impl NonceKeys {
     /// From a secret of 256 bits and a label that no other server under the same secret has (OPS-NON-01).
@@ -95,18 +93,13 @@ impl NonceKeys {
     /// from before stale (OPS-REP-09). Nodes that share a replay log leave it out.
     #[must_use]
     pub fn new(secret: [u8; 32], label: impl Into<String>, boot: Option<[u8; 16]>) -> Self {
-        let shared = Shared { secret: RwLock::new(secret), derived: Default::default() };
-        Self { label: label.into(), boot, shared: Arc::new(shared) }
+        Self { label: label.into(), boot, shared: Arc::new(Mutex::new(Shared::new(secret))) }
     }
 
     /// Takes another secret, here and in every clone. From now on all nonces from before are stale, and each client
     /// needs one more try (OPS-NON-05).
     pub fn replace_secret(&self, secret: [u8; 32]) {
-        let [even, odd] = &self.shared.derived;
-        // Both are held throughout, so that no key of the old secret is kept.
-        let (mut even, mut odd) = (even.lock(), odd.lock());
-        *self.shared.secret.write() = secret;
-        (*even, *odd) = (None, None);
+        *self.shared.lock() = Shared::new(secret);
     }
 
     /// The nonce of the current step.
@@ -139,33 +132,32 @@ impl NonceKeys {
         NonceState::Accepted { current: step == current, until }
     }
 
-    fn mac(&self, step: u64) -> [u8; MAC_LEN] {
-        let full = self.key_of(step * STEP_SECS / DAY_SECS).mac(&[&step_octets(step)]);
+    fn mac(&self, step: u64) -> Mac {
+        let Shared { secret, made } = &mut *self.shared.lock();
+        let place = usize::try_from(step).unwrap_or(0) % STEPS_ACCEPTED;
+        match made.get_mut(place) {
+            Some(Some((of_step, mac))) if *of_step == step => *mac,
+            Some(free) => free.insert((step, self.derive(secret, step))).1,
+            None => self.derive(secret, step),
+        }
+    }
+
+    fn derive(&self, secret: &[u8; 32], step: u64) -> Mac {
+        let day = (step * STEP_SECS / DAY_SECS).to_be_bytes();
+        let boot = self.boot.as_ref().map_or(&[][..], |bits| bits.as_slice());
+        let info = [b"keybound nonce\0", self.label.as_bytes(), b"\0", &day, boot].concat();
+        let full = HmacKey::new(&hkdf_sha256(secret, &info)).mac(&[&step_octets(step)]);
         let mut mac = [0; MAC_LEN];
         for (to, from) in mac.iter_mut().zip(full) {
             *to = from;
         }
         mac
     }
+}
 
-    fn key_of(&self, day: u64) -> Arc<HmacKey> {
-        let [even, odd] = &self.shared.derived;
-        let mut known = if day.is_multiple_of(2) { even.lock() } else { odd.lock() };
-        match &*known {
-            Some(of_day) if of_day.day == day => of_day.key.clone(),
-            _ => {
-                let key = Arc::new(self.derive(day));
-                *known = Some(DayKey { day, key: key.clone() });
-                key
-            }
-        }
-    }
-
-    fn derive(&self, day: u64) -> HmacKey {
-        let boot = self.boot.as_ref().map_or(&[][..], |bits| bits.as_slice());
-        let info = [b"keybound nonce\0", self.label.as_bytes(), b"\0", &day.to_be_bytes(), boot].concat();
-        let secret = *self.shared.secret.read();
-        HmacKey::new(&hkdf_sha256(&secret, &info))
+impl Shared {
+    fn new(secret: [u8; 32]) -> Self {
+        Self { secret, made: [None; STEPS_ACCEPTED] }
     }
 }
 
@@ -238,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn ops_non_02_the_key_of_a_day_is_the_same_whatever_was_asked_before() {
+    fn ops_non_02_nonces_do_not_depend_on_what_was_asked_before() {
         let (one, day) = (keys("as"), |days| T.plus_secs(days * DAY_SECS));
         let nonces: Vec<Nonce> = (0..4).map(|days| one.issue(day(days))).collect();
         for (days, nonce) in [3, 2, 1, 0].into_iter().zip(nonces.iter().rev()) {

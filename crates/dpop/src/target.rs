@@ -126,7 +126,11 @@ fn push_authority(text: &mut String, authority: &str, default_port: &str) -> Res
     } else if host.is_empty() || !host.bytes().all(is_host_byte) {
         return Err(TargetError::NotAbsolute);
     } else {
-        text.extend(host.chars().map(|letter| letter.to_ascii_lowercase()));
+        let start = text.len();
+        text.push_str(host);
+        if let Some(host) = text.get_mut(start..) {
+            host.make_ascii_lowercase();
+        }
     }
     if !port.is_empty() {
         let number: u16 = port.parse().map_err(|_| TargetError::NotAbsolute)?;
@@ -143,11 +147,11 @@ fn push_authority(text: &mut String, authority: &str, default_port: &str) -> Res
 }
 
 fn is_host_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(&byte)
+    is_unreserved(byte) || b"!$&'()*+,;=".contains(&byte)
 }
 
 fn is_unreserved(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
 }
 
 /// Normalised percent-encoding first, dot segments after: `%2e%2e` is `..` (RFC 3986 §6.2.2.2–3).

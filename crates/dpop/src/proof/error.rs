@@ -251,9 +251,11 @@ impl Refusal {
     }
 
     pub(crate) fn came(mut self, came: &str) -> Self {
-        let mut shown = String::with_capacity(came.len().min(MAX_CAME));
-        shown.extend(came.chars().take(MAX_CAME).flat_map(char::escape_default));
-        self.came = Some(shown);
+        let is_plain = |byte: u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\'' | b'\\');
+        self.came = Some(match came.get(..came.len().min(MAX_CAME)) {
+            Some(start) if start.bytes().all(is_plain) => start.to_owned(),
+            _ => came.chars().take(MAX_CAME).flat_map(char::escape_default).collect(),
+        });
         self
     }
 

@@ -91,7 +91,7 @@ pub fn inspect(header: ProofHeader<'_>, against: &Against<'_>, policy: &Policy) 
     };
     let mut findings = vec![held(OUTER, Check::Segments)];
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok();
-    let claims = text(&decoded.payload);
+    let claims = text(decoded.payload());
     let proof = match UnverifiedProof::read(&decoded) {
         Ok(proof) => proof,
         Err(refusal) => {
@@ -117,7 +117,7 @@ pub fn inspect(header: ProofHeader<'_>, against: &Against<'_>, policy: &Policy) 
     }));
     let holds_secret =
         matches!(&proof.key, Err(r) if matches!(r.check(), Check::JwkPrivate | Check::JwkSymmetric));
-    let header = if holds_secret { None } else { text(&decoded.header) };
+    let header = if holds_secret { None } else { text(decoded.header()) };
     let jkt = proof.key.as_ref().ok().map(|key| key.thumbprint());
     Inspection { findings, header, claims, jkt }
 }

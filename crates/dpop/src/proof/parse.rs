@@ -9,11 +9,11 @@ use crate::jose::{base64url, jws};
 use crate::nonce::NonceState;
 use std::cell::OnceCell;
 
-/// The three parts, decoded.
+/// The three parts, decoded, side by side.
 pub(super) struct Decoded<'a> {
-    pub(super) header: Vec<u8>,
-    pub(super) payload: Vec<u8>,
-    pub(super) signature: Vec<u8>,
+    octets: Vec<u8>,
+    header_len: usize,
+    payload_len: usize,
     /// `header.payload` as it came: what the signature is over (DPOP-SIG-01).
     pub(super) signed: &'a str,
 }
@@ -47,43 +47,62 @@ pub(super) fn decode(header: ProofHeader<'_>, max_len: usize) -> Result<Decoded<
             .expected(format!("at most {max_len} octets"))
             .came(&format!("{} octets", value.len())));
     }
-    let compact = token68(value)
-        .ok_or_else(|| Refusal::new(Check::HeaderCharacters).came(&String::from_utf8_lossy(value)))?;
+    // What can be decoded has no other characters than token68 has: they are looked at only to say what is wrong.
+    let compact = std::str::from_utf8(value).ok();
+    match compact.map(decode_parts) {
+        Some(Ok(decoded)) => Ok(decoded),
+        Some(Err(refusal)) if compact.is_some_and(is_token68) => Err(refusal),
+        _ => Err(Refusal::new(Check::HeaderCharacters).came(&String::from_utf8_lossy(value))),
+    }
+}
+
+fn decode_parts(compact: &str) -> Result<Decoded<'_>, Refusal> {
     let parts = jws::split(compact).ok_or_else(|| {
         let dots = compact.bytes().filter(|byte| *byte == b'.').count();
         Refusal::new(Check::Segments).came(&format!("{dots} dots in {} octets", compact.len()))
     })?;
-    let part = |name: &str, text: &str| {
-        base64url::decode(text).ok_or_else(|| Refusal::new(Check::Base64).came(&format!("{name}: {text}")))
+    let mut octets = Vec::with_capacity(compact.len() * 3 / 4);
+    let mut part = |name: &str, text: &str| {
+        base64url::decode_onto(&mut octets, text)
+            .ok_or_else(|| Refusal::new(Check::Base64).came(&format!("{name}: {text}")))
     };
-    Ok(Decoded {
-        header: part("header", parts.header)?,
-        payload: part("payload", parts.payload)?,
-        signature: part("signature", parts.signature)?,
-        signed: parts.signed,
-    })
+    let header_len = part("header", parts.header)?;
+    let payload_len = part("payload", parts.payload)?;
+    part("signature", parts.signature)?;
+    Ok(Decoded { octets, header_len, payload_len, signed: parts.signed })
+}
+
+impl Decoded<'_> {
+    pub(super) fn header(&self) -> &[u8] {
+        self.octets.get(..self.header_len).unwrap_or_default()
+    }
+
+    pub(super) fn payload(&self) -> &[u8] {
+        self.octets.get(self.header_len..self.header_len + self.payload_len).unwrap_or_default()
+    }
+
+    pub(super) fn signature(&self) -> &[u8] {
+        self.octets.get(self.header_len + self.payload_len..).unwrap_or_default()
+    }
 }
 
 /// `1*(ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/") *"="` (RFC 9449 §4.1).
-fn token68(value: &[u8]) -> Option<&str> {
-    let text = std::str::from_utf8(value).ok()?;
+fn is_token68(text: &str) -> bool {
     let body = text.trim_end_matches('=');
-    let allowed = |byte: u8| matches!(byte, b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'+' | b'/');
-    // Without an early end, which lets the compiler look at many octets at once.
-    let all_allowed = body.bytes().fold(true, |so_far, byte| so_far & allowed(byte));
-    (!body.is_empty() && all_allowed).then_some(text)
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte);
+    !body.is_empty() && body.bytes().all(allowed)
 }
 
 impl<'d> UnverifiedProof<'d> {
     /// Reads the JSON of both parts and the key (RFC 9449 §4.3 items 2, 6 and 7).
     pub(super) fn read(decoded: &'d Decoded<'_>) -> Result<Self, Refusal> {
-        let header = object("header", &decoded.header)?;
-        let claims = object("payload", &decoded.payload)?;
+        let header = object("header", decoded.header())?;
+        let claims = object("payload", decoded.payload())?;
         let key = key(&header);
         Ok(Self {
             header,
             claims,
-            signature: &decoded.signature,
+            signature: decoded.signature(),
             signed: decoded.signed,
             key,
             jkt: OnceCell::new(),
