@@ -279,6 +279,8 @@ mod tests {
         same("https://h/a/%2e%2e/c", "https://h/c");
         same("https://h/../a", "https://h/a");
         same("https://h/a/b/..", "https://h/a/");
+        same("https://h/a/.", "https://h/a/");
+        differ("https://h/a/...", "https://h/a/");
     }
 
     #[test]
@@ -304,6 +306,11 @@ mod tests {
         {
             assert_eq!(Target::parse(bad), Err(TargetError::NotAbsolute), "{bad}");
         }
+        for host in
+            ["a\\b", "a%41", "a\"b", "[::1", "::1]", "[::1%eth0]", "a:b:1", "h:65536", "h:+80", "h:-1"]
+        {
+            assert_eq!(Target::parse(&format!("https://{host}/")), Err(TargetError::NotAbsolute), "{host}");
+        }
     }
 
     #[test]
@@ -316,6 +323,8 @@ mod tests {
     fn dpop_htu_16_length_and_characters() {
         let long = format!("https://h/{}", "a".repeat(MAX_HTU_LEN));
         assert_eq!(Target::parse(&long), Err(TargetError::TooLong));
+        let longest = format!("https://h/{}", "a".repeat(MAX_HTU_LEN - "https://h/".len()));
+        assert_eq!(Target::parse(&longest).map(|target| target.as_str().len()), Ok(MAX_HTU_LEN));
         let longer_when_normal = format!("https://{}", "h".repeat(MAX_HTU_LEN - "https://".len()));
         assert_eq!(Target::parse(&longer_when_normal), Err(TargetError::TooLong));
         for bad in ["https://h/a b", "https://h/\r\n", "https://h/é", "https://h/\u{1b}"] {
@@ -328,5 +337,14 @@ mod tests {
         let base = Target::parse("https://h:8443/issuer").expect("a target");
         assert_eq!(base.at("/x/y?z=1").map(|t| t.to_string()).as_deref(), Ok("https://h:8443/x/y"));
         assert!(base.at("x").is_err());
+    }
+
+    #[test]
+    fn a_target_has_parts() {
+        let target = Target::parse("HTTPS://H:8443/a/%7e?q").expect("a target");
+        assert_eq!((target.origin(), target.path(), target.is_https()), ("https://h:8443", "/a/~", true));
+        assert_eq!(format!("{target} {target:?}"), r#"https://h:8443/a/~ "https://h:8443/a/~""#);
+        let plain = Target::parse("http://[::1]").expect("a target");
+        assert_eq!((plain.origin(), plain.path(), plain.is_https()), ("http://[::1]", "/", false));
     }
 }
