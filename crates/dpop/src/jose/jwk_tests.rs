@@ -61,10 +61,15 @@ fn dpop_jwk_11_weak_ed25519_keys_are_refused() {
 #[test]
 fn dpop_jwk_09_rsa_exponents_are_sane() {
     let modulus = base64url::encode(&[0xc1; 256]);
-    for (e, verdict) in [("AQ", false), ("Ag", false), ("AQAB", true), ("Aw", true), ("AQAAAAE", false)] {
+    for (e, verdict) in
+        [("AQ", false), ("Ag", false), ("AQAB", true), ("Aw", true), ("AQAAAAE", false), ("_____w", true)]
+    {
         let json = format!(r#"{{"kty":"RSA","n":"{modulus}","e":"{e}"}}"#);
         assert_eq!(read(&json).is_ok(), verdict, "{e}");
     }
+    // Three, if only the last eight octets counted.
+    let long = base64url::encode(&[1, 0, 0, 0, 0, 0, 0, 0, 3]);
+    assert_eq!(read(&format!(r#"{{"kty":"RSA","n":"{modulus}","e":"{long}"}}"#)), Err(JwkError::RsaExponent));
 }
 
 #[test]
@@ -146,4 +151,12 @@ fn dpop_jwk_12_what_a_key_says_that_it_is_for_counts() {
 fn debug_shows_kind_and_thumbprint() {
     let key = read(RFC_9449_JWK).expect("a key");
     assert_eq!(format!("{key:?}"), "EC P-256 0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I");
+}
+
+#[test]
+fn points_of_the_library_have_their_form() {
+    assert!(PublicJwk::ec_from_point(Curve::P256, &[4; 65]).is_some());
+    for other in [&[4; 64][..], &[4; 66], &[3; 65], &[2; 33], &[]] {
+        assert!(PublicJwk::ec_from_point(Curve::P256, other).is_none(), "{} octets", other.len());
+    }
 }

@@ -243,6 +243,7 @@ mod tests {
         let compact = sign(&key, "at+jwt", Some("k1"), br#"{"iss":"me"}"#).expect("signed");
         let jwt = UnverifiedJwt::parse(&compact).expect("a JWT");
         assert_eq!(jwt.kid(), Ok(Some("k1".to_owned())));
+        assert_eq!(jwt.claims().expect("claims").string("iss"), Ok(Some("me")));
         let verified = jwt.verify(AlgorithmSet::default(), [key.public_jwk()].into_iter()).expect("verified");
         let header = verified.header().expect("a header");
         let named = ["typ", "alg", "kid"].map(|name| header.string(name).expect("text"));
