@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn the_clock_has_one_reader() {
+    fn ops_tim_01_the_clock_has_one_reader() {
         let text = "let now = SystemTime::now();\n";
         assert_eq!(clock_in(&file("crates/dpop/src/time.rs", text)), []);
         assert_eq!(clock_in(&file("crates/oauth/tests/wall.rs", text)), []);

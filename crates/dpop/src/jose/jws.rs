@@ -203,6 +203,12 @@ mod tests {
     }
 
     #[test]
+    fn ops_lim_02_a_million_dots_are_not_collected() {
+        let dots = ".".repeat(1_000_000);
+        assert!(split(&dots).is_none() && split(&format!("a.b.c{dots}")).is_none());
+    }
+
+    #[test]
     fn what_is_signed_verifies_and_nothing_else_does() {
         let key = SigningKey::generate(Algorithm::Es256).expect("a key");
         let other = SigningKey::generate(Algorithm::Es256).expect("a key");
