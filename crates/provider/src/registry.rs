@@ -3,6 +3,7 @@
 use crate::passwords;
 use crate::signing_keys;
 use crate::store::{Client, ClientSource, Fault, Inserted, Store, User};
+use data_encoding::HEXLOWER;
 use keybound_dpop::jose::base64url;
 use keybound_dpop::jose::crypto::random;
 use keybound_dpop::secret::Secret;
@@ -265,7 +266,8 @@ fn file_error(path: &Path, what: &str) -> RegistryError {
     RegistryError::File { path: path.display().to_string(), what: what.to_owned() }
 }
 
-/// 128 random bits: the name of something that nobody named. Never begins like a URL (AS-CIMD-09).
+/// 128 random bits: the name of something that nobody named. Never begins like a URL (AS-CIMD-09), nor like an option
+/// of a command line.
 fn random_name() -> Result<String, RegistryError> {
-    Ok(base64url::encode(&random::<16>().map_err(|_| RegistryError::Entropy)?))
+    Ok(HEXLOWER.encode(&random::<16>().map_err(|_| RegistryError::Entropy)?))
 }
