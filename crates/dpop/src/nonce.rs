@@ -286,4 +286,9 @@ mod tests {
         };
         assert!((60..=300).contains(&until.since(T).as_secs()));
     }
+
+    #[test]
+    fn debug_shows_the_label_alone() {
+        assert_eq!(format!("{:?}", keys("as")), "NonceKeys(as)");
+    }
 }

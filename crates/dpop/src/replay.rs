@@ -107,4 +107,9 @@ mod tests {
             assert_ne!(key, other);
         }
     }
+
+    #[test]
+    fn debug_tells_nothing_of_the_salt() {
+        assert_eq!(format!("{:?}", ReplaySalt::new([1; 32])), "ReplaySalt");
+    }
 }

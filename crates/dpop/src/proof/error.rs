@@ -341,4 +341,24 @@ mod tests {
         );
         assert!(refusal.for_log().ends_with(r#"came https://evil\"\r\n\u{1b}[31m"#));
     }
+
+    #[test]
+    fn each_check_leads_to_one_answer() {
+        for check in Check::ALL {
+            let fault = match check {
+                Check::NonceMissing | Check::NonceUnknown => Fault::Nonce,
+                Check::KeyBinding => Fault::Binding,
+                _ => Fault::Proof,
+            };
+            assert_eq!(check.fault(), fault, "{check:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_printed_is_the_text_for_the_wire_and_debug_shows_the_log() {
+        let refusal = Refusal::new(Check::Htm).came("\"'\\");
+        assert_eq!(refusal.to_string(), refusal.for_wire());
+        assert_eq!(format!("{refusal:?}"), format!("Htm({})", refusal.for_log()));
+        assert!(refusal.for_log().ends_with(r#"; came \"\'\\"#), "{}", refusal.for_log());
+    }
 }

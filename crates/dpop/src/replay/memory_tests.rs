@@ -96,3 +96,26 @@ fn ops_rep_10_steps_of_the_wall_clock_neither_revive_nor_lock_out() {
 fn ops_rep_03_a_record_takes_twenty_octets() {
     assert_eq!(size_of::<Record>(), 20);
 }
+
+#[test]
+fn ops_rep_03_shards_are_swept_from_time_to_time() {
+    let log = MemoryLog::new(10, at(0));
+    assert!(log.is_empty());
+    for (key, until) in [(1, 1), (2, 10)] {
+        assert_eq!(log.record(entry(key, until), at(0)), Recorded::Fresh);
+    }
+    assert!(!log.is_empty());
+    // Ended records are kept for 900 s more, and looked for every 30 s.
+    for (key, now, held) in [(3, 905, 2), (4, 934, 3), (5, 935, 3)] {
+        assert_eq!(log.record(entry(key, 2000), at(now)), Recorded::Fresh);
+        assert_eq!(log.len(), held, "{now} s");
+    }
+}
+
+#[test]
+fn ops_rep_04_a_full_log_looks_for_room_every_thirty_seconds() {
+    let log = MemoryLog::new(1, at(0));
+    assert_eq!(log.record(entry(1, 10), at(0)), Recorded::Fresh);
+    assert_eq!(log.record(entry(2, 900), at(29)), Recorded::Unavailable);
+    assert_eq!(log.record(entry(2, 900), at(30)), Recorded::Fresh);
+}
