@@ -1,10 +1,6 @@
-//! Configuration in two types: [`ConfigFile`] is what was written, [`Config`] what may be relied on.
+//! What was written: the configuration file, in TOML.
 
-use keybound_dpop::jose::algorithm::{Algorithm, AlgorithmSet};
-use keybound_dpop::proof::check::Policy;
-use keybound_dpop::target::Target;
-use keybound_oauth::identifier::{Issuer, ResourceId};
-use keybound_oauth::scope::Scope;
+use super::ConfigError;
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -137,80 +133,6 @@ fn default_store() -> PathBuf {
     PathBuf::from("keybound.sqlite")
 }
 
-/// Seconds that things live.
-#[derive(Clone, Copy, Debug)]
-pub struct Lifetimes {
-    /// Access tokens (AS-TOK-11).
-    pub access_token_secs: u64,
-    /// Authorization codes (AS-AUT-07).
-    pub code_secs: u64,
-    /// ID tokens (OIDC-IDT-10).
-    pub id_token_secs: u64,
-    /// Refresh tokens, whatever happens (AS-RT-10).
-    pub refresh_token_secs: u64,
-    /// Refresh tokens that are not used.
-    pub refresh_idle_secs: u64,
-    /// Sign-in sessions.
-    pub session_secs: u64,
-    /// How long a rotated refresh token still works for the same client (DEC-26).
-    pub rotation_grace_secs: u64,
-}
-
-impl Default for Lifetimes {
-    fn default() -> Self {
-        const DAY: u64 = 24 * 3600;
-        Self {
-            access_token_secs: 600,
-            code_secs: 60,
-            id_token_secs: 600,
-            refresh_token_secs: 90 * DAY,
-            refresh_idle_secs: 30 * DAY,
-            session_secs: 12 * 3600,
-            rotation_grace_secs: 60,
-        }
-    }
-}
-
-/// A protected resource.
-#[derive(Clone, Debug)]
-pub struct Resource {
-    /// Its identifier, the `aud` of its tokens.
-    pub identifier: ResourceId,
-    /// Whether its tokens must be bound.
-    pub dpop: DpopMode,
-    /// The scope tokens it knows.
-    pub scopes: Scope,
-    /// Whether it is meant where none is named.
-    pub default: bool,
-}
-
-/// What the provider may rely on.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// The issuer.
-    pub issuer: Issuer,
-    /// The issuer's URL as a target: scheme, host and port of every `htu` (never a `Host` header).
-    pub base: Target,
-    /// The resources.
-    pub resources: Vec<Resource>,
-    /// Who must use nonces.
-    pub nonce: NonceMode,
-    /// What proofs are accepted.
-    pub proof: Policy,
-    /// How long things live.
-    pub lifetimes: Lifetimes,
-}
-
-/// Why a configuration cannot be used: what, and what to write instead.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{place}: {what}")]
-pub struct ConfigError {
-    /// The file, and the line where it is known.
-    pub place: String,
-    /// What is wrong and what to do.
-    pub what: String,
-}
-
 impl ConfigFile {
     /// Reads the file.
     ///
@@ -245,100 +167,6 @@ impl ConfigFile {
                 .map_or(1, |span| 1 + text.bytes().take(span.start).filter(|b| *b == b'\n').count());
             ConfigError { place: format!("{place}, line {line}"), what: with_hint(error.message()) }
         })
-    }
-
-    /// What may be relied on.
-    ///
-    /// # Errors
-    /// [`ConfigError`] for a value that cannot be used, or a combination that is not safe.
-    pub fn check(&self) -> Result<Config, ConfigError> {
-        let wrong = |key: &str, what: String| ConfigError { place: format!("`{key}`"), what };
-        let issuer = Issuer::parse(&self.issuer).map_err(|error| wrong("issuer", error.to_string()))?;
-        let base = Target::parse(issuer.as_str()).map_err(|error| wrong("issuer", error.to_string()))?;
-        let resources = self.resources.iter().map(ResourceFile::check).collect::<Result<Vec<_>, _>>()?;
-        if resources.iter().filter(|resource| resource.default).count() > 1 {
-            return Err(wrong("resource", "only one resource can be the `default`".to_owned()));
-        }
-        for (index, resource) in resources.iter().enumerate() {
-            let before = resources.iter().take(index);
-            if before.into_iter().any(|other| other.identifier == resource.identifier) {
-                return Err(wrong("resource", format!("{} is there twice", resource.identifier)));
-            }
-            if resource.identifier.as_str() == issuer.as_str() {
-                return Err(wrong(
-                    "resource",
-                    "the issuer is a resource already (UserInfo); leave it out".to_owned(),
-                ));
-            }
-        }
-        Ok(Config {
-            issuer,
-            base,
-            resources,
-            nonce: self.nonce.mode,
-            proof: self.proof.check()?,
-            lifetimes: Lifetimes::default(),
-        })
-    }
-}
-
-impl ResourceFile {
-    fn check(&self) -> Result<Resource, ConfigError> {
-        let wrong = |what: String| ConfigError { place: format!("resource `{}`", self.identifier), what };
-        let identifier = ResourceId::parse(&self.identifier).map_err(|error| wrong(error.to_string()))?;
-        let scopes = Scope::parse(&self.scopes.join(" ")).map_err(|error| wrong(error.to_string()))?;
-        Ok(Resource { identifier, dpop: self.dpop, scopes, default: self.default })
-    }
-}
-
-impl ProofFile {
-    fn check(&self) -> Result<Policy, ConfigError> {
-        let wrong = |what: String| ConfigError { place: "[proof]".to_owned(), what };
-        let mut policy = Policy::default();
-        if let Some(names) = &self.algorithms {
-            let known = names.iter().map(|name| Algorithm::parse(name)).collect::<Option<Vec<_>>>();
-            let known = known.filter(|known| !known.is_empty()).ok_or_else(|| {
-                let all = AlgorithmSet::of(&Algorithm::ALL).algs();
-                wrong(format!("`algorithms` must be a list out of {all}"))
-            })?;
-            policy.algorithms = AlgorithmSet::of(&known);
-        }
-        if let Some(secs) = self.past_window_secs {
-            if !(30..=600).contains(&secs) {
-                return Err(wrong("`past_window_secs` must be from 30 to 600".to_owned()));
-            }
-            policy.past_window_secs = secs;
-        }
-        if let Some(secs) = self.future_window_secs {
-            if secs > 60 {
-                return Err(wrong("`future_window_secs` must be at most 60".to_owned()));
-            }
-            policy.future_window_secs = secs;
-        }
-        Ok(policy)
-    }
-}
-
-impl Config {
-    /// The resource of that identifier.
-    #[must_use]
-    pub fn resource(&self, identifier: &str) -> Option<&Resource> {
-        self.resources.iter().find(|resource| resource.identifier.as_str() == identifier)
-    }
-
-    /// The resource that is meant where none is named: the one marked so, or the only one there is.
-    #[must_use]
-    pub fn default_resource(&self) -> Option<&Resource> {
-        match self.resources.as_slice() {
-            [only] => Some(only),
-            all => all.iter().find(|resource| resource.default),
-        }
-    }
-
-    /// The URL of an endpoint of ours; `path` begins with a slash.
-    #[must_use]
-    pub fn endpoint(&self, path: &str) -> String {
-        self.issuer.endpoint(path).to_string()
     }
 }
 
@@ -384,22 +212,6 @@ mod tests {
             .expect_err("refused");
         assert_eq!(error.place, "k.toml, line 2");
         assert!(error.what.ends_with("Did you mean `listen`?"), "{}", error.what);
-    }
-
-    #[test]
-    fn values_are_checked() {
-        let check = |text: &str| ConfigFile::parse(text, "k.toml").and_then(|file| file.check().map(|_| ()));
-        assert_eq!(check("issuer = \"https://as.example\""), Ok(()));
-        for bad in [
-            "issuer = \"http://as.example\"",
-            "issuer = \"https://as.example?x\"",
-            "issuer = \"https://as.example\"\n[[resource]]\nidentifier = \"https://as.example\"",
-            "issuer = \"https://as.example\"\n[proof]\nalgorithms = [\"HS256\"]",
-            "issuer = \"https://as.example\"\n[proof]\npast_window_secs = 601",
-            "issuer = \"https://as.example\"\n[nonce]\nmode = \"optional\"",
-        ] {
-            assert!(check(bad).is_err(), "{bad}");
-        }
     }
 
     #[test]
