@@ -59,6 +59,9 @@ pub(super) fn members(object: &Members) -> Result<ClientMetadata, MetadataError>
         resources: each(object, "resources", ResourceId::parse)?,
         legacy_oidc,
         errors: named(object, "errors", ErrorDisplay::parse, "page, redirect")?.unwrap_or(ErrorDisplay::Page),
+        require_pushed_authorization_requests: boolean(object, "require_pushed_authorization_requests")?
+            .unwrap_or(false),
+        require_dpop_jkt: boolean(object, "require_dpop_jkt")?.unwrap_or(false),
     })
 }
 

@@ -25,6 +25,10 @@ pub struct Lifetimes {
     pub refresh_idle_secs: u64,
     /// Sign-in sessions.
     pub session_secs: u64,
+    /// Pushed authorization requests, until a browser comes with them (AS-PAR-12).
+    pub pushed_request_secs: u64,
+    /// How much longer a visitor who came in time may take.
+    pub begun_request_secs: u64,
     /// How long a rotated refresh token still works for the same client (DEC-26).
     pub rotation_grace_secs: u64,
 }
@@ -39,6 +43,8 @@ impl Default for Lifetimes {
             refresh_token_secs: 90 * DAY,
             refresh_idle_secs: 30 * DAY,
             session_secs: 12 * 3600,
+            pushed_request_secs: 90,
+            begun_request_secs: 3600,
             rotation_grace_secs: 60,
         }
     }
@@ -72,6 +78,8 @@ pub struct Config {
     pub proof: Policy,
     /// How long things live.
     pub lifetimes: Lifetimes,
+    /// Whether every authorization request must be pushed (RFC 9126 §5).
+    pub require_pushed_authorization_requests: bool,
 }
 
 /// Why a configuration cannot be used: what, and what to write instead.
@@ -116,6 +124,7 @@ impl ConfigFile {
             nonce: self.nonce.mode,
             proof: self.proof.check()?,
             lifetimes: Lifetimes::default(),
+            require_pushed_authorization_requests: self.require_pushed_authorization_requests,
         })
     }
 }
