@@ -9,5 +9,6 @@ mod errors;
 mod logs;
 mod nonces;
 mod proofs;
+mod signing_keys;
 mod token;
 mod userinfo;
