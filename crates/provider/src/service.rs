@@ -40,7 +40,8 @@ pub fn service(provider: &Arc<Provider>) -> Router {
         .layer(middleware::from_fn_with_state(Arc::clone(provider), harden))
 }
 
-/// What goes on beside the requests: expired rows leave, keys that another process added are taken up.
+/// What goes on beside the requests: expired rows leave, signing keys are made, replaced and taken out, and what another
+/// process changed is taken up.
 pub async fn maintain(provider: Arc<Provider>) {
     const LOOK: Duration = Duration::from_secs(1);
     const LOOKS_BETWEEN_SWEEPS: u32 = 60;
@@ -55,6 +56,7 @@ pub async fn maintain(provider: Arc<Provider>) {
             provider.reload_keys().await;
             version = Some(current);
         }
+        provider.tend_keys().await;
         if looks.is_multiple_of(LOOKS_BETWEEN_SWEEPS)
             && let Err(fault) = provider.store.sweep(provider.unix()).await
         {

@@ -10,5 +10,6 @@ mod logs;
 mod nonces;
 mod proofs;
 mod pushed;
+mod signing_keys;
 mod token;
 mod userinfo;

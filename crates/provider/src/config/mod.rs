@@ -1,8 +1,12 @@
 //! Configuration in two types: [`ConfigFile`] is what was written, [`Config`] what may be relied on.
 
 mod file;
+mod signing;
 
-pub use file::{ConfigFile, DpopMode, NonceFile, NonceMode, ProofFile, ResourceFile, TlsFile, TokenForm};
+pub use file::{
+    ConfigFile, DpopMode, NonceFile, NonceMode, ProofFile, ResourceFile, SigningFile, TlsFile, TokenForm,
+};
+pub use signing::Signing;
 
 use keybound_dpop::jose::algorithm::{Algorithm, AlgorithmSet};
 use keybound_dpop::proof::check::Policy;
@@ -61,6 +65,8 @@ pub struct Resource {
     pub scopes: Scope,
     /// Whether it is meant where none is named.
     pub default: bool,
+    /// The algorithm of its access tokens, where it is not that of all.
+    pub signing_alg: Option<Algorithm>,
 }
 
 /// What the provider may rely on.
@@ -76,6 +82,8 @@ pub struct Config {
     pub nonce: NonceMode,
     /// What proofs are accepted.
     pub proof: Policy,
+    /// What we sign with.
+    pub signing: Signing,
     /// How long things live.
     pub lifetimes: Lifetimes,
     /// Whether every authorization request must be pushed (RFC 9126 §5).
@@ -123,6 +131,7 @@ impl ConfigFile {
             resources,
             nonce: self.nonce.mode,
             proof: self.proof.check()?,
+            signing: self.signing.check()?,
             lifetimes: Lifetimes::default(),
             require_pushed_authorization_requests: self.require_pushed_authorization_requests,
         })
@@ -134,7 +143,9 @@ impl ResourceFile {
         let wrong = |what: String| ConfigError { place: format!("resource `{}`", self.identifier), what };
         let identifier = ResourceId::parse(&self.identifier).map_err(|error| wrong(error.to_string()))?;
         let scopes = Scope::parse(&self.scopes.join(" ")).map_err(|error| wrong(error.to_string()))?;
-        Ok(Resource { identifier, dpop: self.dpop, scopes, default: self.default })
+        let signing_alg = self.signing_alg.as_deref().map(signing::algorithm).transpose();
+        let signing_alg = signing_alg.map_err(|what| wrong(format!("`signing_alg` {what}")))?;
+        Ok(Resource { identifier, dpop: self.dpop, scopes, default: self.default, signing_alg })
     }
 }
 

@@ -5,9 +5,10 @@ use crate::config::Config;
 use crate::provider::Provider;
 use crate::reach::OPENID_SCOPES;
 use crate::respond;
+use crate::signing_keys::{ALGORITHMS, JWKS_MAX_AGE_SECS};
 use axum::body::Body;
 use axum::extract::State;
-use http::Response;
+use http::{HeaderMap, Response};
 use keybound_dpop::jose::algorithm::Algorithm;
 use keybound_oauth::client_metadata::{AuthMethod, GrantType};
 use keybound_oauth::identifier::Endpoint;
@@ -20,9 +21,10 @@ pub async fn handle(State(provider): State<Arc<Provider>>) -> Response<Body> {
     respond::public_json(document(&provider.config).to_json())
 }
 
-/// The public keys (RFC 7517 §5).
-pub async fn keys(State(provider): State<Arc<Provider>>) -> Response<Body> {
-    respond::public_json(provider.signing_keys.key_set(provider.unix()).to_json())
+/// The public keys (RFC 7517 §5), for as long as a new key is published before it is used.
+pub async fn keys(State(provider): State<Arc<Provider>>, headers: HeaderMap) -> Response<Body> {
+    let json = provider.signing_keys.key_set(provider.unix()).to_json();
+    respond::revalidated_json(json, JWKS_MAX_AGE_SECS, &headers)
 }
 
 /// The metadata: what is there, and nothing else.
@@ -80,7 +82,7 @@ fn supported(config: &Config) -> Supported {
             .collect(),
         token_endpoint_auth_signing_alg_values_supported: names(&ASSERTION_ALGORITHMS),
         subject_types_supported: texts(&["public"]),
-        id_token_signing_alg_values_supported: names(&[crate::signing_keys::ALGORITHM]),
+        id_token_signing_alg_values_supported: names(&ALGORITHMS),
         claims_supported: std::iter::once("sub").chain(claims.copied()).map(str::to_owned).collect(),
         prompt_values_supported: texts(&["none", "login", "consent", "select_account"]),
         protected_resources: config

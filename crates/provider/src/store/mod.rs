@@ -14,8 +14,8 @@ mod verdict;
 
 pub use id::{CREDENTIAL_ENTROPY, Credential, ID_ENTROPY, Id, SecretHash};
 pub use record::{
-    Client, ClientSource, Code, CodeState, Grant, Pushed, RefreshToken, RefreshTokenState, SecretBytes,
-    Session, SigningKey, User,
+    Client, ClientSource, Code, CodeState, Grant, KeyChange, KeyUse, Pushed, RefreshToken, RefreshTokenState,
+    SecretBytes, Session, SigningKey, User,
 };
 pub use sqlite::{Embedded, OpenError};
 pub use verdict::{Decided, Fault, Verdict, Write};
@@ -297,17 +297,17 @@ impl Store {
         }
     }
 
-    /// Adds a key. A `kid` that is there already is a fault: it names one key for ever.
-    pub async fn insert_signing_key(&self, key: SigningKey) -> Result<(), Fault> {
+    /// Shows all keys to `decide` and writes what it asks for, in one transaction; gives what was written. What is
+    /// refused writes nothing.
+    pub async fn change_signing_keys<D>(
+        &self,
+        decide: impl Fn(&[SigningKey]) -> Result<KeyChange, D> + Send + 'static,
+    ) -> Result<Result<KeyChange, D>, Fault>
+    where
+        D: Send + 'static,
+    {
         match self {
-            Self::Embedded(db) => db.insert_signing_key(key).await,
-        }
-    }
-
-    /// Says when the key leaves the key set. False where there is none.
-    pub async fn retire_signing_key(&self, kid: &str, at: UnixTime) -> Result<bool, Fault> {
-        match self {
-            Self::Embedded(db) => db.retire_signing_key(kid.to_owned(), at).await,
+            Self::Embedded(db) => db.change_signing_keys(decide).await,
         }
     }
 

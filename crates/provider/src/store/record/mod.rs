@@ -17,5 +17,5 @@ pub use grant::Grant;
 pub use pushed::Pushed;
 pub use refresh_token::{RefreshToken, RefreshTokenState};
 pub use session::Session;
-pub use signing_key::{SecretBytes, SigningKey};
+pub use signing_key::{KeyChange, KeyUse, SecretBytes, SigningKey};
 pub use user::User;
