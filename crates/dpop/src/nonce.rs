@@ -102,7 +102,7 @@ impl NonceKeys {
         *self.shared.lock() = Shared::new(secret);
     }
 
-    /// The nonce of the current step.
+    /// The nonce of the current step: 32 characters, the same for all who ask in that minute.
     #[must_use]
     pub fn issue(&self, now: UnixTime) -> Nonce {
         let step = now.as_secs() / STEP_SECS;

@@ -27,13 +27,13 @@ pub fn sha256(bytes: &[u8]) -> [u8; 32] {
     out
 }
 
-/// SHA-512 (FIPS 180-4).
+/// SHA-512 (FIPS 180-4): 64 octets.
 #[must_use]
 pub fn sha512(bytes: &[u8]) -> Vec<u8> {
     digest::digest(&digest::SHA512, bytes).as_ref().to_vec()
 }
 
-/// SHA-384 (FIPS 180-4).
+/// SHA-384 (FIPS 180-4): 48 octets.
 #[must_use]
 pub fn sha384(bytes: &[u8]) -> Vec<u8> {
     digest::digest(&digest::SHA384, bytes).as_ref().to_vec()
@@ -65,14 +65,14 @@ impl HmacKey {
     }
 }
 
-/// HKDF-SHA-256 (RFC 5869) without a salt, one block of output.
+/// HKDF-SHA-256 (RFC 5869) without a salt, one block of output: 32 octets.
 #[must_use]
 pub fn hkdf_sha256(secret: &[u8], info: &[u8]) -> [u8; 32] {
     let extracted = HmacKey::new(&[0; 32]).mac(&[secret]);
     HmacKey::new(&extracted).mac(&[info, &[1]])
 }
 
-/// `N` bytes from the system's generator.
+/// `N` octets from the system's generator, fit for keys.
 ///
 /// # Errors
 /// [`CryptoError`] where the system has no entropy to give.
@@ -83,6 +83,7 @@ pub fn random<const N: usize>() -> Result<[u8; N], CryptoError> {
 }
 
 /// Whether `signature` is by `key` over `message` under `algorithm`. The key and the algorithm must fit (DPOP-ALG-06).
+/// The signature is in JOSE form: R and S side by side for ECDSA (RFC 7518 §3.4), 64 octets for Ed25519 (RFC 8037 §3.1).
 ///
 /// # Errors
 /// [`CryptoError`] wherever they do not fit, or the signature does not verify.
