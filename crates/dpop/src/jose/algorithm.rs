@@ -179,5 +179,13 @@ mod tests {
     #[test]
     fn dpop_alg_07_default_list() {
         assert_eq!(AlgorithmSet::default().algs(), "ES256 PS256 EdDSA Ed25519");
+        assert_eq!(format!("{:?}", AlgorithmSet::default()), "ES256 PS256 EdDSA Ed25519");
+    }
+
+    #[test]
+    fn a_list_holds_what_it_was_given_be_it_twice() {
+        let list = AlgorithmSet::of(&[Algorithm::Es384, Algorithm::Es256, Algorithm::Es384]);
+        assert_eq!(list.names(), ["ES256", "ES384"]);
+        assert!(!list.is_empty() && AlgorithmSet::of(&[]).is_empty());
     }
 }
