@@ -206,6 +206,17 @@ mod tests {
         assert_eq!(judge(-61), NonceState::Unknown);
     }
 
+    /// Computed elsewhere, after `vectors/README.md`.
+    #[test]
+    fn ops_non_02_nonces_are_what_is_written_down() {
+        for (at, nonce) in [
+            (T, "AcnDgMXtLvuWYzQjhz_2IQWswj6EClvP"),
+            (T.plus_secs(DAY_SECS - STEP_SECS), "AcnJH3MMQqOyUkW2PqekbLwC3TnzggAf"),
+        ] {
+            assert_eq!(keys("as").issue(at).as_str(), nonce);
+        }
+    }
+
     #[test]
     fn dpop_non_04_labels_keep_servers_apart() {
         assert_eq!(keys("rs").judge(keys("as").issue(T).as_str(), T), NonceState::Unknown);

@@ -276,3 +276,62 @@ fn ecdsa_signing(algorithm: Algorithm) -> Result<&'static signature::EcdsaSignin
         _ => Err(CryptoError),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use data_encoding::HEXLOWER;
+
+    #[test]
+    fn hashes_are_those_of_the_standards() {
+        let abc =
+            [sha256(b"abc").to_vec(), sha384(b"abc"), sha512(b"abc")].map(|hash| HEXLOWER.encode(&hash));
+        assert_eq!(
+            abc,
+            [
+                "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+                concat!(
+                    "cb00753f45a35e8bb5a03d699ac65007272c32ab0eded1631a8b605a43ff5bed",
+                    "8086072ba1e7cc2358baeca134c825a7"
+                ),
+                concat!(
+                    "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a",
+                    "2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f"
+                ),
+            ]
+        );
+        // RFC 4231 §4.3 and RFC 5869 §A.3.
+        assert_eq!(
+            HEXLOWER.encode(&HmacKey::new(b"Jefe").mac(&[b"what do ya want ", b"for nothing?"])),
+            "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
+        );
+        assert_eq!(
+            HEXLOWER.encode(&hkdf_sha256(&[0x0b; 22], &[])),
+            "8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d"
+        );
+    }
+
+    #[test]
+    fn entropy_is_never_the_same() {
+        assert_ne!(random::<16>(), random::<16>());
+    }
+
+    #[test]
+    fn dpop_alg_06_a_signature_is_good_under_its_own_algorithm_alone() {
+        use Algorithm::{Ed25519, EdDsa};
+        let rsa = KeyMaterial::generate(Algorithm::Rs256).expect("a key");
+        for signed in Algorithm::ALL {
+            let is_rsa = signed.curve().is_none() && !matches!(signed, EdDsa | Ed25519);
+            let own = if is_rsa { None } else { KeyMaterial::generate(signed).ok() };
+            let key = own.as_ref().unwrap_or(&rsa);
+            let public = key.public_jwk(signed).expect("a public key");
+            let signature = key.sign(signed, b"message").expect("signed");
+            for other in Algorithm::ALL {
+                let same = signed == other || matches!((signed, other), (EdDsa, Ed25519) | (Ed25519, EdDsa));
+                let verdict = verify(other, &public, b"message", &signature);
+                assert_eq!(verdict.is_ok(), same, "{other} for {signed}");
+            }
+        }
+        assert!(rsa.sign(Algorithm::Es256, b"message").is_err());
+    }
+}
