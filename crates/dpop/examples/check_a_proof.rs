@@ -1,4 +1,5 @@
-//! A resource server's side: a token that is bound to a key, the proof beside it, and what to answer where it is refused.
+//! A resource server's side: a token that is bound to a key, the proof beside it, and what to answer where it is
+//! refused.
 //!
 //! `cargo run -p keybound-dpop --example check_a_proof`
 #![expect(clippy::print_stdout, reason = "an example shows what it answers")]

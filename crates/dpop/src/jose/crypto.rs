@@ -83,7 +83,7 @@ pub fn random<const N: usize>() -> Result<[u8; N], CryptoError> {
 }
 
 /// Whether `signature` is by `key` over `message` under `algorithm`. The key and the algorithm must fit (DPOP-ALG-06).
-/// The signature is in JOSE form: R and S side by side for ECDSA (RFC 7518 §3.4), 64 octets for Ed25519 (RFC 8037 §3.1).
+/// The signature is in JOSE form: R and S side by side for ECDSA (RFC 7518 §3.4), 64 octets for Ed25519 (RFC 8037).
 ///
 /// # Errors
 /// [`CryptoError`] wherever they do not fit, or the signature does not verify.

@@ -171,8 +171,8 @@ pub struct WrongType {
 }
 
 impl Number {
-    /// The number as a NumericDate (RFC 7519 §2); fractions of a second are kept to the millisecond. `None` below zero and
-    /// from 2^53 on.
+    /// The number as a NumericDate (RFC 7519 §2); fractions of a second are kept to the millisecond. `None` below zero
+    /// and from 2^53 on.
     #[must_use]
     pub fn as_unix_time(self) -> Option<crate::time::UnixTime> {
         const LIMIT_SECS: u64 = 1 << 53;

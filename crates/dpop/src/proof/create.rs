@@ -97,8 +97,8 @@ impl UnsignedProof {
         self.0.as_bytes()
     }
 
-    /// The second half: the proof, as it goes into the `DPoP` header. The signature is in JOSE form: R and S side by side for
-    /// ECDSA (RFC 7518 §3.4), not DER. It is not checked.
+    /// The second half: the proof, as it goes into the `DPoP` header. The signature is in JOSE form: R and S
+    /// side by side for ECDSA (RFC 7518 §3.4), not DER. It is not checked.
     #[must_use]
     pub fn finish(mut self, signature: &[u8]) -> String {
         self.0.push('.');

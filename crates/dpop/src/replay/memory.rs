@@ -79,8 +79,8 @@ impl MemoryLog {
 
     /// Records the entry unless it is there: one atomic step.
     ///
-    /// [`Recorded::BeforeStart`] where `entry.from` is not after the making of the log, [`Recorded::Unavailable`] where it
-    /// is full of what is still needed.
+    /// [`Recorded::BeforeStart`] where `entry.from` is not after the making of the log, [`Recorded::Unavailable`] where
+    /// it is full of what is still needed.
     pub fn record(&self, entry: ReplayEntry, now: Now) -> Recorded {
         if entry.from.is_some_and(|from| from <= self.started.unix) {
             return Recorded::BeforeStart;

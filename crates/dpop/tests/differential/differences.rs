@@ -1,8 +1,8 @@
 //! Where the other library is laxer, and the few places where it is stricter. Each is shown from both sides, so that a
 //! change over there is noticed as well as one over here.
 //!
-//! None of these is a fault of its own: a general JOSE library leaves to its caller what to make of these members. It is
-//! why a server that builds its check of proofs on one has to look at the header itself.
+//! None of these is a fault of its own: a general JOSE library leaves to its caller what to make of these members. It
+//! is why a server that builds its check of proofs on one has to look at the header itself.
 
 use crate::pair::{HTU, Pair, T, ours, theirs};
 use keybound_dpop::jose::algorithm::Algorithm;
