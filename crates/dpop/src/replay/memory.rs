@@ -49,7 +49,7 @@ pub(super) struct Record {
 }
 
 impl Record {
-    fn of(entry: &ReplayEntry) -> Self {
+    pub(super) fn of(entry: &ReplayEntry) -> Self {
         let until = u32::try_from(entry.until.as_secs()).unwrap_or(u32::MAX);
         Self { key: entry.key.0.to_ne_bytes(), until_secs: until.to_ne_bytes() }
     }
@@ -59,7 +59,7 @@ impl Record {
     }
 
     /// Keys are MACs already: any 64 of their bits do.
-    fn hash(&self) -> u64 {
+    pub(super) fn hash(&self) -> u64 {
         self.key.first_chunk().map_or(0, |half| u64::from_ne_bytes(*half))
     }
 }
