@@ -141,6 +141,8 @@ pub struct ClientMetadata {
     /// `require_dpop_jkt` (ours): each authorization request must name the key of its code, by `dpop_jkt` or by a proof
     /// when it is pushed.
     pub require_dpop_jkt: bool,
+    /// `authorization_signed_response_alg` (JARM §3)
+    pub authorization_signed_response_alg: Option<Algorithm>,
 }
 
 /// What is wrong with client metadata. Says what to write, never what came.
@@ -258,6 +260,8 @@ impl ClientMetadata {
         put("errors", self.errors.as_str().into());
         put("require_pushed_authorization_requests", switch(self.require_pushed_authorization_requests));
         put("require_dpop_jkt", switch(self.require_dpop_jkt));
+        let algorithm = self.authorization_signed_response_alg.map(Algorithm::name);
+        put("authorization_signed_response_alg", text(algorithm));
         Value::Object(object)
     }
 }

@@ -13,6 +13,7 @@ use keybound_dpop::jose::algorithm::Algorithm;
 use keybound_oauth::client_metadata::{AuthMethod, GrantType};
 use keybound_oauth::identifier::Endpoint;
 use keybound_oauth::provider_metadata::{Endpoints, Flags, ProviderMetadata, Supported};
+use keybound_oauth::response_mode::ResponseMode;
 use keybound_oauth::userinfo::CLAIMS_BY_SCOPE;
 use std::sync::Arc;
 
@@ -66,7 +67,7 @@ fn supported(config: &Config) -> Supported {
     Supported {
         scopes_supported: scopes,
         response_types_supported: texts(&["code"]),
-        response_modes_supported: texts(&["query"]),
+        response_modes_supported: texts(&ResponseMode::NAMES),
         grant_types_supported: GrantType::ALL.iter().map(|grant| grant.as_str().to_owned()).collect(),
         code_challenge_methods_supported: texts(&["S256"]),
         dpop_signing_alg_values_supported: config
@@ -82,6 +83,7 @@ fn supported(config: &Config) -> Supported {
             .collect(),
         token_endpoint_auth_signing_alg_values_supported: names(&ASSERTION_ALGORITHMS),
         subject_types_supported: texts(&["public"]),
+        authorization_signing_alg_values_supported: names(&ALGORITHMS),
         id_token_signing_alg_values_supported: names(&ALGORITHMS),
         claims_supported: std::iter::once("sub").chain(claims.copied()).map(str::to_owned).collect(),
         prompt_values_supported: texts(&["none", "login", "consent", "select_account"]),
