@@ -100,6 +100,11 @@ impl World {
 
     /// A World as the settings say.
     pub async fn with(settings: Settings) -> Self {
+        Self::configured(config(&settings.config)).await
+    }
+
+    /// A World as a configuration says, which begins as [`config`] gives it.
+    pub async fn configured(file: ConfigFile) -> Self {
         let folder = TempDir::new().expect("a folder");
         let clock = Arc::new(TurnedClock::default());
         let store = Store::open(&folder.path().join("store.sqlite")).expect("a store");
@@ -118,7 +123,7 @@ impl World {
                 .clone(),
         };
         let user = add_user(&store, new, now).await.expect("a user");
-        let config = config(&settings.config).check().expect("a configuration");
+        let config = file.check().expect("a configuration");
         let provider = Provider::open(config, store.clone(), clock.clone()).await.expect("a provider");
         let router = service(&provider);
         // Without nonces, nothing is believed that may have been used before the start (OPS-REP-09).

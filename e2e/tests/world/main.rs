@@ -2,11 +2,14 @@
 
 mod access_tokens;
 mod attacks;
+mod audit;
 mod client_auth;
 mod codes;
 mod cross_origin;
 mod errors;
+mod limits;
 mod logs;
+mod metrics;
 mod nonces;
 mod proofs;
 mod pushed;

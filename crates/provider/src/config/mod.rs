@@ -1,13 +1,17 @@
 //! Configuration in two types: [`ConfigFile`] is what was written, [`Config`] what may be relied on.
 
 mod file;
+mod limits;
 mod signing;
 
 pub use file::{
-    ConfigFile, DpopMode, NonceFile, NonceMode, ProofFile, ResourceFile, SigningFile, TlsFile, TokenForm,
+    ConfigFile, DpopMode, LimitsFile, NonceFile, NonceMode, ProofFile, ResourceFile, SigningFile, TlsFile,
+    TokenForm,
 };
+pub use limits::RateLimits;
 pub use signing::Signing;
 
+use crate::peer::Network;
 use keybound_dpop::jose::algorithm::{Algorithm, AlgorithmSet};
 use keybound_dpop::proof::check::Policy;
 use keybound_dpop::target::Target;
@@ -84,6 +88,10 @@ pub struct Config {
     pub proof: Policy,
     /// What we sign with.
     pub signing: Signing,
+    /// How often anybody may ask.
+    pub limits: RateLimits,
+    /// The proxies in front of us.
+    pub trusted_proxies: Vec<Network>,
     /// How long things live.
     pub lifetimes: Lifetimes,
     /// Whether every authorization request must be pushed (RFC 9126 §5).
@@ -132,6 +140,8 @@ impl ConfigFile {
             nonce: self.nonce.mode,
             proof: self.proof.check()?,
             signing: self.signing.check()?,
+            limits: self.limits.check(),
+            trusted_proxies: limits::proxies(&self.trusted_proxies)?,
             lifetimes: Lifetimes::default(),
             require_pushed_authorization_requests: self.require_pushed_authorization_requests,
         })
