@@ -44,8 +44,8 @@ fn assert_too_many(answer: &Answer) {
 async fn ops_lim_05_an_address_that_asks_too_often_is_answered_429() {
     let world = World::with(limited("address_per_minute = 60")).await;
     let mut let_through = 0;
-    while status(&world, from("192.0.2.1", junk())).await == 401 {
-        let_through += 1;
+    for _ in 0..20 {
+        let_through += u32::from(status(&world, from("192.0.2.1", junk())).await == 401);
     }
     assert_eq!(let_through, 10, "ten seconds' worth at once");
     let logs = Capture::start();
