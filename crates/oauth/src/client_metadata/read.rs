@@ -51,6 +51,12 @@ pub(super) fn members(object: &Members) -> Result<ClientMetadata, MetadataError>
             Algorithm::parse,
             "a signature algorithm such as ES256, PS256, EdDSA",
         )?,
+        introspection_signed_response_alg: named(
+            object,
+            "introspection_signed_response_alg",
+            Algorithm::parse,
+            "a signature algorithm such as ES256, PS256, EdDSA",
+        )?,
         contacts: strings(object, "contacts")?.unwrap_or_default().into_iter().map(str::to_owned).collect(),
         client_uri: parsed(object, "client_uri", Endpoint::parse)?,
         logo_uri: parsed(object, "logo_uri", Endpoint::parse)?,
@@ -59,7 +65,14 @@ pub(super) fn members(object: &Members) -> Result<ClientMetadata, MetadataError>
         resources: each(object, "resources", ResourceId::parse)?,
         legacy_oidc,
         errors: named(object, "errors", ErrorDisplay::parse, "page, redirect")?.unwrap_or(ErrorDisplay::Page),
+        may_act: parsed(object, "may_act", subject)?,
     })
+}
+
+/// The `sub` of a client or a user.
+fn subject(text: &str) -> Result<String, &'static str> {
+    let is_one = (1..=255).contains(&text.len()) && text.bytes().all(|byte| (0x20..=0x7e).contains(&byte));
+    is_one.then(|| text.to_owned()).ok_or("must be the `sub` of a client or a user: 1 to 255 ASCII characters")
 }
 
 fn client_secret(object: &Members) -> Result<Option<ClientSecret>, MetadataError> {
@@ -83,8 +96,8 @@ fn grant_types(object: &Members) -> Result<Vec<GrantType>, MetadataError> {
     let mut grants = Vec::new();
     for name in names {
         let grant = GrantType::parse(name).ok_or_else(|| {
-            let offered = "authorization_code, refresh_token, client_credentials";
-            MetadataError::new("grant_types", format!("must be an array out of {offered}"))
+            let offered: Vec<&str> = GrantType::ALL.iter().map(|grant| grant.as_str()).collect();
+            MetadataError::new("grant_types", format!("must be an array out of {}", offered.join(", ")))
         })?;
         if !grants.contains(&grant) {
             grants.push(grant);

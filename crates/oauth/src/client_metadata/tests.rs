@@ -48,7 +48,8 @@ fn what_is_written_is_read_back() {
         "post_logout_redirect_uris": ["https://app.example/bye"],
         "grant_types": ["authorization_code", "refresh_token", "client_credentials"], "response_types": ["code"],
         "token_endpoint_auth_method": "private_key_jwt", "jwks": key_set(), "scope": "openid read",
-        "dpop_bound_access_tokens": false, "id_token_signed_response_alg": "EdDSA", "contacts": ["ops@example"],
+        "dpop_bound_access_tokens": false, "id_token_signed_response_alg": "EdDSA",
+        "introspection_signed_response_alg": "ES256", "may_act": "gateway", "contacts": ["ops@example"],
         "client_uri": "https://app.example/", "logo_uri": "https://app.example/logo.png",
         "policy_uri": "https://app.example/policy", "tos_uri": "https://app.example/tos",
         "resources": ["https://api.example/"], "legacy_oidc": true, "errors": "redirect"
