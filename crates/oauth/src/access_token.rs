@@ -254,7 +254,8 @@ mod tests {
         assert_eq!(AccessTokenClaims::read(&jwt), Ok(expected.clone()));
         assert_eq!(AccessTokenClaims::parse(kept.to_string().as_bytes()), Ok(expected));
         let none = Scope::default();
-        let bearer = NewAccessToken { jkt: None, auth_time: None, acr: None, act: None, scope: &none, ..token };
+        let bearer =
+            NewAccessToken { jkt: None, auth_time: None, acr: None, act: None, scope: &none, ..token };
         let jwt = verified(bearer.sign(&key, None).expect("signed").reveal(), &key);
         let claims = AccessTokenClaims::read(&jwt).expect("claims");
         assert_eq!((claims.confirmation, claims.scope.is_empty()), (Confirmation::None, true));

@@ -121,7 +121,8 @@ impl IntrospectionResponse {
             _ => return Err(IntrospectionError::Member("active")),
         }
         let named = object.string("token_type")?.map(TokenType::parse);
-        let token_type = named.map(|known| known.ok_or(IntrospectionError::Member("token_type"))).transpose()?;
+        let token_type =
+            named.map(|known| known.ok_or(IntrospectionError::Member("token_type"))).transpose()?;
         let mut members: Map<String, serde_json::Value> =
             serde_json::from_slice(json).map_err(|_| IntrospectionError::NotJson)?;
         members.remove("active");
@@ -155,7 +156,8 @@ impl IntrospectionResponse {
         (iss, aud): (&str, &str),
         iat: UnixTime,
     ) -> Result<String, SignError> {
-        let claims = json!({ "iss": iss, "aud": aud, "iat": iat.as_secs(), "token_introspection": self.to_json() });
+        let claims =
+            json!({ "iss": iss, "aud": aud, "iat": iat.as_secs(), "token_introspection": self.to_json() });
         jws::sign(signer, TYP, kid, claims.to_string().as_bytes())
     }
 
@@ -179,7 +181,8 @@ impl IntrospectionResponse {
         claims.numeric_date("iat")?.ok_or(IntrospectionError::Member("iat"))?;
         let all: Map<String, serde_json::Value> =
             serde_json::from_slice(jwt.payload()).map_err(|_| IntrospectionError::NotJson)?;
-        let inner = all.get("token_introspection").ok_or(IntrospectionError::Member("token_introspection"))?;
+        let inner =
+            all.get("token_introspection").ok_or(IntrospectionError::Member("token_introspection"))?;
         Self::parse(inner.to_string().as_bytes())
     }
 }
@@ -247,7 +250,8 @@ mod tests {
         let claims = token.claims().expect("claims");
         assert!(matches!(claims.confirmation, Confirmation::Jkt(jkt) if jkt.to_string() == JKT));
         assert_eq!((claims.sub.as_deref(), claims.exp), (Some("u-1"), Some(UnixTime::from_secs(1600))));
-        for (member, value) in [("cnf", json!({ "jkt": "short" })), ("exp", json!("1600")), ("scope", json!(["a"]))]
+        for (member, value) in
+            [("cnf", json!({ "jkt": "short" })), ("exp", json!("1600")), ("scope", json!(["a"]))]
         {
             let mut members = token.members.clone();
             members.insert(member.to_owned(), value);

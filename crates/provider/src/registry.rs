@@ -162,9 +162,13 @@ async fn put_client(
     let wrong = |what: String| RegistryError::Client { client: named.to_owned(), what };
     let mut client = ClientMetadata::parse(metadata).map_err(|error| wrong(error.to_string()))?;
     let client_id = client.client_id.clone().ok_or_else(|| wrong("`client_id` is missing".to_owned()))?;
-    let algorithm = client.id_token_signed_response_alg;
-    if algorithm.is_some_and(|algorithm| algorithm != signing_keys::ALGORITHM) {
-        return Err(wrong(format!("`id_token_signed_response_alg` must be {}", signing_keys::ALGORITHM)));
+    for (member, algorithm) in [
+        ("id_token_signed_response_alg", client.id_token_signed_response_alg),
+        ("introspection_signed_response_alg", client.introspection_signed_response_alg),
+    ] {
+        if algorithm.is_some_and(|algorithm| algorithm != signing_keys::ALGORITHM) {
+            return Err(wrong(format!("`{member}` must be {}", signing_keys::ALGORITHM)));
+        }
     }
     if store.find_user_by_subject(client_id.as_str()).await?.is_some() {
         return Err(wrong("`client_id` is the `sub` of a user; the two must differ".to_owned()));

@@ -72,7 +72,9 @@ pub(super) fn members(object: &Members) -> Result<ClientMetadata, MetadataError>
 /// The `sub` of a client or a user.
 fn subject(text: &str) -> Result<String, &'static str> {
     let is_one = (1..=255).contains(&text.len()) && text.bytes().all(|byte| (0x20..=0x7e).contains(&byte));
-    is_one.then(|| text.to_owned()).ok_or("must be the `sub` of a client or a user: 1 to 255 ASCII characters")
+    is_one
+        .then(|| text.to_owned())
+        .ok_or("must be the `sub` of a client or a user: 1 to 255 ASCII characters")
 }
 
 fn client_secret(object: &Members) -> Result<Option<ClientSecret>, MetadataError> {

@@ -1,7 +1,9 @@
 //! One file an endpoint: HTTP on one side, the steps on the other.
 
 pub mod authorize;
+pub mod introspect;
 pub mod metadata;
+pub mod revoke;
 pub mod token;
 pub mod userinfo;
 
@@ -13,3 +15,7 @@ pub const TOKEN: &str = "/token";
 pub const KEYS: &str = "/jwks";
 /// The path of UserInfo.
 pub const USERINFO: &str = "/userinfo";
+/// The path of introspection.
+pub const INTROSPECT: &str = "/introspect";
+/// The path of revocation.
+pub const REVOKE: &str = "/revoke";
