@@ -28,12 +28,13 @@ pub fn verify(
             false => Ok(None),
         };
     }
+    let policy = provider.config.profile.of(&client.client).proofs(&provider.config.proof);
     let expected = Expected {
         method: call.method.as_str(),
         target: &call.target,
         token: None,
         nonce: provider.nonces_for(client.client.is_public()),
-        policy: &provider.config.proof,
+        policy: &policy,
     };
     Ok(Some(verify_proof(header, &expected, now.unix)?))
 }

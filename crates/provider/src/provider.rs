@@ -128,7 +128,7 @@ impl Provider {
         let signing_keys = SigningKeys::load(&store, now.unix).await?;
         let fetchers =
             KeyFetchers::new(Arc::clone(&clock)).map_err(|error| StartError::Fetch(error.to_string()))?;
-        let clients = Clients::load(&store, fetchers, now).await?;
+        let clients = Clients::load(&store, fetchers, config.profile, now).await?;
         // The replay log does not outlive the process, so neither do the nonces (OPS-REP-09).
         let nonces = NonceKeys::new(nonce_secret, config.issuer.as_str(), Some(random()?));
         let replay = Arc::new(MemoryLog::new(DEFAULT_CAPACITY, now));

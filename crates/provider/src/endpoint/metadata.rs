@@ -1,6 +1,5 @@
 //! What the provider says of itself (RFC 8414, OpenID Connect Discovery) and its public keys.
 
-use crate::authenticate::{ASSERTION_ALGORITHMS, METHODS};
 use crate::config::Config;
 use crate::provider::Provider;
 use crate::reach::OPENID_SCOPES;
@@ -41,7 +40,7 @@ pub fn document(config: &Config) -> ProviderMetadata {
         supported: supported(config),
         flags: Flags {
             authorization_response_iss_parameter_supported: Some(true),
-            require_pushed_authorization_requests: Some(false),
+            require_pushed_authorization_requests: Some(config.profile.demands_pushed_requests()),
             claims_parameter_supported: Some(false),
             request_parameter_supported: Some(false),
             request_uri_parameter_supported: Some(false),
@@ -73,11 +72,13 @@ fn supported(config: &Config) -> Supported {
             .into_iter()
             .map(str::to_owned)
             .collect(),
-        token_endpoint_auth_methods_supported: METHODS
+        token_endpoint_auth_methods_supported: config
+            .profile
+            .auth_methods()
             .iter()
             .map(|method: &AuthMethod| method.as_str().to_owned())
             .collect(),
-        token_endpoint_auth_signing_alg_values_supported: names(&ASSERTION_ALGORITHMS),
+        token_endpoint_auth_signing_alg_values_supported: names(config.profile.signature_algorithms()),
         subject_types_supported: texts(&["public"]),
         id_token_signing_alg_values_supported: names(&[crate::signing_keys::ALGORITHM]),
         claims_supported: std::iter::once("sub").chain(claims.copied()).map(str::to_owned).collect(),

@@ -1,11 +1,11 @@
 //! Where the answer goes: the only thing that a redirect to a client can be built from.
 
 use crate::clients::RegisteredClient;
+use crate::config::Config;
 use crate::refusal::Denied;
 use keybound_dpop::secret::Secret;
 use keybound_oauth::authorization::{AuthorizationResponse, ReturnTo};
 use keybound_oauth::error::{ErrorBody, ErrorCode};
-use keybound_oauth::identifier::Issuer;
 use keybound_oauth::redirect_uri::RedirectUri;
 use url::{Host, Url};
 
@@ -23,7 +23,8 @@ impl ReturnAddress {
     ///
     /// # Errors
     /// [`Denied`], which can be told on a page only (RFC 6749 §4.1.2.1).
-    pub(super) fn find(client: &RegisteredClient, to: &ReturnTo, issuer: &Issuer) -> Result<Self, Denied> {
+    pub(super) fn find(client: &RegisteredClient, to: &ReturnTo, config: &Config) -> Result<Self, Denied> {
+        let profile = config.profile.of(client);
         let redirect_uri = match (&to.redirect_uri, client.redirect_uris.as_slice()) {
             (Some(requested), registered) => client.find_redirect_uri(requested).ok_or_else(|| {
                 let wire =
@@ -33,13 +34,13 @@ impl ReturnAddress {
                 let log = format!("nearest: {}; asked for: {requested}", nearest.unwrap_or("none"));
                 Denied::new(ErrorCode::InvalidRequest, "AS-AUT-02", wire).log(&log)
             })?,
-            (None, [only]) => only.clone(),
+            (None, [only]) if !profile.demands_redirect_uri() => only.clone(),
             (None, _) => {
-                let wire = "`redirect_uri` must be there: the client has not exactly one registered";
+                let wire = "`redirect_uri` must be there";
                 return Err(Denied::new(ErrorCode::InvalidRequest, "OIDC-AUT-20", wire));
             }
         };
-        Ok(Self { redirect_uri, state: to.state.clone(), iss: issuer.as_str().to_owned() })
+        Ok(Self { redirect_uri, state: to.state.clone(), iss: config.issuer.as_str().to_owned() })
     }
 
     /// The redirect URI.

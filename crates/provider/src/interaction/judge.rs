@@ -2,6 +2,7 @@
 
 use super::address::ReturnAddress;
 use crate::clients::RegisteredClient;
+use crate::profile::Profile;
 use crate::provider::Provider;
 use crate::reach::{self, Reach};
 use crate::refusal::Denied;
@@ -72,12 +73,13 @@ pub async fn judge(provider: &Provider, form: &Form) -> Result<Outcome, Fault> {
         let denied = Denied::new(ErrorCode::InvalidRequest, "AS-AUT-03", wire).log(client_id);
         return Ok(Outcome::Page(denied));
     };
-    let address = match ReturnAddress::find(&client, &to, &provider.config.issuer) {
+    let address = match ReturnAddress::find(&client, &to, &provider.config) {
         Ok(address) => address,
         Err(denied) => return Ok(Outcome::Page(denied)),
     };
     let judged = read(form).and_then(|request| {
         check_grant_type(&client)?;
+        check_pushed(provider.config.profile.of(&client))?;
         let code_challenge = check_pkce(&client, &request)?;
         let reach =
             reach::decide(&provider.config, &client, request.scope.as_ref(), &request.resources, true)?;
@@ -151,6 +153,15 @@ fn check_grant_type(client: &RegisteredClient) -> Result<(), Denied> {
     }
     let wire = "the client is not registered for `authorization_code`";
     Err(Denied::new(ErrorCode::UnauthorizedClient, "AS-AUT-06", wire))
+}
+
+/// RFC 9126 §5, FAPI 2.0 Security Profile §5.3.2.2: what came through the browser is not believed.
+fn check_pushed(profile: Profile) -> Result<(), Denied> {
+    if !profile.demands_pushed_requests() {
+        return Ok(());
+    }
+    let wire = "authorization requests must be pushed first (RFC 9126)";
+    Err(Denied::new(ErrorCode::InvalidRequest, "AS-PAR-14", wire))
 }
 
 /// A challenge by S256 from every client, except those that are marked as too old to know it (OIDC-AUT-23).
