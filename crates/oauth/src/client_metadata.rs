@@ -150,6 +150,11 @@ pub struct ClientMetadata {
     pub profile: ProfileName,
     /// `use_mtls_endpoint_aliases` (FAPI 2.0 Security Profile §5.2.2.1.1): kept and echoed; we have no such aliases.
     pub use_mtls_endpoint_aliases: Option<bool>,
+    /// `require_pushed_authorization_requests` (RFC 9126 §6)
+    pub require_pushed_authorization_requests: bool,
+    /// `require_dpop_jkt` (ours): each authorization request must name the key of its code, by `dpop_jkt` or by a proof
+    /// when it is pushed.
+    pub require_dpop_jkt: bool,
 }
 
 /// What is wrong with client metadata. Says what to write, never what came.
@@ -267,12 +272,19 @@ impl ClientMetadata {
         put("errors", self.errors.as_str().into());
         put("profile", self.profile.as_str().into());
         put("use_mtls_endpoint_aliases", self.use_mtls_endpoint_aliases.map_or(Value::Null, Value::from));
+        put("require_pushed_authorization_requests", switch(self.require_pushed_authorization_requests));
+        put("require_dpop_jkt", switch(self.require_dpop_jkt));
         Value::Object(object)
     }
 }
 
 fn text(value: Option<&str>) -> Value {
     value.map_or(Value::Null, Value::from)
+}
+
+/// `true`, or nothing where it is the default.
+fn switch(on: bool) -> Value {
+    if on { Value::Bool(true) } else { Value::Null }
 }
 
 /// An array, or nothing where it would be empty.

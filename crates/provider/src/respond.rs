@@ -71,6 +71,9 @@ fn refused(denied: &Denied, nonce: Option<&Nonce>) -> Response<Body> {
     if denied.http_status() == StatusCode::METHOD_NOT_ALLOWED {
         headers.insert(ALLOW, HeaderValue::from_static("POST"));
     }
+    if denied.http_status() == StatusCode::TOO_MANY_REQUESTS {
+        headers.insert(RETRY_AFTER, HeaderValue::from_static("60"));
+    }
     if let Some(nonce) = nonce.filter(|_| speaks_of_dpop(denied.code)) {
         put_nonce(headers, nonce);
     }

@@ -1,6 +1,6 @@
 //! The provider as a tower service: routes, and what every answer carries.
 
-use crate::endpoint::{self, authorize, metadata, token, userinfo};
+use crate::endpoint::{self, authorize, metadata, pushed, token, userinfo};
 use crate::provider::Provider;
 use axum::Router;
 use axum::body::Body;
@@ -19,6 +19,7 @@ pub fn service(provider: &Arc<Provider>) -> Router {
     let below = |path: &str| format!("{}{path}", issuer.path());
     let for_clients = Router::new()
         .route(&below(endpoint::TOKEN), any(token::handle))
+        .route(&below(endpoint::PUSHED), any(pushed::handle))
         .route(&below(endpoint::USERINFO), get(userinfo::handle).post(userinfo::handle))
         .route(&below(endpoint::KEYS), get(metadata::keys))
         .route(issuer.oauth_metadata_url().path(), get(metadata::handle))

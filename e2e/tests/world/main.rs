@@ -9,5 +9,6 @@ mod errors;
 mod logs;
 mod nonces;
 mod proofs;
+mod pushed;
 mod token;
 mod userinfo;

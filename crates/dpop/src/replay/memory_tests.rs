@@ -1,6 +1,7 @@
 //! The memory log, on a clock that the test turns.
 
-use super::memory::{MemoryLog, Record};
+use super::memory::MemoryLog;
+use super::pages::Record;
 use super::{Recorded, ReplayEntry, ReplayKey};
 use crate::time::{Now, UnixTime};
 use std::time::Duration;

@@ -64,6 +64,9 @@ pub(super) fn members(object: &Members) -> Result<ClientMetadata, MetadataError>
         profile: named(object, "profile", ProfileName::parse, "standard, fapi2")?
             .unwrap_or(ProfileName::Standard),
         use_mtls_endpoint_aliases: boolean(object, "use_mtls_endpoint_aliases")?,
+        require_pushed_authorization_requests: boolean(object, "require_pushed_authorization_requests")?
+            .unwrap_or(false),
+        require_dpop_jkt: boolean(object, "require_dpop_jkt")?.unwrap_or(false),
     })
 }
 

@@ -27,6 +27,9 @@ pub struct ConfigFile {
     pub clients: Option<PathBuf>,
     /// A JSON file: an array of users with `username`, `password_hash` (Argon2id, PHC text), `claims`, and `sub`.
     pub users: Option<PathBuf>,
+    /// Whether every authorization request must be pushed (RFC 9126 §5). Default: false.
+    #[serde(default)]
+    pub require_pushed_authorization_requests: bool,
     /// TLS from files; left out, plain HTTP is spoken, for a loopback issuer or behind a proxy.
     pub tls: Option<TlsFile>,
     /// The protected resources that tokens are issued for.

@@ -41,8 +41,10 @@ pub struct Lifetimes {
     pub refresh_idle_secs: u64,
     /// Sign-in sessions.
     pub session_secs: u64,
-    /// Pushed authorization requests (AS-PAR-12).
+    /// Pushed authorization requests, until a browser comes with them (AS-PAR-12).
     pub pushed_request_secs: u64,
+    /// How much longer a visitor who came in time may take.
+    pub begun_request_secs: u64,
     /// How long a rotated refresh token still works for the same client (DEC-26).
     pub rotation_grace_secs: u64,
 }
@@ -57,6 +59,7 @@ impl Default for Lifetimes {
             refresh_idle_secs: 30 * DAY,
             session_secs: 12 * HOUR,
             pushed_request_secs: 90,
+            begun_request_secs: HOUR,
             rotation_grace_secs: 60,
         }
     }
@@ -104,6 +107,7 @@ impl LifetimesFile {
                 held.pushed_request_secs,
                 1,
             )?,
+            begun_request_secs: held.begun_request_secs,
             rotation_grace_secs: held.rotation_grace_secs,
         })
     }

@@ -50,6 +50,8 @@ pub struct Config {
     pub profile: Profile,
     /// Which refresh tokens are replaced when they are used.
     pub rotate: Rotate,
+    /// Whether every authorization request must be pushed (RFC 9126 §5).
+    pub require_pushed_authorization_requests: bool,
 }
 
 /// Why a configuration cannot be used: what, and what to write instead.
@@ -98,6 +100,8 @@ impl ConfigFile {
             lifetimes: self.lifetimes.check(&self.source)?,
             profile: Profile::of_provider(self),
             rotate: self.refresh_tokens.rotate,
+            require_pushed_authorization_requests: self.require_pushed_authorization_requests
+                || Profile::of_provider(self).demands_pushed_requests(),
         })
     }
 

@@ -35,12 +35,13 @@ pub fn document(config: &Config) -> ProviderMetadata {
             token_endpoint: endpoint(super::TOKEN),
             jwks_uri: endpoint(super::KEYS),
             userinfo_endpoint: endpoint(super::USERINFO),
+            pushed_authorization_request_endpoint: endpoint(super::PUSHED),
             ..Endpoints::default()
         },
         supported: supported(config),
         flags: Flags {
             authorization_response_iss_parameter_supported: Some(true),
-            require_pushed_authorization_requests: Some(config.profile.demands_pushed_requests()),
+            require_pushed_authorization_requests: Some(config.require_pushed_authorization_requests),
             claims_parameter_supported: Some(false),
             request_parameter_supported: Some(false),
             request_uri_parameter_supported: Some(false),

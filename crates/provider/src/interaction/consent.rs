@@ -3,6 +3,8 @@
 use super::alias;
 use super::form_token::Purpose;
 use super::judge::{Outcome, ValidRequest, judge};
+use super::parameters::Begun;
+use super::pushed;
 use super::step::{Attempted, sign_in_page, start_again, tell_fault};
 use super::submission::Submission;
 use super::visitor::SignedIn;
@@ -24,7 +26,7 @@ pub async fn consent(provider: &Provider, submission: &Submission) -> Result<Res
     let Submission { form, asked, visitor } = submission;
     let Some(signed_in) = &visitor.signed_in else { return start_again(provider, asked) };
     submission.check(provider, Purpose::Consent, Some(signed_in.session.id.as_bytes()))?;
-    let request = match judge(provider, &asked.form).await? {
+    let request = match judge(provider, &asked.form, Begun::Before).await? {
         Outcome::Page(denied) => return Err(denied.into()),
         Outcome::Return(faulty) => return tell_fault(provider, visitor, asked, &faulty),
         Outcome::Good(request) => request,
@@ -41,6 +43,7 @@ pub async fn consent(provider: &Provider, submission: &Submission) -> Result<Res
         scope = %request.reach.scope,
     );
     if !form.has("allow") {
+        complete(provider, &request, Vec::new()).await?;
         let denied = Denied::new(ErrorCode::AccessDenied, "AS-AUT-15", "the user said no");
         return page::redirect(&provider.config, &request.address.with_error(&denied));
     }
@@ -93,8 +96,17 @@ async fn issue_code(
         refusals: 0,
         state: CodeState::Live,
     };
-    provider.store.write(vec![Write::InsertGrant(grant), Write::InsertCode(Box::new(record))]).await?;
+    complete(provider, request, vec![Write::InsertGrant(grant), Write::InsertCode(Box::new(record))]).await?;
     Ok(code)
+}
+
+/// Writes what the answer needs. A pushed request is used with it, whatever the answer is (RFC 9126 §7.3).
+async fn complete(provider: &Provider, request: &ValidRequest, writes: Vec<Write>) -> Result<(), Refusal> {
+    match request.pushed {
+        Some(key) => pushed::redeem(provider, key, writes).await,
+        None if writes.is_empty() => Ok(()),
+        None => Ok(provider.store.write(writes).await?),
+    }
 }
 
 /// A client that sends one challenge again and again has no protection from it (RFC 9700 §2.1.1).

@@ -14,8 +14,8 @@ mod verdict;
 
 pub use id::{CREDENTIAL_ENTROPY, Credential, ID_ENTROPY, Id, SecretHash};
 pub use record::{
-    Client, ClientSource, Code, CodeState, Grant, RefreshToken, RefreshTokenState, SecretBytes, Session,
-    SigningKey, User,
+    Client, ClientSource, Code, CodeState, Grant, Pushed, RefreshToken, RefreshTokenState, SecretBytes,
+    Session, SigningKey, User,
 };
 pub use sqlite::{Embedded, OpenError};
 pub use verdict::{Decided, Fault, Verdict, Write};
@@ -54,6 +54,8 @@ pub struct Swept {
     pub grants: usize,
     /// Sign-in sessions.
     pub sessions: usize,
+    /// Pushed authorization requests.
+    pub pushed: usize,
 }
 
 impl AddAssign for Swept {
@@ -61,6 +63,7 @@ impl AddAssign for Swept {
         self.refresh_tokens += other.refresh_tokens;
         self.grants += other.grants;
         self.sessions += other.sessions;
+        self.pushed += other.pushed;
     }
 }
 
@@ -137,6 +140,23 @@ impl Store {
         }
     }
 
+    /// Answers a pushed authorization request (RFC 9126 §4): `Take` marks it used at `now`.
+    pub async fn redeem_pushed<T, D>(
+        &self,
+        id: Id,
+        secret_hash: SecretHash,
+        now: UnixTime,
+        decide: impl Fn(&Pushed) -> Verdict<T, D> + Send + 'static,
+    ) -> Result<Decided<T, D>, Fault>
+    where
+        T: Send + 'static,
+        D: Send + 'static,
+    {
+        match self {
+            Self::Embedded(db) => db.redeem_pushed((id, secret_hash), now, decide).await,
+        }
+    }
+
     /// Writes all of it or nothing, without a question.
     pub async fn write(&self, writes: Vec<Write>) -> Result<(), Fault> {
         match self {
@@ -159,6 +179,13 @@ impl Store {
     ) -> Result<Option<(RefreshToken, Grant)>, Fault> {
         match self {
             Self::Embedded(db) => db.find_refresh_token(id, secret_hash),
+        }
+    }
+
+    /// Looks at a pushed request without touching it; none where the secret is not its secret. It may have expired.
+    pub async fn find_pushed(&self, id: Id, secret_hash: &SecretHash) -> Result<Option<Pushed>, Fault> {
+        match self {
+            Self::Embedded(db) => db.find_pushed(id, secret_hash),
         }
     }
 

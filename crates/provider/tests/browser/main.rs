@@ -8,5 +8,6 @@ mod answer;
 mod log;
 mod openid;
 mod page;
+mod pushed;
 mod request;
 mod sign_in;

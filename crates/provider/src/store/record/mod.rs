@@ -4,6 +4,7 @@
 mod client;
 mod code;
 mod grant;
+mod pushed;
 mod refresh_token;
 mod session;
 mod signing_key;
@@ -13,6 +14,7 @@ mod user;
 pub use client::{Client, ClientSource};
 pub use code::{Code, CodeState};
 pub use grant::Grant;
+pub use pushed::Pushed;
 pub use refresh_token::{RefreshToken, RefreshTokenState};
 pub use session::Session;
 pub use signing_key::{SecretBytes, SigningKey};

@@ -13,7 +13,7 @@ mod writer;
 pub use open::OpenError;
 
 use super::id::{Id, SecretHash};
-use super::record::{Client, Code, Grant, RefreshToken, Session, SigningKey, User};
+use super::record::{Client, Code, Grant, Pushed, RefreshToken, Session, SigningKey, User};
 use super::verdict::{Decided, Fault, Verdict, Write};
 use super::{Inserted, Swept};
 use keybound_dpop::secret::Secret;
@@ -103,6 +103,19 @@ impl Embedded {
         self.write(move |db| decide::use_refresh_token(db, id, &secret_hash, decide)).await
     }
 
+    pub(super) async fn redeem_pushed<T, D>(
+        &self,
+        (id, secret_hash): (Id, SecretHash),
+        now: UnixTime,
+        decide: impl Fn(&Pushed) -> Verdict<T, D> + Send + 'static,
+    ) -> Result<Decided<T, D>, Fault>
+    where
+        T: Send + 'static,
+        D: Send + 'static,
+    {
+        self.write(move |db| decide::redeem_pushed(db, id, &secret_hash, now, decide)).await
+    }
+
     pub(super) async fn write_all(&self, writes: Vec<Write>) -> Result<(), Fault> {
         self.write(move |db| write::apply_all(db, &writes)).await
     }
@@ -116,6 +129,10 @@ impl Embedded {
         id: Id,
         hash: &SecretHash,
     ) -> Result<Option<(RefreshToken, Grant)>, Fault> {
+        self.read(|db| Guarded::open(db, id, hash))
+    }
+
+    pub(super) fn find_pushed(&self, id: Id, hash: &SecretHash) -> Result<Option<Pushed>, Fault> {
         self.read(|db| Guarded::open(db, id, hash))
     }
 
