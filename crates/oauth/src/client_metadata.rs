@@ -143,6 +143,12 @@ pub struct ClientMetadata {
     pub require_dpop_jkt: bool,
     /// `authorization_signed_response_alg` (JARM §3)
     pub authorization_signed_response_alg: Option<Algorithm>,
+    /// `request_object_signing_alg` (RFC 9101 §10.5); left out, any that the server takes.
+    pub request_object_signing_alg: Option<Algorithm>,
+    /// `require_signed_request_object` (RFC 9101 §10.5)
+    pub require_signed_request_object: bool,
+    /// `request_uris` (OpenID Connect Registration §2): where request objects may be fetched.
+    pub request_uris: Vec<Endpoint>,
 }
 
 /// What is wrong with client metadata. Says what to write, never what came.
@@ -262,6 +268,9 @@ impl ClientMetadata {
         put("require_dpop_jkt", switch(self.require_dpop_jkt));
         let algorithm = self.authorization_signed_response_alg.map(Algorithm::name);
         put("authorization_signed_response_alg", text(algorithm));
+        put("request_object_signing_alg", text(self.request_object_signing_alg.map(Algorithm::name)));
+        put("require_signed_request_object", switch(self.require_signed_request_object));
+        put("request_uris", list(self.request_uris.iter().map(Endpoint::as_str)));
         Value::Object(object)
     }
 }

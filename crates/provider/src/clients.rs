@@ -24,6 +24,7 @@ pub struct RegisteredClient {
     pub id: ClientId,
     metadata: ClientMetadata,
     remote_keys: Option<JwksSource>,
+    fetcher: Fetcher,
 }
 
 impl Deref for RegisteredClient {
@@ -39,6 +40,12 @@ impl RegisteredClient {
     #[must_use]
     pub fn display_name(&self) -> &str {
         self.client_name.as_deref().unwrap_or(self.id.as_str())
+    }
+
+    /// What fetches documents from its URLs.
+    #[must_use]
+    pub const fn fetcher(&self) -> &Fetcher {
+        &self.fetcher
     }
 
     /// Its public keys: as registered, or from its `jwks_uri`, where a `kid` that is not known yet is looked for once
@@ -79,11 +86,14 @@ impl KeyFetchers {
 
     fn source(&self, stored: &StoredClient, metadata: &ClientMetadata) -> Option<JwksSource> {
         let url = metadata.jwks_uri.as_ref()?.url().clone();
-        let fetcher = match stored.source {
+        Some(JwksSource::new(self.fetcher(stored).clone(), url, Arc::clone(&self.clock)))
+    }
+
+    const fn fetcher(&self, stored: &StoredClient) -> &Fetcher {
+        match stored.source {
             ClientSource::File | ClientSource::Command => &self.operator,
             ClientSource::Registered => &self.strangers,
-        };
-        Some(JwksSource::new(fetcher.clone(), url, Arc::clone(&self.clock)))
+        }
     }
 }
 
@@ -187,5 +197,5 @@ fn read(
         Some(known) => known.remote_keys.clone(),
         None => fetchers.source(stored, &metadata),
     };
-    Ok(RegisteredClient { id, metadata, remote_keys })
+    Ok(RegisteredClient { id, metadata, remote_keys, fetcher: fetchers.fetcher(stored).clone() })
 }

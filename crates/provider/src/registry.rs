@@ -1,9 +1,11 @@
 //! Users and clients as an operator makes them: from files at start, and by command while the provider runs.
 
+use crate::interaction::request_object;
 use crate::passwords;
 use crate::signing_keys;
 use crate::store::{Client, ClientSource, Fault, Inserted, Store, User};
 use data_encoding::HEXLOWER;
+use keybound_dpop::jose::algorithm::Algorithm;
 use keybound_dpop::jose::base64url;
 use keybound_dpop::jose::crypto::random;
 use keybound_dpop::secret::Secret;
@@ -169,6 +171,11 @@ async fn put_client(
         if algorithm.is_some_and(|algorithm| algorithm != signing_keys::ALGORITHM) {
             return Err(wrong(format!("`{member}` must be {}", signing_keys::ALGORITHM)));
         }
+    }
+    let for_requests = client.request_object_signing_alg;
+    if for_requests.is_some_and(|algorithm| !request_object::ALGORITHMS.contains(&algorithm)) {
+        let names = request_object::ALGORITHMS.map(Algorithm::name).join(", ");
+        return Err(wrong(format!("`request_object_signing_alg` must be one of {names}")));
     }
     if store.find_user_by_subject(client_id.as_str()).await?.is_some() {
         return Err(wrong("`client_id` is the `sub` of a user; the two must differ".to_owned()));

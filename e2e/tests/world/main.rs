@@ -10,5 +10,6 @@ mod logs;
 mod nonces;
 mod proofs;
 mod pushed;
+mod request_objects;
 mod token;
 mod userinfo;

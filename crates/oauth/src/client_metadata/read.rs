@@ -58,6 +58,9 @@ pub(super) fn members(object: &Members) -> Result<ClientMetadata, MetadataError>
             .unwrap_or(false),
         require_dpop_jkt: boolean(object, "require_dpop_jkt")?.unwrap_or(false),
         authorization_signed_response_alg: algorithm(object, "authorization_signed_response_alg")?,
+        request_object_signing_alg: algorithm(object, "request_object_signing_alg")?,
+        require_signed_request_object: boolean(object, "require_signed_request_object")?.unwrap_or(false),
+        request_uris: each(object, "request_uris", Endpoint::parse)?.unwrap_or_default(),
     })
 }
 

@@ -2,6 +2,7 @@
 
 use crate::authenticate::{ASSERTION_ALGORITHMS, METHODS};
 use crate::config::Config;
+use crate::interaction::request_object;
 use crate::provider::Provider;
 use crate::reach::OPENID_SCOPES;
 use crate::respond;
@@ -45,8 +46,9 @@ pub fn document(config: &Config) -> ProviderMetadata {
             authorization_response_iss_parameter_supported: Some(true),
             require_pushed_authorization_requests: Some(config.require_pushed_authorization_requests),
             claims_parameter_supported: Some(false),
-            request_parameter_supported: Some(false),
-            request_uri_parameter_supported: Some(false),
+            request_parameter_supported: Some(true),
+            request_uri_parameter_supported: Some(true),
+            require_request_uri_registration: Some(true),
             ..Flags::default()
         },
     }
@@ -82,6 +84,7 @@ fn supported(config: &Config) -> Supported {
         token_endpoint_auth_signing_alg_values_supported: names(&ASSERTION_ALGORITHMS),
         subject_types_supported: texts(&["public"]),
         authorization_signing_alg_values_supported: names(&[crate::signing_keys::ALGORITHM]),
+        request_object_signing_alg_values_supported: names(&request_object::ALGORITHMS),
         id_token_signing_alg_values_supported: names(&[crate::signing_keys::ALGORITHM]),
         claims_supported: std::iter::once("sub").chain(claims.copied()).map(str::to_owned).collect(),
         prompt_values_supported: texts(&["none", "login", "consent", "select_account"]),
