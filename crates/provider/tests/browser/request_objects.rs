@@ -38,7 +38,7 @@ impl Client {
     }
 
     async fn world(&self) -> World {
-        World::with_clients(&[self.metadata.clone()]).await
+        World::with_clients(std::slice::from_ref(&self.metadata)).await
     }
 
     fn sign(&self, changes: Value) -> String {
