@@ -3,7 +3,7 @@
 use keybound_dpop::nonce::is_nqchar;
 use keybound_e2e::answer::{assert_n_as, assert_uncacheable_json};
 use keybound_e2e::world::*;
-use keybound_e2e::{Settings, World};
+use keybound_e2e::{Forge, Settings, World};
 
 async fn nonce(world: &World) -> String {
     assert_n_as(&world.client_credentials(Some(&world.proof().sign(&world.key))).await)
@@ -132,9 +132,9 @@ async fn as_non_12_pages_of_other_origins_can_read_the_nonce() {
 #[tokio::test]
 async fn as_non_13_every_endpoint_that_takes_proofs_has_the_same_nonces() {
     let world = World::with(Settings::with_nonces()).await;
-    for endpoint in [PAR, DEVICE_AUTHORIZATION] {
+    for endpoint in [PUSHED, DEVICE_AUTHORIZATION] {
         let ask = async |proof: Forge| {
-            let proof = proof.htu(endpoint).sign(&world.key);
+            let proof = proof.claim("htu", endpoint).sign(&world.key);
             world.send(post(endpoint, client_credentials_form(), &[("dpop", &proof)])).await
         };
         let asked = ask(world.proof()).await;

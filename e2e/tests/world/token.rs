@@ -53,7 +53,7 @@ async fn as_tok_04_a_client_that_must_bind_gets_nothing_without_a_proof() {
 }
 
 #[tokio::test]
-async fn as_tok_05_no_access_token_comes_from_the_authorization_endpoint() {
+async fn as_tok_05_atk_080_no_access_token_comes_from_the_authorization_endpoint() {
     let world = World::new().await;
     for response_type in ["token", "code%20token", "id_token%20token"] {
         let query =
@@ -201,7 +201,7 @@ async fn as_tok_14_there_is_no_password_grant() {
 }
 
 #[tokio::test]
-async fn as_rt_01_a_public_clients_refresh_token_is_bound_to_the_key() {
+async fn as_rt_01_atk_076_a_public_clients_refresh_token_is_bound_to_the_key() {
     let world = World::new().await;
     let refresh = world.tokens().await.text("refresh_token");
     let thief = new_key();
@@ -210,7 +210,7 @@ async fn as_rt_01_a_public_clients_refresh_token_is_bound_to_the_key() {
 }
 
 #[tokio::test]
-async fn as_rt_02_as_rt_03_each_refresh_needs_a_proof_and_the_binding_stays() {
+async fn as_rt_02_as_rt_03_atk_076_each_refresh_needs_a_proof_and_the_binding_stays() {
     let world = World::new().await;
     let refresh = world.tokens().await.text("refresh_token");
     for _ in 0..3 {

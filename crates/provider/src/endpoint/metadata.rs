@@ -48,8 +48,9 @@ pub fn document(config: &Config) -> ProviderMetadata {
             authorization_response_iss_parameter_supported: Some(true),
             require_pushed_authorization_requests: Some(config.require_pushed_authorization_requests),
             claims_parameter_supported: Some(false),
-            request_parameter_supported: Some(false),
-            request_uri_parameter_supported: Some(false),
+            request_parameter_supported: Some(true),
+            request_uri_parameter_supported: Some(true),
+            require_request_uri_registration: Some(true),
             ..Flags::default()
         },
     }
@@ -96,6 +97,7 @@ fn supported(config: &Config) -> Supported {
         introspection_signing_alg_values_supported: names(&ALGORITHMS),
         subject_types_supported: texts(&["public"]),
         authorization_signing_alg_values_supported: names(&ALGORITHMS),
+        request_object_signing_alg_values_supported: names(config.profile.signature_algorithms()),
         id_token_signing_alg_values_supported: names(&ALGORITHMS),
         claims_supported: std::iter::once("sub").chain(claims.copied()).map(str::to_owned).collect(),
         prompt_values_supported: texts(&["none", "login", "consent", "select_account"]),
