@@ -12,6 +12,7 @@
 //! | [`pkce`] | verifier and challenge (RFC 7636) |
 //! | [`authorization`] | authorization request and response |
 //! | [`token`] | token request and response |
+//! | [`device`] | device authorization request and response, the user code (RFC 8628) |
 //! | [`client_auth`] | how a client shows who it is |
 //! | [`client_secret`] | a secret, or its digest |
 //! | [`client_metadata`] | what is registered of a client (RFC 7591) |
@@ -26,6 +27,7 @@ pub mod authorization;
 pub mod client_auth;
 pub mod client_metadata;
 pub mod client_secret;
+pub mod device;
 pub mod error;
 pub mod form;
 pub mod id_token;

@@ -64,6 +64,8 @@ pub struct Targets {
     pub token: Target,
     /// UserInfo.
     pub userinfo: Target,
+    /// The device authorization endpoint.
+    pub device_authorization: Target,
 }
 
 /// The key of CSRF tokens.
@@ -143,7 +145,11 @@ impl Provider {
         };
         let userinfo = UserinfoGuards::new(&shared, &signing_keys)?;
         let target = |path| Target::parse(&config.endpoint(path)).map_err(|_| StartError::Endpoint(path));
-        let targets = Targets { token: target(endpoint::TOKEN)?, userinfo: target(endpoint::USERINFO)? };
+        let targets = Targets {
+            token: target(endpoint::TOKEN)?,
+            userinfo: target(endpoint::USERINFO)?,
+            device_authorization: target(endpoint::DEVICE_AUTHORIZATION)?,
+        };
         Ok(Arc::new(Self {
             targets,
             userinfo,

@@ -1,6 +1,6 @@
 //! The provider as a tower service: routes, and what every answer carries.
 
-use crate::endpoint::{self, authorize, metadata, token, userinfo};
+use crate::endpoint::{self, authorize, device, device_authorization, metadata, token, userinfo};
 use crate::provider::Provider;
 use axum::Router;
 use axum::body::Body;
@@ -19,13 +19,14 @@ pub fn service(provider: &Arc<Provider>) -> Router {
     let below = |path: &str| format!("{}{path}", issuer.path());
     let for_clients = Router::new()
         .route(&below(endpoint::TOKEN), any(token::handle))
+        .route(&below(endpoint::DEVICE_AUTHORIZATION), any(device_authorization::handle))
         .route(&below(endpoint::USERINFO), get(userinfo::handle).post(userinfo::handle))
         .route(&below(endpoint::KEYS), get(metadata::keys))
         .route(issuer.oauth_metadata_url().path(), get(metadata::handle))
         .route(issuer.openid_metadata_url().path(), get(metadata::handle))
         .layer(middleware::from_fn(cross_origin))
         .with_state(Arc::clone(provider));
-    let for_browsers = authorize::routes().with_state(Arc::clone(provider));
+    let for_browsers = authorize::routes().merge(device::routes()).with_state(Arc::clone(provider));
     let for_browsers = match issuer.path() {
         "" => for_browsers,
         // The front page is below the path, with a slash and without.

@@ -83,7 +83,7 @@ fn grant_types(object: &Members) -> Result<Vec<GrantType>, MetadataError> {
     let mut grants = Vec::new();
     for name in names {
         let grant = GrantType::parse(name).ok_or_else(|| {
-            let offered = "authorization_code, refresh_token, client_credentials";
+            let offered = GrantType::ALL.iter().map(|grant| grant.as_str()).collect::<Vec<_>>().join(", ");
             MetadataError::new("grant_types", format!("must be an array out of {offered}"))
         })?;
         if !grants.contains(&grant) {

@@ -25,6 +25,8 @@ pub struct Lifetimes {
     pub refresh_idle_secs: u64,
     /// Sign-in sessions.
     pub session_secs: u64,
+    /// Device codes (AS-DEV-06).
+    pub device_code_secs: u64,
     /// How long a rotated refresh token still works for the same client (DEC-26).
     pub rotation_grace_secs: u64,
 }
@@ -39,6 +41,7 @@ impl Default for Lifetimes {
             refresh_token_secs: 90 * DAY,
             refresh_idle_secs: 30 * DAY,
             session_secs: 12 * 3600,
+            device_code_secs: 600,
             rotation_grace_secs: 60,
         }
     }

@@ -36,6 +36,7 @@ pub fn document(config: &Config) -> ProviderMetadata {
             token_endpoint: endpoint(super::TOKEN),
             jwks_uri: endpoint(super::KEYS),
             userinfo_endpoint: endpoint(super::USERINFO),
+            device_authorization_endpoint: endpoint(super::DEVICE_AUTHORIZATION),
             ..Endpoints::default()
         },
         supported: supported(config),

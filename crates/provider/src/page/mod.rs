@@ -5,7 +5,10 @@ mod headers;
 mod shown;
 
 pub use headers::{redirect, respond};
-pub use shown::{ConsentPage, ErrorPage, Frame, FrontPage, Item, ReturnPage, SignInPage, describe};
+pub use shown::{
+    ConsentPage, DeviceConsentPage, DevicePage, DonePage, ErrorPage, Frame, FrontPage, Item, ReturnPage,
+    SignInPage, describe,
+};
 
 use crate::config::Config;
 use crate::refusal::Refusal;
@@ -21,6 +24,10 @@ use std::sync::LazyLock;
 pub const SIGN_IN: &str = "/login";
 /// The path to which the consent form is posted.
 pub const CONSENT: &str = "/consent";
+/// The path to which the sign-in form of who connects a device is posted.
+pub const DEVICE_SIGN_IN: &str = "/device/login";
+/// The path to which the answer to a device is posted.
+pub const DEVICE_CONSENT: &str = "/device/consent";
 /// The path to which the button is posted that carries an error back to the client.
 pub const RETURN: &str = "/return";
 

@@ -9,6 +9,7 @@
 
 mod account;
 mod code;
+mod device;
 mod file;
 mod record;
 mod refresh_token;

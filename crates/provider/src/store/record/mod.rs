@@ -3,6 +3,7 @@
 
 mod client;
 mod code;
+mod device_code;
 mod grant;
 mod refresh_token;
 mod session;
@@ -12,6 +13,7 @@ mod user;
 
 pub use client::{Client, ClientSource};
 pub use code::{Code, CodeState};
+pub use device_code::{Approval, DeviceCode, DeviceCodeState};
 pub use grant::Grant;
 pub use refresh_token::{RefreshToken, RefreshTokenState};
 pub use session::Session;

@@ -38,7 +38,8 @@ pub(super) fn use_refresh_token<T, D>(
     })
 }
 
-fn carry_out<T, D>(
+/// Writes what the verdict asks for; `mark` retires what was taken.
+pub(super) fn carry_out<T, D>(
     connection: &Connection,
     verdict: Verdict<T, D>,
     mark: impl FnOnce() -> Result<(), Fault>,

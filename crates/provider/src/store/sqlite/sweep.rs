@@ -19,10 +19,11 @@ pub(super) fn sweep(connection: &Connection, now: UnixTime) -> Result<(Swept, bo
         run(connection, &sql, params![Millis(now)])
     };
     let swept = Swept {
+        device_codes: remove("device_codes", "expires_at")?,
         refresh_tokens: remove("refresh_tokens", "idle_expires_at")?,
         grants: remove("grants", "keep_until")?,
         sessions: remove("sessions", "expires_at")?,
     };
-    let more = [swept.refresh_tokens, swept.grants, swept.sessions].contains(&BATCH);
+    let more = [swept.refresh_tokens, swept.grants, swept.sessions, swept.device_codes].contains(&BATCH);
     Ok((swept, more))
 }
