@@ -53,7 +53,7 @@ impl Agreed<'_> {
             writes.push(Write::InsertRefreshToken(Box::new(self.first_refresh_token(asker, binding, now))));
             refresh_token = Some(asker.minted.refresh_token.clone());
         }
-        let granted = Granted {
+        let mut granted = Granted {
             client: asker.client.clone(),
             subject: self.subject.to_owned(),
             reach,
@@ -66,7 +66,10 @@ impl Agreed<'_> {
                 nonce: self.nonce.map(str::to_owned),
                 acr: self.acr.map(str::to_owned),
             }),
+            opaque: None,
+            exchanged: None,
         };
+        writes.extend(asker.keep(&mut granted, Some(self.grant_id))?);
         Ok((granted, writes))
     }
 

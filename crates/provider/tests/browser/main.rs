@@ -9,5 +9,7 @@ mod device;
 mod log;
 mod openid;
 mod page;
+mod pushed;
 mod request;
+mod response_modes;
 mod sign_in;

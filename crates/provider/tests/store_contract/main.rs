@@ -7,10 +7,12 @@
     reason = "a contract that fails panics"
 )]
 
+mod access_token;
 mod account;
 mod code;
 mod device;
 mod file;
+mod pushed;
 mod record;
 mod refresh_token;
 mod session;

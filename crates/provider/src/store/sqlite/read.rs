@@ -2,10 +2,12 @@
 
 use super::column::{Json, Millis};
 use crate::store::id::{Id, SecretHash};
-use crate::store::record::{Code, CodeState, Grant, RefreshToken, RefreshTokenState, Session};
+use crate::store::record::{
+    AccessToken, Code, CodeState, Grant, Pushed, RefreshToken, RefreshTokenState, Session,
+};
 use crate::store::verdict::Fault;
 use keybound_dpop::time::UnixTime;
-use rusqlite::{Connection, OptionalExtension, Row};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 const CODE: &str = "
     SELECT r.secret_hash, r.expires_at, r.refusals, r.redeemed_at, r.retired, r.data, g.id AS grant_id, g.client_id,
@@ -17,9 +19,19 @@ const REFRESH_TOKEN: &str = "
            g.id AS grant_id, g.client_id, g.subject, g.session_id, g.created_at, g.revoked_at, g.session_ended_at
     FROM refresh_tokens r JOIN grants g ON g.id = r.grant_id WHERE r.id = ?1";
 
+const PUSHED: &str = "SELECT secret_hash, expires_at, keep_until, used_at, data FROM pushed WHERE id = ?1";
+
 const GRANT: &str = "
     SELECT id AS grant_id, client_id, subject, session_id, created_at, revoked_at, session_ended_at
     FROM grants WHERE id = ?1";
+
+const ACCESS_TOKEN: &str =
+    "SELECT secret_hash, grant_id, expires_at, claims FROM access_tokens WHERE id = ?1";
+
+/// The grant has ended or is gone, or the token itself was revoked.
+const REVOKED: &str = "
+    SELECT (?1 IS NOT NULL AND NOT EXISTS (SELECT 1 FROM grants WHERE id = ?1 AND revoked_at IS NULL))
+           OR EXISTS (SELECT 1 FROM revoked_tokens WHERE id = ?2)";
 
 const SESSION: &str = "
     SELECT secret_hash, subject, auth_time, acr, created_at, last_seen_at, expires_at
@@ -66,6 +78,17 @@ impl Guarded for (RefreshToken, Grant) {
     }
 }
 
+impl Guarded for Pushed {
+    fn find(connection: &Connection, id: Id) -> rusqlite::Result<Option<Self>> {
+        let mut statement = connection.prepare_cached(PUSHED)?;
+        statement.query_row([id], |row| pushed(id, row)).optional()
+    }
+
+    fn secret_hash(&self) -> &SecretHash {
+        &self.secret_hash
+    }
+}
+
 impl Guarded for Session {
     fn find(connection: &Connection, id: Id) -> rusqlite::Result<Option<Self>> {
         let mut statement = connection.prepare_cached(SESSION)?;
@@ -75,6 +98,22 @@ impl Guarded for Session {
     fn secret_hash(&self) -> &SecretHash {
         &self.secret_hash
     }
+}
+
+impl Guarded for AccessToken {
+    fn find(connection: &Connection, id: Id) -> rusqlite::Result<Option<Self>> {
+        let mut statement = connection.prepare_cached(ACCESS_TOKEN)?;
+        statement.query_row([id], |row| access_token(id, row)).optional()
+    }
+
+    fn secret_hash(&self) -> &SecretHash {
+        &self.secret_hash
+    }
+}
+
+/// Whether a token with this `jti`, of that grant, was revoked.
+pub(super) fn is_revoked(connection: &Connection, grant: Option<Id>, jti: &str) -> Result<bool, Fault> {
+    Ok(connection.prepare_cached(REVOKED)?.query_row(params![grant, jti], |row| row.get(0))?)
 }
 
 /// The grant with this id.
@@ -115,6 +154,18 @@ fn refresh_token(id: Id, grant: &Grant, row: &Row<'_>) -> rusqlite::Result<Refre
     })
 }
 
+fn pushed(id: Id, row: &Row<'_>) -> rusqlite::Result<Pushed> {
+    let Json(pushed): Json<Pushed> = row.get("data")?;
+    Ok(Pushed {
+        id,
+        secret_hash: row.get("secret_hash")?,
+        expires_at: time(row, "expires_at")?,
+        keep_until: time(row, "keep_until")?,
+        used_at: time_or_none(row, "used_at")?,
+        ..pushed
+    })
+}
+
 fn grant(row: &Row<'_>) -> rusqlite::Result<Grant> {
     Ok(Grant {
         id: row.get("grant_id")?,
@@ -124,6 +175,17 @@ fn grant(row: &Row<'_>) -> rusqlite::Result<Grant> {
         created_at: time(row, "created_at")?,
         revoked_at: time_or_none(row, "revoked_at")?,
         session_ended_at: time_or_none(row, "session_ended_at")?,
+    })
+}
+
+fn access_token(id: Id, row: &Row<'_>) -> rusqlite::Result<AccessToken> {
+    let Json(claims) = row.get("claims")?;
+    Ok(AccessToken {
+        id,
+        secret_hash: row.get("secret_hash")?,
+        grant_id: row.get("grant_id")?,
+        expires_at: time(row, "expires_at")?,
+        claims,
     })
 }
 

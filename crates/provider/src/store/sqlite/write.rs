@@ -4,7 +4,7 @@ use super::column::{Json, Millis};
 use super::device;
 use super::read::Guarded;
 use crate::store::id::Id;
-use crate::store::record::{Code, Grant, RefreshToken, Session};
+use crate::store::record::{AccessToken, Code, Grant, Pushed, RefreshToken, Session};
 use crate::store::verdict::{Fault, Write};
 use keybound_dpop::time::UnixTime;
 use rusqlite::{Connection, Params, params};
@@ -19,6 +19,9 @@ fn apply(connection: &Connection, write: &Write) -> Result<(), Fault> {
         Write::InsertGrant(grant) => insert_grant(connection, grant),
         Write::InsertCode(code) => insert_code(connection, code),
         Write::InsertRefreshToken(token) => insert_refresh_token(connection, token),
+        Write::InsertAccessToken(token) => insert_access_token(connection, token),
+        Write::RemoveAccessToken { id } => remove_access_token(connection, *id),
+        Write::RevokeToken { jti, expires_at } => revoke_token(connection, jti, *expires_at),
         Write::RotateRefreshToken { id, successor, at } => rotate(connection, *id, *successor, *at),
         Write::TouchRefreshToken { id, at, idle_expires_at } => touch(connection, *id, *at, *idle_expires_at),
         Write::CodeRefused { id, retire } => refuse_code(connection, *id, *retire),
@@ -30,6 +33,7 @@ fn apply(connection: &Connection, write: &Write) -> Result<(), Fault> {
         Write::AllowDevice { id, approval } => device::allow(connection, *id, approval),
         Write::DenyDevice { id } => device::deny(connection, *id),
         Write::DevicePolled { id, at, interval_secs } => device::polled(connection, *id, *at, *interval_secs),
+        Write::InsertPushed(pushed) => insert_pushed(connection, pushed),
         Write::InsertSession(session) => insert_session(connection, session),
         Write::RenewSession { id, last_seen_at, expires_at } => {
             renew_session(connection, *id, *last_seen_at, *expires_at)
@@ -50,6 +54,15 @@ pub(super) fn mark_redeemed(connection: &Connection, id: Id, at: UnixTime) -> Re
     match run(connection, sql, params![id, Millis(at)])? {
         1 => Ok(()),
         _ => Err(Fault::because("a rule took a code that was not live")),
+    }
+}
+
+/// Marks the pushed request as used, once.
+pub(super) fn mark_used(connection: &Connection, id: Id, at: UnixTime) -> Result<(), Fault> {
+    let sql = "UPDATE pushed SET used_at = ?2 WHERE id = ?1 AND used_at IS NULL";
+    match run(connection, sql, params![id, Millis(at)])? {
+        1 => Ok(()),
+        _ => Err(Fault::because("a rule took a pushed request that was used")),
     }
 }
 
@@ -99,6 +112,29 @@ fn insert_refresh_token(connection: &Connection, token: &RefreshToken) -> Result
     keep_grant(connection, token.grant_id, token.expires_at)
 }
 
+fn insert_access_token(connection: &Connection, token: &AccessToken) -> Result<(), Fault> {
+    let sql = "INSERT INTO access_tokens (id, secret_hash, grant_id, expires_at, claims) VALUES (?1, ?2, ?3, ?4, ?5)";
+    let expires_at = Millis(token.expires_at);
+    run(
+        connection,
+        sql,
+        params![token.id, token.secret_hash, token.grant_id, expires_at, Json(&token.claims)],
+    )?;
+    match token.grant_id {
+        Some(grant_id) => keep_grant(connection, grant_id, token.expires_at),
+        None => Ok(()),
+    }
+}
+
+fn remove_access_token(connection: &Connection, id: Id) -> Result<(), Fault> {
+    run(connection, "DELETE FROM access_tokens WHERE id = ?1", [id]).map(drop)
+}
+
+fn revoke_token(connection: &Connection, jti: &str, expires_at: UnixTime) -> Result<(), Fault> {
+    let sql = "INSERT INTO revoked_tokens (id, expires_at) VALUES (?1, ?2) ON CONFLICT (id) DO NOTHING";
+    run(connection, sql, params![jti, Millis(expires_at)]).map(drop)
+}
+
 fn rotate(connection: &Connection, id: Id, successor: Id, at: UnixTime) -> Result<(), Fault> {
     let sql =
         "UPDATE refresh_tokens SET rotated_at = ?2, successor = ?3, last_used_at = max(last_used_at, ?2)
@@ -136,6 +172,19 @@ fn revoke_grants_of(
     let sql = "UPDATE grants SET revoked_at = ?3
         WHERE subject = ?1 AND (?2 IS NULL OR client_id = ?2) AND revoked_at IS NULL";
     run(connection, sql, params![subject, client_id, Millis(at)]).map(drop)
+}
+
+fn insert_pushed(connection: &Connection, pushed: &Pushed) -> Result<(), Fault> {
+    let sql = "INSERT INTO pushed (id, secret_hash, expires_at, keep_until, used_at, data)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    let (expires_at, keep_until) = (Millis(pushed.expires_at), Millis(pushed.keep_until));
+    let used_at = pushed.used_at.map(Millis);
+    run(
+        connection,
+        sql,
+        params![pushed.id, pushed.secret_hash, expires_at, keep_until, used_at, Json(pushed)],
+    )
+    .map(drop)
 }
 
 fn insert_session(connection: &Connection, session: &Session) -> Result<(), Fault> {
