@@ -13,4 +13,5 @@ mod opaque;
 mod proofs;
 mod revocation;
 mod token;
+mod token_exchange;
 mod userinfo;
