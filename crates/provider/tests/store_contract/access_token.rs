@@ -25,7 +25,7 @@ async fn insert(store: &Store, token: &AccessToken) {
 
 async fn as_at_06_an_opaque_token_is_found_by_its_whole_text_only(backend: &dyn Backend) {
     let store = backend.open();
-    let (token, other) = (token(None), self::token(None));
+    let (token, other) = (token(None), token(None));
     insert(&store, &token).await;
     assert_eq!(store.find_access_token(token.id, &token.secret_hash).await, Ok(Some(token.clone())));
     assert_eq!(store.find_access_token(token.id, &other.secret_hash).await, Ok(None));
