@@ -51,7 +51,7 @@ impl Stage {
         self.ask(client_id, form, Some(&self.proof_by(key))).await.text("access_token")
     }
 
-    /// A bearer token of the client `poster` at the second API.
+    /// A bearer token of the client `poster` for itself.
     async fn bearer(&self, resource: &str) -> String {
         let form = client_credentials_form().pair("client_id", "poster").pair("client_secret", SECRET);
         self.world.post(form.pair("resource", resource), &[]).await.text("access_token")
@@ -229,7 +229,9 @@ async fn as_tex_06_actors_are_told_one_inside_the_other() {
     assert_eq!(kept.claims("access_token")["act"], json!({ "sub": "api" }), "who acted before stays");
 
     // An actor that acts for somebody itself, and one that nobody named.
-    let acting = stage.exchange(with_actor(form(&subject), &actor)).await.text("access_token");
+    let acting = stage.exchange(with_actor(form(&actor), &actor)).await;
+    assert_eq!(acting.claims("access_token")["sub"], "api");
+    let acting = acting.text("access_token");
     assert_refused(&stage.exchange(with_actor(form(&subject), &acting)).await, "invalid_request");
     let other = stage.own("service", &stage.key).await;
     assert_refused(&stage.exchange(with_actor(form(&subject), &other)).await, "invalid_request");
