@@ -339,6 +339,8 @@ fn clients(client_key: &SigningKey) -> Vec<Value> {
         json!({ "client_id": "signed", "jwks": { "keys": [jwk] }, "redirect_uris": [REDIRECT_URI],
                 "grant_types": all_grants, "token_endpoint_auth_method": "private_key_jwt" }),
         json!({ "client_id": "api", "client_secret": SECRET, "grant_types": ["client_credentials", TOKEN_EXCHANGE] }),
+        json!({ "client_id": "broker", "client_secret": SECRET, "grant_types": ["client_credentials", TOKEN_EXCHANGE],
+                "dpop_bound_access_tokens": false }),
         json!({ "client_id": "opaque-api", "client_secret": SECRET, "dpop_bound_access_tokens": false,
                 "grant_types": ["client_credentials", TOKEN_EXCHANGE] }),
     ]

@@ -17,4 +17,5 @@ mod request_objects;
 mod revocation;
 mod signing_keys;
 mod token;
+mod token_exchange;
 mod userinfo;
