@@ -5,13 +5,14 @@ use crate::config::{Config, NonceMode};
 use crate::endpoint;
 use crate::endpoint::userinfo::{Shared, UserinfoGuards};
 use crate::interaction;
-use crate::signing_keys::SigningKeys;
+use crate::signing_keys::{SigningKeys, needed_by_config};
 use crate::store::{Fault, Store};
 use keybound_dpop::jose::crypto::{CryptoError, HmacKey, random};
 use keybound_dpop::nonce::NonceKeys;
 use keybound_dpop::replay::{DEFAULT_CAPACITY, MemoryLog, ReplaySalt};
 use keybound_dpop::target::Target;
 use keybound_dpop::time::{Clock, Now, UnixTime};
+use keybound_resource::Guard;
 use std::sync::Arc;
 
 /// The name of the secret that nonces are made of.
@@ -49,6 +50,8 @@ pub struct Provider {
     pub replay_salt: ReplaySalt,
     /// The guards of UserInfo.
     pub userinfo: UserinfoGuards,
+    /// The guard of introspection, for callers that show an access token.
+    pub introspection: Guard,
     /// Where proofs are sent.
     pub targets: Targets,
     /// The key of the tokens that keep forms from being sent by strangers.
@@ -66,6 +69,10 @@ pub struct Targets {
     pub userinfo: Target,
     /// The pushed authorization request endpoint.
     pub pushed: Target,
+    /// Introspection.
+    pub introspect: Target,
+    /// Revocation, which takes none and is called like an endpoint that does.
+    pub revoke: Target,
 }
 
 /// The key of CSRF tokens.
@@ -127,10 +134,11 @@ impl Provider {
         let nonce_secret = store.secret(NONCE_SECRET, random()?).await?;
         let salt = store.secret("replay salt", random()?).await?;
         let form = store.secret("forms", random()?).await?;
-        let signing_keys = SigningKeys::load(&store, now.unix).await?;
         let fetchers =
             KeyFetchers::new(Arc::clone(&clock)).map_err(|error| StartError::Fetch(error.to_string()))?;
         let clients = Clients::load(&store, fetchers, config.profile, now).await?;
+        let wanted = needed_by_config(&config).or(clients.signing_slots());
+        let signing_keys = SigningKeys::load(&store, wanted, config.key_lives(), now.unix).await?;
         // The replay log does not outlive the process, so neither do the nonces (OPS-REP-09).
         let nonces = NonceKeys::new(nonce_secret, config.issuer.as_str(), Some(random()?));
         let replay = Arc::new(MemoryLog::new(DEFAULT_CAPACITY, now));
@@ -144,15 +152,20 @@ impl Provider {
             clock: &clock,
         };
         let userinfo = UserinfoGuards::new(&shared, &signing_keys)?;
+        let audience = config.introspection.identifier.as_str();
+        let introspection = endpoint::introspect::guard(&shared, userinfo.keys(), audience)?;
         let target = |path| Target::parse(&config.endpoint(path)).map_err(|_| StartError::Endpoint(path));
         let targets = Targets {
             token: target(endpoint::TOKEN)?,
             userinfo: target(endpoint::USERINFO)?,
             pushed: target(endpoint::PUSHED)?,
+            introspect: target(endpoint::INTROSPECT)?,
+            revoke: target(endpoint::REVOKE)?,
         };
         Ok(Arc::new(Self {
             targets,
             userinfo,
+            introspection,
             config,
             store,
             clock,
@@ -167,16 +180,27 @@ impl Provider {
         }))
     }
 
-    /// Takes up the signing keys and the nonce secret that are in the store now.
+    /// Takes up the signing keys, what clients want of them, and the nonce secret, as they are in the store now.
     pub async fn reload_keys(&self) {
         match self.store.secret(NONCE_SECRET, [0; 32]).await {
             Ok(secret) => self.nonces.replace_secret(secret),
             Err(fault) => tracing::error!(reason = fault.reason(), "the nonce secret could not be read"),
         }
-        match self.signing_keys.reload(&self.store).await {
-            Ok(()) => self.userinfo.replace_keys(&self.signing_keys, self.unix()),
-            Err(fault) => tracing::error!(reason = fault.reason(), "the signing keys could not be read"),
+        if let Err(fault) = self.clients.renew(&self.store, self.now()).await {
+            tracing::error!(reason = fault.reason(), "the clients could not be read");
         }
+        self.signing_keys.want(self.clients.signing_slots());
+        if let Err(fault) = self.signing_keys.reload(&self.store).await {
+            tracing::error!(reason = fault.reason(), "the signing keys could not be read");
+        }
+    }
+
+    /// Makes, replaces and wipes signing keys where that is due, and has UserInfo go by those of now.
+    pub async fn tend_keys(&self) {
+        if let Err(error) = self.signing_keys.tend(&self.store, self.unix()).await {
+            tracing::error!(%error, "the signing keys could not be tended");
+        }
+        self.userinfo.replace_keys(&self.signing_keys, self.unix());
     }
 
     /// Whether any client must use nonces.

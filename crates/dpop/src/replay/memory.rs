@@ -42,7 +42,7 @@ struct Shard {
 }
 
 impl MemoryLog {
-    /// An empty log.
+    /// An empty log for that many records. It begins now, and believes in nothing that may have been used before.
     #[must_use]
     pub fn new(capacity: usize, now: Now) -> Self {
         let begin = now.unix.as_secs();
@@ -55,6 +55,9 @@ impl MemoryLog {
     }
 
     /// Records the entry unless it is there: one atomic step.
+    ///
+    /// [`Recorded::BeforeStart`] where `entry.from` is not after the making of the log, [`Recorded::Unavailable`] where
+    /// it is full of what is still needed.
     pub fn record(&self, entry: ReplayEntry, now: Now) -> Recorded {
         if entry.from.is_some_and(|from| from <= self.started.unix) {
             return Recorded::BeforeStart;

@@ -29,7 +29,7 @@ impl Record {
     }
 
     /// Keys are MACs already: any 64 of their bits do.
-    fn hash(&self) -> u64 {
+    pub(super) fn hash(&self) -> u64 {
         self.key.first_chunk().map_or(0, |half| u64::from_ne_bytes(*half))
     }
 

@@ -41,6 +41,9 @@ pub struct ConfigFile {
     /// What proofs are accepted.
     #[serde(default)]
     pub proof: ProofFile,
+    /// What we sign with.
+    #[serde(default)]
+    pub signing: SigningFile,
     /// `standard`, or `fapi2`: the FAPI 2.0 Security Profile, all of it.
     #[serde(default = "default_profile", deserialize_with = "profile")]
     pub profile: ProfileName,
@@ -85,6 +88,11 @@ pub struct ResourceFile {
     /// Whether it is meant where a request names no resource.
     #[serde(default)]
     pub default: bool,
+    /// The algorithm that its access tokens are signed with. Default: that of `[signing]`.
+    pub signing_alg: Option<String>,
+    /// The client that the resource itself is: it may introspect the resource's tokens, and exchange them.
+    #[serde(default)]
+    pub client: Option<String>,
 }
 
 /// Whether tokens for a resource must be bound to a key. The stricter of this and the client's
@@ -109,6 +117,8 @@ pub enum TokenForm {
     /// A signed JWT (RFC 9068).
     #[default]
     Jwt,
+    /// A random text that says nothing by itself: the resource asks what it stands for (RFC 7662).
+    Opaque,
 }
 
 /// `[nonce]`
@@ -190,6 +200,16 @@ fn default_profile() -> ProfileName {
 fn profile<'de, D: Deserializer<'de>>(from: D) -> Result<ProfileName, D::Error> {
     let written = String::deserialize(from)?;
     ProfileName::parse(&written).ok_or_else(|| D::Error::custom("must be \"standard\" or \"fapi2\""))
+}
+
+/// `[signing]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SigningFile {
+    /// The algorithm of access tokens, by its JOSE name. Default: ES256.
+    pub access_tokens: Option<String>,
+    /// The age in days at which a key gets a successor; 0: by command only. Default: 90.
+    pub rotate_days: Option<u32>,
 }
 
 fn default_listen() -> SocketAddr {

@@ -4,13 +4,15 @@ use crate::config::Config;
 use crate::provider::Provider;
 use crate::reach::OPENID_SCOPES;
 use crate::respond;
+use crate::signing_keys::JWKS_MAX_AGE_SECS;
 use axum::body::Body;
 use axum::extract::State;
-use http::Response;
+use http::{HeaderMap, Response};
 use keybound_dpop::jose::algorithm::Algorithm;
 use keybound_oauth::client_metadata::{AuthMethod, GrantType};
 use keybound_oauth::identifier::Endpoint;
 use keybound_oauth::provider_metadata::{Endpoints, Flags, ProviderMetadata, Supported};
+use keybound_oauth::response_mode::ResponseMode;
 use keybound_oauth::userinfo::CLAIMS_BY_SCOPE;
 use std::sync::Arc;
 
@@ -19,9 +21,10 @@ pub async fn handle(State(provider): State<Arc<Provider>>) -> Response<Body> {
     respond::public_json(document(&provider.config).to_json())
 }
 
-/// The public keys (RFC 7517 §5).
-pub async fn keys(State(provider): State<Arc<Provider>>) -> Response<Body> {
-    respond::public_json(provider.signing_keys.key_set(provider.unix()).to_json())
+/// The public keys (RFC 7517 §5), for as long as a new key is published before it is used.
+pub async fn keys(State(provider): State<Arc<Provider>>, headers: HeaderMap) -> Response<Body> {
+    let json = provider.signing_keys.key_set(provider.unix()).to_json();
+    respond::revalidated_json(json, JWKS_MAX_AGE_SECS, &headers)
 }
 
 /// The metadata: what is there, and nothing else.
@@ -36,6 +39,8 @@ pub fn document(config: &Config) -> ProviderMetadata {
             jwks_uri: endpoint(super::KEYS),
             userinfo_endpoint: endpoint(super::USERINFO),
             pushed_authorization_request_endpoint: endpoint(super::PUSHED),
+            introspection_endpoint: endpoint(super::INTROSPECT),
+            revocation_endpoint: endpoint(super::REVOKE),
             ..Endpoints::default()
         },
         supported: supported(config),
@@ -51,8 +56,11 @@ pub fn document(config: &Config) -> ProviderMetadata {
 }
 
 fn supported(config: &Config) -> Supported {
+    let profile = config.profile;
+    let methods = profile.auth_methods();
     let texts = |all: &[&str]| all.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
     let names = |all: &[Algorithm]| all.iter().map(|algorithm| algorithm.name().to_owned()).collect();
+    let name = |method: &AuthMethod| method.as_str().to_owned();
     let mut scopes = texts(&OPENID_SCOPES);
     for token in config.resources.iter().flat_map(|resource| resource.scopes.iter()) {
         if !scopes.iter().any(|known| known == token) {
@@ -63,7 +71,7 @@ fn supported(config: &Config) -> Supported {
     Supported {
         scopes_supported: scopes,
         response_types_supported: texts(&["code"]),
-        response_modes_supported: texts(&["query"]),
+        response_modes_supported: texts(&ResponseMode::NAMES),
         grant_types_supported: GrantType::ALL.iter().map(|grant| grant.as_str().to_owned()).collect(),
         code_challenge_methods_supported: texts(&["S256"]),
         dpop_signing_alg_values_supported: config
@@ -73,15 +81,22 @@ fn supported(config: &Config) -> Supported {
             .into_iter()
             .map(str::to_owned)
             .collect(),
-        token_endpoint_auth_methods_supported: config
-            .profile
-            .auth_methods()
+        token_endpoint_auth_methods_supported: methods.iter().map(name).collect(),
+        token_endpoint_auth_signing_alg_values_supported: names(profile.signature_algorithms()),
+        revocation_endpoint_auth_methods_supported: methods.iter().map(name).collect(),
+        revocation_endpoint_auth_signing_alg_values_supported: names(profile.signature_algorithms()),
+        // RFC 8414 §2: the methods, and the types of access tokens that are taken instead.
+        introspection_endpoint_auth_methods_supported: methods
             .iter()
-            .map(|method: &AuthMethod| method.as_str().to_owned())
+            .filter(|method| **method != AuthMethod::None)
+            .map(name)
+            .chain(texts(&["DPoP"]))
             .collect(),
-        token_endpoint_auth_signing_alg_values_supported: names(config.profile.signature_algorithms()),
+        introspection_endpoint_auth_signing_alg_values_supported: names(profile.signature_algorithms()),
+        introspection_signing_alg_values_supported: names(profile.signing_algorithms()),
         subject_types_supported: texts(&["public"]),
-        id_token_signing_alg_values_supported: names(&[crate::signing_keys::ALGORITHM]),
+        authorization_signing_alg_values_supported: names(profile.signing_algorithms()),
+        id_token_signing_alg_values_supported: names(profile.signing_algorithms()),
         claims_supported: std::iter::once("sub").chain(claims.copied()).map(str::to_owned).collect(),
         prompt_values_supported: texts(&["none", "login", "consent", "select_account"]),
         protected_resources: config

@@ -8,7 +8,6 @@ use super::pushed;
 use super::step::{Attempted, sign_in_page, start_again, tell_fault};
 use super::submission::Submission;
 use super::visitor::SignedIn;
-use crate::page;
 use crate::provider::Provider;
 use crate::refusal::{Denied, Refusal};
 use crate::store::{CREDENTIAL_ENTROPY, Code, CodeState, Credential, Grant, ID_ENTROPY, Id, Write};
@@ -45,11 +44,11 @@ pub async fn consent(provider: &Provider, submission: &Submission) -> Result<Res
     if !form.has("allow") {
         complete(provider, &request, Vec::new()).await?;
         let denied = Denied::new(ErrorCode::AccessDenied, "AS-AUT-15", "the user said no");
-        return page::redirect(&provider.config, &request.address.with_error(&denied));
+        return request.address.answer(provider, Err(&denied));
     }
     let code = issue_code(provider, &request, signed_in).await?;
     note_challenge(provider, &request);
-    page::redirect(&provider.config, &request.address.with_code(code))
+    request.address.answer(provider, Ok(code))
 }
 
 /// Writes grant and code together.

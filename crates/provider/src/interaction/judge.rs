@@ -13,6 +13,7 @@ use keybound_oauth::client_metadata::{ErrorDisplay, GrantType};
 use keybound_oauth::error::ErrorCode;
 use keybound_oauth::form::Form;
 use keybound_oauth::pkce::{CodeChallenge, S256};
+use keybound_oauth::response_mode::ResponseMode;
 use std::sync::Arc;
 
 /// What can become of an authorization request.
@@ -96,6 +97,7 @@ pub(super) fn examine(
     let judged = read(&form).and_then(|request| {
         check_grant_type(&client)?;
         check_key(&client, &request)?;
+        address.check_mode(request.response_mode.as_deref())?;
         let code_challenge = check_pkce(&client, &request)?;
         let reach =
             reach::decide(&provider.config, &client, request.scope.as_ref(), &request.resources, true)?;
@@ -151,9 +153,9 @@ fn read(form: &Form) -> Result<AuthorizationRequest, Denied> {
             return Err(Denied::new(ErrorCode::UnsupportedResponseType, "AS-AUT-12", wire));
         }
     }
-    if request.response_mode.as_deref().is_some_and(|mode| mode != "query") {
-        let wire = "`response_mode` must be `query`";
-        return Err(Denied::new(ErrorCode::InvalidRequest, "AS-AUT-06", wire));
+    if request.response_mode.as_deref().is_some_and(|mode| ResponseMode::parse(mode).is_none()) {
+        let wire = format!("`response_mode` must be one of {}", ResponseMode::NAMES.join(", "));
+        return Err(Denied::new(ErrorCode::InvalidRequest, "OIDC-FP-05", wire));
     }
     if request.prompt.contains(&Prompt::None) && request.prompt.len() > 1 {
         let wire = "`prompt` must not have `none` beside other values";

@@ -43,12 +43,12 @@ pub async fn next_step(
         None if request.prompts(Prompt::None) => {
             let wire = "nobody is signed in, or not lately enough";
             let denied = Denied::new(ErrorCode::LoginRequired, "OIDC-AUT-06", wire);
-            page::redirect(&provider.config, &request.address.with_error(&denied))
+            request.address.answer(provider, Err(&denied))
         }
         Some(_) if request.prompts(Prompt::None) => {
             let denied =
                 Denied::new(ErrorCode::ConsentRequired, "OIDC-AUT-06", "consent is asked for each time");
-            page::redirect(&provider.config, &request.address.with_error(&denied))
+            request.address.answer(provider, Err(&denied))
         }
         None => {
             let username = request.request.login_hint.as_deref().unwrap_or_default();
@@ -84,7 +84,7 @@ pub(super) fn tell_fault(
 ) -> Result<Response<Body>, Refusal> {
     respond::audit(&faulty.denied);
     if faulty.at_once || visitor.signed_in.is_some() {
-        return page::redirect(&provider.config, &faulty.address.with_error(&faulty.denied));
+        return faulty.address.answer(provider, Err(&faulty.denied));
     }
     let (owner, is_new) = visitor.form_owner()?;
     let shown = ReturnPage {
@@ -115,9 +115,7 @@ pub async fn carry_back(provider: &Provider, submission: &Submission) -> Result<
     submission.check(provider, Purpose::Return, owner)?;
     match judge(provider, &submission.asked.form, Begun::Before).await? {
         Outcome::Page(denied) => Err(denied.into()),
-        Outcome::Return(faulty) => {
-            page::redirect(&provider.config, &faulty.address.with_error(&faulty.denied))
-        }
+        Outcome::Return(faulty) => faulty.address.answer(provider, Err(&faulty.denied)),
         Outcome::Good(_) => start_again(provider, &submission.asked),
     }
 }

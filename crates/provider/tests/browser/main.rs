@@ -10,4 +10,5 @@ mod openid;
 mod page;
 mod pushed;
 mod request;
+mod response_modes;
 mod sign_in;

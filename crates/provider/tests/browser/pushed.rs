@@ -23,7 +23,7 @@ async fn post(world: &World, body: &str) -> Page {
 
 fn error(page: &Page) -> (u16, String) {
     let body: Value = serde_json::from_str(&page.body).unwrap();
-    (page.status.as_u16(), body["error"].as_str().unwrap().to_owned())
+    (page.status.as_u16(), body.get("error").and_then(Value::as_str).unwrap().to_owned())
 }
 
 /// The query that a browser comes with, after the usual request was pushed, changed.

@@ -6,6 +6,7 @@ mod decide;
 mod open;
 mod read;
 mod schema;
+mod signing_key;
 mod sweep;
 mod write;
 mod writer;
@@ -13,7 +14,9 @@ mod writer;
 pub use open::OpenError;
 
 use super::id::{Id, SecretHash};
-use super::record::{Client, Code, Grant, Pushed, RefreshToken, Session, SigningKey, User};
+use super::record::{
+    AccessToken, Client, Code, Grant, KeyChange, Pushed, RefreshToken, Session, SigningKey, User,
+};
 use super::verdict::{Decided, Fault, Verdict, Write};
 use super::{Inserted, Swept};
 use keybound_dpop::secret::Secret;
@@ -140,6 +143,14 @@ impl Embedded {
         self.read(|db| Guarded::open(db, id, hash))
     }
 
+    pub(super) fn find_access_token(&self, id: Id, hash: &SecretHash) -> Result<Option<AccessToken>, Fault> {
+        self.read(|db| Guarded::open(db, id, hash))
+    }
+
+    pub(super) fn is_revoked(&self, grant: Option<Id>, jti: &str) -> Result<bool, Fault> {
+        self.read(|db| read::is_revoked(db, grant, jti))
+    }
+
     pub(super) fn grant(&self, id: Id) -> Result<Option<Grant>, Fault> {
         self.read(|db| read::grant_by_id(db, id))
     }
@@ -198,16 +209,15 @@ impl Embedded {
         self.read(account::clients)
     }
 
-    pub(super) async fn insert_signing_key(&self, key: SigningKey) -> Result<(), Fault> {
-        self.write(move |db| account::insert_signing_key(db, &key)).await
-    }
-
-    pub(super) async fn retire_signing_key(&self, kid: String, at: UnixTime) -> Result<bool, Fault> {
-        self.write(move |db| account::retire_signing_key(db, &kid, at)).await
+    pub(super) async fn change_signing_keys<D: Send + 'static>(
+        &self,
+        decide: impl Fn(&[SigningKey]) -> Result<KeyChange, D> + Send + 'static,
+    ) -> Result<Result<KeyChange, D>, Fault> {
+        self.write(move |db| signing_key::change(db, decide)).await
     }
 
     pub(super) fn signing_keys(&self) -> Result<Vec<SigningKey>, Fault> {
-        self.read(account::signing_keys)
+        self.read(signing_key::all)
     }
 
     pub(super) async fn secret(&self, name: &str, entropy: [u8; 32]) -> Result<[u8; 32], Fault> {
