@@ -203,7 +203,15 @@ async fn put_client(
 ///
 /// # Errors
 /// [`RegistryError`]; the store is then as it was for all clients from the wrong one on.
-pub async fn sync_clients(
+pub async fn sync_clients(store: &Store, path: &Path, now: UnixTime) -> Result<usize, RegistryError> {
+    sync_clients_under(store, Profile::STANDARD, path, now).await
+}
+
+/// As [`sync_clients`], for a provider of that profile.
+///
+/// # Errors
+/// [`RegistryError`]; also for a client that such a provider does not serve.
+pub async fn sync_clients_under(
     store: &Store,
     profile: Profile,
     path: &Path,
