@@ -319,16 +319,16 @@ pub fn config(more: &str) -> ConfigFile {
         dpop = "allowed"
 
         [[resource]]
-        identifier = "{OLD_API}"
-        scopes = ["read"]
-        dpop = "refresh_only"
-
-        [[resource]]
         identifier = "{OPAQUE_API}"
         scopes = ["read"]
         dpop = "allowed"
         tokens = "opaque"
         client = "opaque-api"
+
+        [[resource]]
+        identifier = "{OLD_API}"
+        scopes = ["read"]
+        dpop = "refresh_only"
 
         {more}"#
     );
@@ -345,7 +345,6 @@ fn signed(client_id: &str, key: &SigningKey) -> Value {
 
 /// The clients of a World.
 fn clients(client_key: &SigningKey) -> Vec<Value> {
-    let jwk: Value = serde_json::from_str(&client_key.public_jwk().to_json()).expect("JSON");
     let all_grants = json!(["authorization_code", "refresh_token", "client_credentials"]);
     vec![
         json!({ "client_id": "app", "redirect_uris": [REDIRECT_URI],

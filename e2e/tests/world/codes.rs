@@ -18,7 +18,7 @@ async fn redeem(world: &World, form: FormWriter) -> Answer {
 }
 
 #[tokio::test]
-async fn as_cod_01_as_cod_02_a_bound_code_needs_its_key() {
+async fn as_cod_01_as_cod_02_atk_069_a_bound_code_needs_its_key() {
     let world = World::new().await;
     let code = world.code_with("app", |code| code.dpop_jkt = Some(jkt(&world.key))).await;
     let other = new_key();
@@ -28,7 +28,7 @@ async fn as_cod_01_as_cod_02_a_bound_code_needs_its_key() {
 }
 
 #[tokio::test]
-async fn as_cod_03_a_bound_code_needs_a_proof_whatever_the_client() {
+async fn as_cod_03_atk_070_a_bound_code_needs_a_proof_whatever_the_client() {
     let world = World::new().await;
     let code = world
         .code_with("bearer-app", |code| {
@@ -67,7 +67,7 @@ async fn as_cod_08_as_pkc_07_the_verifier_counts_beside_the_key() {
 }
 
 #[tokio::test]
-async fn as_pkc_04_atk_088_the_verifier_must_fit() {
+async fn as_pkc_04_atk_069_atk_088_the_verifier_must_fit() {
     let world = World::new().await;
     let form = |code: &keybound_dpop::secret::Secret| {
         FormWriter::new()
@@ -119,6 +119,7 @@ async fn as_aut_09_atk_073_reuse_with_the_right_key_is_still_reuse() {
     let world = World::new().await;
     let code = world.code_with("app", |code| code.dpop_jkt = Some(jkt(&world.key))).await;
     assert_eq!(redeem(&world, code_form(&code)).await.status, 200);
+    world.clock.pass(30);
     assert_invalid_grant(&redeem(&world, code_form(&code)).await);
 }
 

@@ -14,6 +14,7 @@ mod nonces;
 mod opaque;
 mod proofs;
 mod pushed;
+mod request_objects;
 mod revocation;
 mod signing_keys;
 mod token;

@@ -7,7 +7,7 @@ use crate::shell::{self, Place};
 use keybound_dpop::time::{Clock, SystemClock};
 use keybound_provider::config::ConfigFile;
 use keybound_provider::provider::Provider;
-use keybound_provider::registry::{sync_clients_under, sync_users};
+use keybound_provider::registry::{sync_clients, sync_users};
 use keybound_provider::service::{maintain, service};
 use keybound_provider::store::Store;
 use keybound_serve::Readiness;
@@ -76,7 +76,7 @@ async fn open(file: &ConfigFile) -> Result<Arc<Provider>, CommandError> {
     let clock = SystemClock::start();
     let now = clock.now().unix;
     if let Some(path) = &file.clients {
-        let count = sync_clients_under(&store, config.profile, path, now).await?;
+        let count = sync_clients(&store, config.profile, path, now).await?;
         tracing::info!(count, file = %path.display(), "clients read");
     }
     if let Some(path) = &file.users {

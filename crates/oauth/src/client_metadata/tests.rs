@@ -54,7 +54,9 @@ fn what_is_written_is_read_back() {
         "policy_uri": "https://app.example/policy", "tos_uri": "https://app.example/tos",
         "resources": ["https://api.example/"], "legacy_oidc": true, "errors": "redirect",
         "require_pushed_authorization_requests": true, "require_dpop_jkt": true,
-        "authorization_signed_response_alg": "ES256"
+        "authorization_signed_response_alg": "ES256",
+        "request_object_signing_alg": "PS256", "require_signed_request_object": true,
+        "request_uris": ["https://app.example/request.jwt"]
     });
     let hashed = ClientSecret::new("s3cret").to_hashed().to_member().1;
     let by_digest = with(with(public(), "client_secret_sha256", json!(hashed)), "resources", json!([]));

@@ -155,6 +155,16 @@ pub struct ProofFile {
     pub future_window_secs: Option<u64>,
 }
 
+/// `[signing]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SigningFile {
+    /// The algorithm of access tokens, by its JOSE name. Default: ES256.
+    pub access_tokens: Option<String>,
+    /// The age in days at which a key gets a successor; 0: by command only. Default: 90.
+    pub rotate_days: Option<u32>,
+}
+
 /// `[assertion]`
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -200,16 +210,6 @@ fn default_profile() -> ProfileName {
 fn profile<'de, D: Deserializer<'de>>(from: D) -> Result<ProfileName, D::Error> {
     let written = String::deserialize(from)?;
     ProfileName::parse(&written).ok_or_else(|| D::Error::custom("must be \"standard\" or \"fapi2\""))
-}
-
-/// `[signing]`
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SigningFile {
-    /// The algorithm of access tokens, by its JOSE name. Default: ES256.
-    pub access_tokens: Option<String>,
-    /// The age in days at which a key gets a successor; 0: by command only. Default: 90.
-    pub rotate_days: Option<u32>,
 }
 
 fn default_listen() -> SocketAddr {

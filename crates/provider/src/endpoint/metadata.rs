@@ -48,19 +48,19 @@ pub fn document(config: &Config) -> ProviderMetadata {
             authorization_response_iss_parameter_supported: Some(true),
             require_pushed_authorization_requests: Some(config.require_pushed_authorization_requests),
             claims_parameter_supported: Some(false),
-            request_parameter_supported: Some(false),
-            request_uri_parameter_supported: Some(false),
+            request_parameter_supported: Some(true),
+            request_uri_parameter_supported: Some(true),
+            require_request_uri_registration: Some(true),
             ..Flags::default()
         },
     }
 }
 
 fn supported(config: &Config) -> Supported {
-    let profile = config.profile;
-    let methods = profile.auth_methods();
     let texts = |all: &[&str]| all.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
     let names = |all: &[Algorithm]| all.iter().map(|algorithm| algorithm.name().to_owned()).collect();
-    let name = |method: &AuthMethod| method.as_str().to_owned();
+    let methods: Vec<String> =
+        config.profile.auth_methods().iter().map(|method| method.as_str().to_owned()).collect();
     let mut scopes = texts(&OPENID_SCOPES);
     for token in config.resources.iter().flat_map(|resource| resource.scopes.iter()) {
         if !scopes.iter().any(|known| known == token) {
@@ -81,22 +81,24 @@ fn supported(config: &Config) -> Supported {
             .into_iter()
             .map(str::to_owned)
             .collect(),
-        token_endpoint_auth_methods_supported: methods.iter().map(name).collect(),
-        token_endpoint_auth_signing_alg_values_supported: names(profile.signature_algorithms()),
-        revocation_endpoint_auth_methods_supported: methods.iter().map(name).collect(),
-        revocation_endpoint_auth_signing_alg_values_supported: names(profile.signature_algorithms()),
+        token_endpoint_auth_methods_supported: methods.clone(),
+        token_endpoint_auth_signing_alg_values_supported: names(config.profile.signature_algorithms()),
+        revocation_endpoint_auth_methods_supported: methods.clone(),
+        revocation_endpoint_auth_signing_alg_values_supported: names(config.profile.signature_algorithms()),
         // RFC 8414 §2: the methods, and the types of access tokens that are taken instead.
         introspection_endpoint_auth_methods_supported: methods
-            .iter()
-            .filter(|method| **method != AuthMethod::None)
-            .map(name)
+            .into_iter()
+            .filter(|method| method != AuthMethod::None.as_str())
             .chain(texts(&["DPoP"]))
             .collect(),
-        introspection_endpoint_auth_signing_alg_values_supported: names(profile.signature_algorithms()),
-        introspection_signing_alg_values_supported: names(profile.signing_algorithms()),
+        introspection_endpoint_auth_signing_alg_values_supported: names(
+            config.profile.signature_algorithms(),
+        ),
+        introspection_signing_alg_values_supported: names(config.profile.signing_algorithms()),
         subject_types_supported: texts(&["public"]),
-        authorization_signing_alg_values_supported: names(profile.signing_algorithms()),
-        id_token_signing_alg_values_supported: names(profile.signing_algorithms()),
+        authorization_signing_alg_values_supported: names(config.profile.signing_algorithms()),
+        request_object_signing_alg_values_supported: names(config.profile.signature_algorithms()),
+        id_token_signing_alg_values_supported: names(config.profile.signing_algorithms()),
         claims_supported: std::iter::once("sub").chain(claims.copied()).map(str::to_owned).collect(),
         prompt_values_supported: texts(&["none", "login", "consent", "select_account"]),
         protected_resources: config

@@ -14,6 +14,7 @@ mod judge;
 mod parameters;
 pub mod pushed;
 mod recent;
+mod request_object;
 mod sign_in;
 mod step;
 mod submission;
@@ -43,6 +44,7 @@ pub struct Memory {
     throttle: Throttle,
     challenges: SeenChallenges,
     pushes: pushed::Pushes,
+    fetches: request_object::Fetches,
 }
 
 /// A name for the log: the same for the same text, and told to nobody who does not know the text and our key

@@ -155,7 +155,7 @@ async fn as_aut_16_http_is_for_loopback_hosts_of_native_applications() {
 }
 
 #[tokio::test]
-async fn as_pkc_01_a_challenge_is_required_of_everybody() {
+async fn as_pkc_01_atk_088_a_challenge_is_required_of_everybody() {
     let confidential = json!({
         "client_id": "confidential",
         "client_secret": "a secret of some length",
