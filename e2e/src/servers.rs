@@ -136,7 +136,8 @@ async fn provider(folder: &TempDir, issuer: &str, api: &str) -> Arc<Provider> {
         "client_name": CLIENT_NAME,
         "application_type": "native",
         "redirect_uris": ["http://127.0.0.1/callback"],
-        "grant_types": ["authorization_code", "refresh_token"],
+        "grant_types":
+            ["authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:device_code"],
         "token_endpoint_auth_method": "none",
     });
     add_client(&store, client, now).await.expect("a client");

@@ -53,6 +53,8 @@ names! {
         RefreshToken = "refresh_token",
         /// The client for itself.
         ClientCredentials = "client_credentials",
+        /// A device code (RFC 8628 §3.4).
+        DeviceCode = "urn:ietf:params:oauth:grant-type:device_code",
         /// One access token for another (RFC 8693).
         TokenExchange = "urn:ietf:params:oauth:grant-type:token-exchange",
     }

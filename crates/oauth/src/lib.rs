@@ -16,6 +16,7 @@
 //! | [`request_object`] | the request as a signed JWT (RFC 9101) |
 //! | [`pushed`] | the answer to a pushed authorization request (RFC 9126) |
 //! | [`token`] | token request and response |
+//! | [`device`] | device authorization request and response, the user code (RFC 8628) |
 //! | [`token_exchange`] | what a token request asks for by token exchange (RFC 8693) |
 //! | [`introspection`] | what stands behind a token (RFC 7662, RFC 9701) |
 //! | [`revocation`] | the end of a token (RFC 7009) |
@@ -33,6 +34,7 @@ pub mod authorization;
 pub mod client_auth;
 pub mod client_metadata;
 pub mod client_secret;
+pub mod device;
 pub mod error;
 pub mod form;
 pub mod id_token;

@@ -11,6 +11,9 @@ use keybound_dpop::jose::json::{Number, Object, Value};
 use keybound_dpop::secret::Secret;
 use std::fmt;
 
+/// `grant_type` of a device code (RFC 8628 §3.4).
+const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
+
 /// What a client hands in to get tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum GrantRequest {
@@ -34,6 +37,11 @@ pub enum GrantRequest {
     ClientCredentials {
         /// `scope`
         scope: Option<Scope>,
+    },
+    /// `urn:ietf:params:oauth:grant-type:device_code` (RFC 8628 §3.4)
+    DeviceCode {
+        /// `device_code`
+        device_code: Secret,
     },
     /// `urn:ietf:params:oauth:grant-type:token-exchange`
     TokenExchange(Box<TokenExchangeRequest>),
@@ -73,6 +81,9 @@ impl TokenRequest {
                 scope: read_scope(form)?,
             },
             Some("client_credentials") => GrantRequest::ClientCredentials { scope: read_scope(form)? },
+            Some(DEVICE_CODE) => GrantRequest::DeviceCode {
+                device_code: form.secret("device_code").ok_or(missing("device_code"))?,
+            },
             Some(token_exchange::GRANT_TYPE) => {
                 GrantRequest::TokenExchange(Box::new(TokenExchangeRequest::parse(form)?))
             }
@@ -95,6 +106,7 @@ impl TokenRequest {
                 form.pair("refresh_token", refresh_token.reveal()).optional("scope", text(scope).as_deref())
             }
             GrantRequest::ClientCredentials { scope } => form.optional("scope", text(scope).as_deref()),
+            GrantRequest::DeviceCode { device_code } => form.pair("device_code", device_code.reveal()),
             GrantRequest::TokenExchange(exchange) => exchange.write(form),
             GrantRequest::Other(_) => form,
         };
@@ -110,6 +122,7 @@ impl GrantRequest {
             Self::AuthorizationCode { .. } => "authorization_code",
             Self::RefreshToken { .. } => "refresh_token",
             Self::ClientCredentials { .. } => "client_credentials",
+            Self::DeviceCode { .. } => DEVICE_CODE,
             Self::TokenExchange(_) => token_exchange::GRANT_TYPE,
             Self::Other(name) => name,
         }
@@ -271,6 +284,8 @@ mod tests {
             GrantRequest::RefreshToken { refresh_token: Secret::new("id.secret"), scope: scope.clone() },
             GrantRequest::ClientCredentials { scope },
             GrantRequest::ClientCredentials { scope: None },
+            GrantRequest::DeviceCode { device_code: Secret::new("id.secret") },
+            GrantRequest::Other("urn:example:other".to_owned()),
             GrantRequest::TokenExchange(Box::new(TokenExchangeRequest {
                 subject: token_exchange::TypedToken::access_token(Secret::new("a.b.c")),
                 actor: None,
@@ -278,7 +293,6 @@ mod tests {
                 scope: None,
                 audiences: Vec::new(),
             })),
-            GrantRequest::Other("urn:ietf:params:oauth:grant-type:device_code".to_owned()),
         ];
         for grant in grants {
             let resources = vec![ResourceId::parse("https://api.example/").expect("a resource")];
@@ -295,6 +309,11 @@ mod tests {
             ("grant_type=authorization_code", "code", ErrorCode::InvalidRequest),
             ("grant_type=authorization_code&code=", "code", ErrorCode::InvalidRequest),
             ("grant_type=refresh_token", "refresh_token", ErrorCode::InvalidRequest),
+            (
+                "grant_type=urn:ietf:params:oauth:grant-type:device_code",
+                "device_code",
+                ErrorCode::InvalidRequest,
+            ),
             ("grant_type=client_credentials&scope=%22", "scope", ErrorCode::InvalidScope),
             ("grant_type=client_credentials&resource=%23", "resource", ErrorCode::InvalidTarget),
         ] {

@@ -5,6 +5,7 @@ pub mod authenticate;
 pub mod bind;
 pub mod clients;
 pub mod config;
+pub mod device;
 pub mod endpoint;
 pub mod extract;
 pub mod grant;

@@ -67,6 +67,8 @@ pub struct Targets {
     pub token: Target,
     /// UserInfo.
     pub userinfo: Target,
+    /// The device authorization endpoint.
+    pub device_authorization: Target,
     /// The pushed authorization request endpoint.
     pub pushed: Target,
     /// Introspection.
@@ -158,6 +160,7 @@ impl Provider {
         let targets = Targets {
             token: target(endpoint::TOKEN)?,
             userinfo: target(endpoint::USERINFO)?,
+            device_authorization: target(endpoint::DEVICE_AUTHORIZATION)?,
             pushed: target(endpoint::PUSHED)?,
             introspect: target(endpoint::INTROSPECT)?,
             revoke: target(endpoint::REVOKE)?,

@@ -97,6 +97,10 @@ pub fn refusal(refusal: &Refusal, nonce: Option<&Nonce>) -> Response<Body> {
 
 /// The event of a refusal, with the row that was not met (OPS-LOG-02).
 pub fn audit(denied: &Denied) {
+    // Asked for every few seconds, and no refusal yet.
+    if denied.code == ErrorCode::AuthorizationPending {
+        return;
+    }
     let log = denied.log.as_deref().unwrap_or_default();
     tracing::info!(target: "audit", event = "refused", row = denied.row, error = %denied.code, log, "{}", denied.wire);
 }
@@ -122,7 +126,9 @@ fn refused(denied: &Denied, nonce: Option<&Nonce>) -> Response<Body> {
 
 /// Refusals that have to do with a proof carry a nonce where nonces are asked for (AS-ERR-10).
 fn speaks_of_dpop(code: ErrorCode) -> bool {
-    matches!(code, ErrorCode::InvalidDpopProof | ErrorCode::UseDpopNonce | ErrorCode::InvalidGrant)
+    use ErrorCode::{AuthorizationPending, InvalidDpopProof, InvalidGrant, SlowDown, UseDpopNonce};
+    // A device that has to wait needs a good nonce the next time.
+    matches!(code, InvalidDpopProof | UseDpopNonce | InvalidGrant | AuthorizationPending | SlowDown)
 }
 
 /// 503 (requirements 0.6).

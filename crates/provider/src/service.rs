@@ -1,6 +1,8 @@
 //! The provider as a tower service: routes, and what every answer carries.
 
-use crate::endpoint::{self, authorize, introspect, metadata, pushed, revoke, token, userinfo};
+use crate::endpoint::{
+    self, authorize, device, device_authorization, introspect, metadata, pushed, revoke, token, userinfo,
+};
 use crate::provider::Provider;
 use axum::Router;
 use axum::body::Body;
@@ -19,6 +21,7 @@ pub fn service(provider: &Arc<Provider>) -> Router {
     let below = |path: &str| format!("{}{path}", issuer.path());
     let for_clients = Router::new()
         .route(&below(endpoint::TOKEN), any(token::handle))
+        .route(&below(endpoint::DEVICE_AUTHORIZATION), any(device_authorization::handle))
         .route(&below(endpoint::PUSHED), any(pushed::handle))
         .route(&below(endpoint::USERINFO), get(userinfo::handle).post(userinfo::handle))
         .route(&below(endpoint::REVOKE), any(revoke::handle))
@@ -31,7 +34,7 @@ pub fn service(provider: &Arc<Provider>) -> Router {
     let for_servers = Router::new()
         .route(&below(endpoint::INTROSPECT), any(introspect::handle))
         .with_state(Arc::clone(provider));
-    let for_browsers = authorize::routes().with_state(Arc::clone(provider));
+    let for_browsers = authorize::routes().merge(device::routes()).with_state(Arc::clone(provider));
     let for_browsers = match issuer.path() {
         "" => for_browsers,
         // The front page is below the path, with a slash and without.

@@ -3,9 +3,14 @@
 use crate::browser::{Browser, Scripts};
 use axum::response::Html;
 use axum::routing::any;
+use bytes::Bytes;
+use http::Request;
+use http::header::CONTENT_TYPE;
 use keybound_e2e::Servers;
 use keybound_e2e::servers::{CLIENT_ID, PASSWORD, Record, USERNAME, serve};
 use keybound_e2e::world::{VERIFIER, challenge};
+use keybound_fetch::{Fetcher, Settings};
+use keybound_oauth::device::DeviceAuthorizationResponse;
 use keybound_oauth::form::{Form, FormWriter};
 use thirtyfour::prelude::*;
 
@@ -43,6 +48,21 @@ impl Parties {
             .pair("code_challenge", &challenge(VERIFIER))
             .pair("code_challenge_method", "S256");
         format!("{}/authorize?{}", self.servers.issuer, query.finish())
+    }
+
+    /// What a device is told that asks for somebody to sign in.
+    pub(crate) async fn device(&self) -> DeviceAuthorizationResponse {
+        let form = FormWriter::new()
+            .pair("client_id", CLIENT_ID)
+            .pair("scope", "openid read")
+            .pair("resource", &format!("{}/", self.servers.api));
+        let request = Request::post(format!("{}/device_authorization", self.servers.issuer))
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(Bytes::from(form.finish()))
+            .expect("a request");
+        let fetcher = Fetcher::for_operator(&Settings::default()).expect("an HTTP client");
+        let response = fetcher.send(request).await.expect("an answer");
+        DeviceAuthorizationResponse::parse(response.body()).expect("a response")
     }
 
     /// What the client was told last.

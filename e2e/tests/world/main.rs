@@ -5,6 +5,7 @@ mod attacks;
 mod client_auth;
 mod codes;
 mod cross_origin;
+mod device;
 mod errors;
 mod fapi;
 mod introspection;

@@ -26,6 +26,8 @@ Examples:
     keybound client add --auth client_secret_basic --redirect-uri https://app.example/callback
   A service that acts for itself, with a key pair:
     keybound client add --grant client_credentials --auth private_key_jwt --jwks keys.json --scope 'read write'
+  A device without a keyboard, whose user signs in elsewhere:
+    keybound client add --id tv --grant device_code --grant refresh_token
   Anything else, as client metadata (RFC 7591 section 2):
     keybound client add --from client.json";
 
@@ -126,6 +128,8 @@ enum Grant {
     AuthorizationCode,
     RefreshToken,
     ClientCredentials,
+    #[value(name = "urn:ietf:params:oauth:grant-type:device_code", alias = "device_code")]
+    DeviceCode,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -41,6 +41,8 @@ pub struct Lifetimes {
     pub refresh_idle_secs: u64,
     /// Sign-in sessions.
     pub session_secs: u64,
+    /// Device codes (AS-DEV-06).
+    pub device_code_secs: u64,
     /// Pushed authorization requests, until a browser comes with them (AS-PAR-12).
     pub pushed_request_secs: u64,
     /// How much longer a visitor who came in time may take.
@@ -58,6 +60,7 @@ impl Default for Lifetimes {
             refresh_token_secs: 90 * DAY,
             refresh_idle_secs: 30 * DAY,
             session_secs: 12 * HOUR,
+            device_code_secs: 600,
             pushed_request_secs: 90,
             begun_request_secs: HOUR,
             rotation_grace_secs: 60,
@@ -100,6 +103,7 @@ impl LifetimesFile {
                 DAY,
             )?,
             session_secs: within(self.session_hours, "session_hours", (1, 720), held.session_secs, HOUR)?,
+            device_code_secs: held.device_code_secs,
             pushed_request_secs: within(
                 self.pushed_request_secs,
                 "pushed_request_secs",

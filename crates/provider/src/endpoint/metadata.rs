@@ -38,6 +38,7 @@ pub fn document(config: &Config) -> ProviderMetadata {
             token_endpoint: endpoint(super::TOKEN),
             jwks_uri: endpoint(super::KEYS),
             userinfo_endpoint: endpoint(super::USERINFO),
+            device_authorization_endpoint: endpoint(super::DEVICE_AUTHORIZATION),
             pushed_authorization_request_endpoint: endpoint(super::PUSHED),
             introspection_endpoint: endpoint(super::INTROSPECT),
             revocation_endpoint: endpoint(super::REVOKE),

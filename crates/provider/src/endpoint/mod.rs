@@ -1,6 +1,8 @@
 //! One file an endpoint: HTTP on one side, the steps on the other.
 
 pub mod authorize;
+pub mod device;
+pub mod device_authorization;
 pub mod introspect;
 pub mod metadata;
 pub mod pushed;
@@ -12,6 +14,10 @@ pub mod userinfo;
 pub const AUTHORIZE: &str = "/authorize";
 /// The path of the token endpoint.
 pub const TOKEN: &str = "/token";
+/// The path of the device authorization endpoint.
+pub const DEVICE_AUTHORIZATION: &str = "/device_authorization";
+/// The path of the page where people type what their device shows.
+pub const DEVICE: &str = "/device";
 /// The path of the pushed authorization request endpoint.
 pub const PUSHED: &str = "/par";
 /// The path of the key set.

@@ -1,7 +1,9 @@
 //! What a client hands in for tokens: found without a lock, then decided, retired and written in one transaction.
 
+mod agreed;
 mod authorization_code;
 mod client_credentials;
+mod device_code;
 mod refresh_token;
 
 use crate::authenticate::AuthenticatedClient;
@@ -34,6 +36,8 @@ pub enum Found {
     Code(CodeRequest),
     /// A refresh token.
     Refresh(RefreshRequest),
+    /// A device code.
+    Device(DeviceRequest),
     /// The client for itself.
     Client(Reach),
 }
@@ -54,6 +58,14 @@ pub struct RefreshRequest {
     id: Id,
     hash: SecretHash,
     scope: Option<Scope>,
+    resources: Vec<ResourceId>,
+}
+
+/// A token request with a device code.
+#[derive(Clone, Debug)]
+pub struct DeviceRequest {
+    id: Id,
+    hash: SecretHash,
     resources: Vec<ResourceId>,
 }
 
@@ -126,6 +138,9 @@ pub async fn find(provider: &Provider, client: &AuthenticatedClient, call: &Call
         GrantRequest::ClientCredentials { scope } => {
             client_credentials::find(provider, &client.client, scope.as_ref(), &resources)
         }
+        GrantRequest::DeviceCode { device_code } => {
+            device_code::find(provider, &device_code, resources).await
+        }
         GrantRequest::TokenExchange(_) | GrantRequest::Other(_) => {
             Err(Denied::new(ErrorCode::UnsupportedGrantType, "AS-TOK-14", "this grant type is not offered")
                 .into())
@@ -150,6 +165,7 @@ pub async fn redeem(
     match found {
         Found::Code(request) => authorization_code::redeem(asker, request).await,
         Found::Refresh(request) => refresh_token::redeem(asker, request).await,
+        Found::Device(request) => device_code::redeem(asker, request).await,
         Found::Client(reach) => client_credentials::redeem(&asker, reach).await,
     }
 }

@@ -9,6 +9,7 @@ mod asked;
 mod challenges;
 mod consent;
 mod cookie;
+pub mod device;
 mod form_token;
 mod judge;
 mod parameters;
@@ -42,6 +43,7 @@ use throttle::Throttle;
 pub struct Memory {
     verifier: Verifier,
     throttle: Throttle,
+    user_codes: Throttle,
     challenges: SeenChallenges,
     pushes: pushed::Pushes,
     fetches: request_object::Fetches,

@@ -1,7 +1,7 @@
 //! What a rule says of a record, what it asks to be written, and what became of it.
 
 use super::id::Id;
-use super::record::{AccessToken, Code, Grant, Pushed, RefreshToken, Session};
+use super::record::{AccessToken, Approval, Code, Grant, Pushed, RefreshToken, Session};
 use keybound_dpop::time::UnixTime;
 
 /// What a rule says of the record that it was shown.
@@ -113,6 +113,27 @@ pub enum Write {
     },
     /// A new pushed authorization request.
     InsertPushed(Box<Pushed>),
+    /// A user said yes to a device: its code can be taken. The grant is kept as long as that is so.
+    AllowDevice {
+        /// The device code.
+        id: Id,
+        /// Whose yes it was, with a grant that is there.
+        approval: Approval,
+    },
+    /// A user said no to a device.
+    DenyDevice {
+        /// The device code.
+        id: Id,
+    },
+    /// A device asked, and has to wait.
+    DevicePolled {
+        /// The device code.
+        id: Id,
+        /// When.
+        at: UnixTime,
+        /// How long it has to wait until it asks again, in seconds.
+        interval_secs: u32,
+    },
     /// A new sign-in session.
     InsertSession(Session),
     /// The session was seen, and its end moves.

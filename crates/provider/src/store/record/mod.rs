@@ -4,6 +4,7 @@
 mod access_token;
 mod client;
 mod code;
+mod device_code;
 mod grant;
 mod pushed;
 mod refresh_token;
@@ -15,6 +16,7 @@ mod user;
 pub use access_token::AccessToken;
 pub use client::{Client, ClientSource};
 pub use code::{Code, CodeState};
+pub use device_code::{Approval, DeviceCode, DeviceCodeState};
 pub use grant::Grant;
 pub use pushed::Pushed;
 pub use refresh_token::{RefreshToken, RefreshTokenState};

@@ -3,6 +3,7 @@
 mod account;
 mod column;
 mod decide;
+mod device;
 mod open;
 mod read;
 mod schema;
@@ -15,12 +16,13 @@ pub use open::OpenError;
 
 use super::id::{Id, SecretHash};
 use super::record::{
-    AccessToken, Client, Code, Grant, KeyChange, Pushed, RefreshToken, Session, SigningKey, User,
+    AccessToken, Client, Code, DeviceCode, Grant, KeyChange, Pushed, RefreshToken, Session, SigningKey, User,
 };
 use super::verdict::{Decided, Fault, Verdict, Write};
-use super::{Inserted, Swept};
+use super::{DeviceCodeInserted, Inserted, Swept};
 use keybound_dpop::secret::Secret;
 use keybound_dpop::time::UnixTime;
+use keybound_oauth::device::UserCode;
 use parking_lot::Mutex;
 use read::Guarded;
 use rusqlite::Connection;
@@ -117,6 +119,46 @@ impl Embedded {
         D: Send + 'static,
     {
         self.write(move |db| decide::redeem_pushed(db, id, &secret_hash, now, decide)).await
+    }
+
+    pub(super) async fn redeem_device_code<T, D>(
+        &self,
+        (id, secret_hash): (Id, SecretHash),
+        decide: impl Fn(&DeviceCode, Option<&Grant>) -> Verdict<T, D> + Send + 'static,
+    ) -> Result<Decided<T, D>, Fault>
+    where
+        T: Send + 'static,
+        D: Send + 'static,
+    {
+        self.write(move |db| device::redeem(db, id, &secret_hash, decide)).await
+    }
+
+    pub(super) async fn answer_device_code<T, D>(
+        &self,
+        user_code: UserCode,
+        decide: impl Fn(&DeviceCode) -> Verdict<T, D> + Send + 'static,
+    ) -> Result<Decided<T, D>, Fault>
+    where
+        T: Send + 'static,
+        D: Send + 'static,
+    {
+        self.write(move |db| device::answer(db, &user_code, decide)).await
+    }
+
+    pub(super) async fn insert_device_code(
+        &self,
+        code: DeviceCode,
+        max_pending: u32,
+    ) -> Result<DeviceCodeInserted, Fault> {
+        self.write(move |db| device::insert(db, &code, max_pending)).await
+    }
+
+    pub(super) fn find_device_code(&self, id: Id, hash: &SecretHash) -> Result<Option<DeviceCode>, Fault> {
+        self.read(|db| Guarded::open(db, id, hash))
+    }
+
+    pub(super) fn device_code_by_user_code(&self, code: &UserCode) -> Result<Option<DeviceCode>, Fault> {
+        self.read(|db| device::by_user_code(db, code))
     }
 
     pub(super) async fn write_all(&self, writes: Vec<Write>) -> Result<(), Fault> {

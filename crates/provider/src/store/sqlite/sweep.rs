@@ -19,6 +19,7 @@ pub(super) fn sweep(connection: &Connection, now: UnixTime) -> Result<(Swept, bo
         run(connection, &sql, params![Millis(now)])
     };
     let swept = Swept {
+        device_codes: remove("device_codes", "expires_at")?,
         refresh_tokens: remove("refresh_tokens", "idle_expires_at")?,
         grants: remove("grants", "keep_until")?,
         sessions: remove("sessions", "expires_at")?,
@@ -31,6 +32,7 @@ pub(super) fn sweep(connection: &Connection, now: UnixTime) -> Result<(Swept, bo
         swept.grants,
         swept.sessions,
         swept.pushed,
+        swept.device_codes,
         swept.access_tokens,
         swept.revoked_tokens,
     ];

@@ -1,6 +1,7 @@
 //! Writing: one [`Write`], one or a few statements.
 
 use super::column::{Json, Millis};
+use super::device;
 use super::read::Guarded;
 use crate::store::id::Id;
 use crate::store::record::{AccessToken, Code, Grant, Pushed, RefreshToken, Session};
@@ -29,6 +30,9 @@ fn apply(connection: &Connection, write: &Write) -> Result<(), Fault> {
         Write::RevokeGrantsOf { subject, client_id, at } => {
             revoke_grants_of(connection, subject, client_id.as_deref(), *at)
         }
+        Write::AllowDevice { id, approval } => device::allow(connection, *id, approval),
+        Write::DenyDevice { id } => device::deny(connection, *id),
+        Write::DevicePolled { id, at, interval_secs } => device::polled(connection, *id, *at, *interval_secs),
         Write::InsertPushed(pushed) => insert_pushed(connection, pushed),
         Write::InsertSession(session) => insert_session(connection, session),
         Write::RenewSession { id, last_seen_at, expires_at } => {
