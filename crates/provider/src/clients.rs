@@ -234,9 +234,13 @@ fn read(
         None => fetchers.source(stored, &metadata),
     };
     let id_token_algorithm = metadata.id_token_signed_response_alg.unwrap_or(match stored.source {
-        ClientSource::File | ClientSource::Command => DEFAULT_ALGORITHM,
-        // OpenID Connect Registration §2.
-        ClientSource::Registered => Algorithm::Rs256,
+        // OpenID Connect Registration §2; not where the profile forbids it.
+        ClientSource::Registered
+            if profile.of(&metadata).signing_algorithms().contains(&Algorithm::Rs256) =>
+        {
+            Algorithm::Rs256
+        }
+        ClientSource::File | ClientSource::Command | ClientSource::Registered => DEFAULT_ALGORITHM,
     });
     let fetcher = fetchers.fetcher(stored).clone();
     Ok(RegisteredClient { id, id_token_algorithm, metadata, remote_keys, fetcher })

@@ -84,7 +84,7 @@ async fn as_pkc_04_atk_069_atk_088_the_verifier_must_fit() {
 }
 
 #[tokio::test]
-async fn as_pkc_05_atk_088_a_verifier_without_a_challenge_is_a_downgrade() {
+async fn as_pkc_05_bcp_inj_02_atk_088_a_verifier_without_a_challenge_is_a_downgrade() {
     let world = World::new().await;
     let code = world.code_with("app", |code| code.code_challenge = None).await;
     assert_invalid_grant(&redeem(&world, code_form(&code)).await);

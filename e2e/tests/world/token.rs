@@ -27,7 +27,7 @@ async fn as_tok_02_every_grant_type_binds() {
 }
 
 #[tokio::test]
-async fn as_tok_03_a_bad_proof_fails_the_request_of_a_client_that_needs_none() {
+async fn as_tok_03_atk_079_a_bad_proof_fails_the_request_of_a_client_that_needs_none() {
     let world = World::new().await;
     let form = || {
         client_credentials_form()
@@ -134,7 +134,7 @@ async fn as_tok_08_answers_are_uncacheable_json() {
 }
 
 #[tokio::test]
-async fn as_tok_09_a_proof_never_replaces_client_authentication() {
+async fn as_tok_09_atk_081_a_proof_never_replaces_client_authentication() {
     let world = World::new().await;
     let proof = world.proof().sign(&world.key);
     let form = client_credentials_form().pair("client_id", "service");
@@ -237,7 +237,7 @@ async fn as_rt_04_a_confidential_client_may_change_its_key() {
 }
 
 #[tokio::test]
-async fn as_rt_07_unbound_refresh_tokens_are_rotated_and_reuse_ends_the_family() {
+async fn as_rt_07_bcp_tok_04_atk_078_unbound_refresh_tokens_are_rotated_and_reuse_ends_the_family() {
     let world = World::with(Settings::default()).await;
     let code = world
         .code_with("bearer-app", |code| {
@@ -259,7 +259,7 @@ async fn as_rt_07_unbound_refresh_tokens_are_rotated_and_reuse_ends_the_family()
 }
 
 #[tokio::test]
-async fn as_rt_09_a_refresh_asks_for_the_same_or_less() {
+async fn as_rt_09_bcp_tok_04_a_refresh_asks_for_the_same_or_less() {
     let world = World::new().await;
     let refresh = world.tokens().await.text("refresh_token");
     let ask = |scope: &'static str| {

@@ -114,7 +114,7 @@ impl ConfigFile {
             introspection,
             nonce: self.nonce.mode,
             proof: self.proof.check(&self.source)?,
-            signing: self.signing.check()?,
+            signing: self.signing.check(&self.source)?,
             lifetimes: self.lifetimes.check(&self.source)?,
             profile: Profile::of_provider(self),
             rotate: self.refresh_tokens.rotate,
