@@ -24,6 +24,12 @@ impl TurnedClock {
         now.unix = now.unix.plus_secs(secs);
         now.monotonic += Duration::from_secs(secs);
     }
+
+    /// Sets the wall clock back, as a correction does; the other one goes on.
+    pub fn set_back(&self, secs: u64) {
+        let mut now = self.0.lock();
+        now.unix = now.unix.minus_secs(secs);
+    }
 }
 
 impl Clock for TurnedClock {

@@ -1,20 +1,30 @@
-//! A browser without a window: it sends the forms that a person would send, over HTTP, cookies and all.
+//! A browser without a window: it sends the forms that a person would send, cookies and all, over HTTP or straight into
+//! a service.
 
 use crate::answer::Answer;
+use axum::Router;
+use axum::body::Body;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, COOKIE};
 use http::{Method, Request};
 use keybound_fetch::{Fetcher, Settings};
 use keybound_oauth::form::FormWriter;
 use std::collections::BTreeMap;
+use tower::ServiceExt;
 use url::Url;
 
 /// Pages on the way, at the most.
 const MAX_PAGES: usize = 8;
 
+/// How requests get to the provider.
+enum Way {
+    Network(Fetcher),
+    Within(Router),
+}
+
 /// One person at one browser.
 pub struct Hands {
-    fetcher: Fetcher,
+    way: Way,
     cookies: BTreeMap<String, String>,
     username: String,
     password: String,
@@ -24,12 +34,21 @@ impl Hands {
     /// Somebody who types this name and this password.
     pub fn of(username: &str, password: &str) -> Self {
         let fetcher = Fetcher::for_operator(&Settings::default()).expect("an HTTP client");
-        let (username, password) = (username.to_owned(), password.to_owned());
-        Self { fetcher, cookies: BTreeMap::new(), username, password }
+        Self::by(Way::Network(fetcher), username, password)
     }
 
-    /// Goes to the authorization endpoint, signs in and allows. Gives the query that the client is answered with, or
-    /// the text of the page that says no.
+    /// The same, at a provider in this process.
+    pub fn within(router: Router, username: &str, password: &str) -> Self {
+        Self::by(Way::Within(router), username, password)
+    }
+
+    fn by(way: Way, username: &str, password: &str) -> Self {
+        let (username, password) = (username.to_owned(), password.to_owned());
+        Self { way, cookies: BTreeMap::new(), username, password }
+    }
+
+    /// Goes to the authorization endpoint, signs in and allows. Gives the query or the form that the client is
+    /// answered with, or the text of the page that says no.
     pub async fn allow(&mut self, url: &str) -> Result<String, String> {
         let mut here = Url::parse(url).expect("a URL");
         let mut answer = self.go(Method::GET, &here, None).await;
@@ -48,7 +67,11 @@ impl Hands {
                 return Err(page);
             }
             let action = attribute(&page, "<form", "action").expect("a form");
-            here = here.join(&action).expect("an action");
+            let target = here.join(&action).expect("an action");
+            if target.origin() != here.origin() {
+                return Ok(self.fill(&page));
+            }
+            here = target;
             answer = self.go(Method::POST, &here, Some(self.fill(&page))).await;
         }
         panic!("no end of pages: {answer:?}")
@@ -64,8 +87,10 @@ impl Hands {
         }
         if page.contains("name=\"password\"") {
             form.pair("username", &self.username).pair("password", &self.password).finish()
-        } else {
+        } else if page.contains("name=\"allow\"") {
             form.pair("allow", "1").finish()
+        } else {
+            form.finish()
         }
     }
 
@@ -81,11 +106,14 @@ impl Hands {
             request = request.header("sec-fetch-site", "same-origin");
         }
         let request = request.body(Bytes::from(form.unwrap_or_default())).expect("a request");
-        let response = self.fetcher.send(request).await.expect("an answer");
-        let answer = Answer {
-            status: response.status(),
-            headers: response.headers().clone(),
-            body: response.into_body(),
+        let answer = match &self.way {
+            Way::Network(fetcher) => {
+                let (parts, body) = fetcher.send(request).await.expect("an answer").into_parts();
+                Answer { status: parts.status, headers: parts.headers, body }
+            }
+            Way::Within(router) => {
+                Answer::read(router.clone().oneshot(request.map(Body::from)).await.expect("an answer")).await
+            }
         };
         for cookie in answer.header("set-cookie") {
             let pair = cookie.split(';').next().unwrap_or_default();

@@ -3,6 +3,7 @@
 use crate::answer::Answer;
 use crate::clock::TurnedClock;
 use crate::forge::{Forge, new_key};
+use crate::hands::Hands;
 use axum::Router;
 use axum::body::Body;
 use http::header::CONTENT_TYPE;
@@ -31,6 +32,10 @@ use tower::ServiceExt;
 pub const ISSUER: &str = "https://as.example";
 /// The token endpoint.
 pub const TOKEN: &str = "https://as.example/token";
+/// The pushed authorization request endpoint.
+pub const PUSHED: &str = "https://as.example/par";
+/// The authorization endpoint.
+pub const AUTHORIZE: &str = "https://as.example/authorize";
 /// UserInfo.
 pub const USERINFO: &str = "https://as.example/userinfo";
 /// The API that tokens are for.
@@ -41,6 +46,8 @@ pub const MIXED_API: &str = "https://mixed.example/";
 pub const OLD_API: &str = "https://old.example/";
 /// The secret of the client `service`.
 pub const SECRET: &str = "a:b%2F+ secret";
+/// The password of the user.
+pub const PASSWORD: &str = "correct horse";
 /// The PKCE verifier of every code.
 pub const VERIFIER: &str = "verifier-verifier-verifier-verifier-verifier";
 /// Where codes are sent.
@@ -103,7 +110,7 @@ impl World {
         }
         let new = NewUser {
             username: "alice".to_owned(),
-            password: Secret::new("correct horse"),
+            password: Secret::new(PASSWORD),
             subject: Some("subject-of-alice".to_owned()),
             claims: json!({ "name": "Alice", "email": "alice@example.org", "email_verified": true })
                 .as_object()
@@ -122,6 +129,16 @@ impl World {
     /// What time it is.
     pub fn now(&self) -> UnixTime {
         self.clock.now().unix
+    }
+
+    /// A browser of the World's user, in the same process.
+    pub fn hands(&self) -> Hands {
+        Hands::within(self.router.clone(), &self.user.username, PASSWORD)
+    }
+
+    /// A good proof for the pushed authorization request endpoint by the World's key.
+    pub fn pushed_proof(&self) -> Forge {
+        Forge::new(&self.key, "POST", PUSHED, self.now())
     }
 
     /// Sends a request.
@@ -316,6 +333,18 @@ pub fn basic(client_id: &str, secret: &str) -> String {
     let pair =
         format!("{}:{}", keybound_oauth::form::encode(client_id), keybound_oauth::form::encode(secret));
     format!("Basic {}", data_encoding::BASE64.encode(pair.as_bytes()))
+}
+
+/// The parameters of a good authorization request, without the client.
+pub fn authorization_form() -> FormWriter {
+    FormWriter::new()
+        .pair("response_type", "code")
+        .pair("redirect_uri", REDIRECT_URI)
+        .pair("scope", "openid email read")
+        .pair("resource", API)
+        .pair("state", "some state")
+        .pair("code_challenge", &challenge(VERIFIER))
+        .pair("code_challenge_method", "S256")
 }
 
 /// A posted form.

@@ -1,4 +1,4 @@
-//! Which rows of the catalogue are shown by a test: a test says so by carrying the row's ID in its name.
+//! Which requirements and attacks are shown by a test: a test says so by carrying the ID in its name.
 
 pub(crate) mod catalogue;
 mod selection;
@@ -21,10 +21,13 @@ pub(crate) fn run(repo: &Repo, options: &[&str]) -> Result<bool, String> {
         ["--group", list, "--from", file] | ["--from", file, "--group", list] => {
             (Selection::parse(list)?, read(file)?)
         }
-        _ => return Err("usage: cargo xtask coverage [--group AS-TOK,AS-COD-01..03] [--from FILE]".into()),
+        _ => {
+            return Err(
+                "usage: cargo xtask coverage [--group AS-TOK,AS-COD-01..03,ATK-A] [--from FILE]".into()
+            );
+        }
     };
-    let text = repo.text(catalogue::PATH).ok_or("docs/requirements.md is missing")?;
-    let report = Report::new(&Catalogue::parse(text), &listing, &selection)?;
+    let report = Report::new(&Catalogue::of(repo)?, &listing, &selection)?;
     print!("{report}");
     Ok(report.is_complete())
 }
@@ -38,12 +41,12 @@ fn read(file: &str) -> Result<String, String> {
     fs::read_to_string(file).map_err(|error| format!("{file}: {error}"))
 }
 
-/// What the listing shows of the catalogue, and what it claims to show and cannot.
+/// What the listing shows of the catalogues, and what it claims to show and cannot.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Report {
     /// Group to (rows shown, IDs of the rows that no test shows).
     groups: BTreeMap<String, (usize, Vec<String>)>,
-    /// Tests that name an ID which the catalogue has not got.
+    /// Tests that name an ID which neither catalogue has.
     strays: Vec<(String, String)>,
 }
 
@@ -91,7 +94,7 @@ impl std::fmt::Display for Report {
             writeln!(formatter)?;
         }
         for (test, id) in &self.strays {
-            writeln!(formatter, "{test}: names {id}, which docs/requirements.md has not got")?;
+            writeln!(formatter, "{test}: names {id}, which neither catalogue has")?;
         }
         writeln!(formatter, "{shown} of {rows} rows are shown by a test")
     }
@@ -115,13 +118,15 @@ fn ids_in(test: &str, catalogue: &Catalogue) -> Vec<String> {
     ids
 }
 
-/// `as_tok_01_bound` begins with `AS-TOK-01`; so does `as_tok_99`, whose row is then missing. A word that begins
-/// like none of the catalogue's families is an ordinary name.
+/// `as_tok_01_bound` begins with `AS-TOK-01`, `atk_001_two` with `ATK-001`; so does `as_tok_99` with an ID, whose row is
+/// then missing. A word that begins like none of the catalogue's families is an ordinary name.
 fn id_at_start<'w, 'n>(words: &'w [&'n str], catalogue: &Catalogue) -> Option<(String, &'w [&'n str])> {
-    let is_number = |word: &&str| word.len() == 2 && word.bytes().all(|byte| byte.is_ascii_digit());
+    let family = words.first()?;
+    let len = catalogue::digits(family);
+    let is_number = |word: &&str| word.len() == len && word.bytes().all(|byte| byte.is_ascii_digit());
     let number = words.iter().position(is_number)?;
     let (id, behind) = words.split_at_checked(number + 1)?;
-    (number <= 2 && catalogue.has_family(words.first()?)).then(|| (id.join("-").to_uppercase(), behind))
+    (number <= 2 && catalogue.has_family(family)).then(|| (id.join("-").to_uppercase(), behind))
 }
 
 #[cfg(test)]
@@ -154,6 +159,17 @@ mod tests {
         assert_eq!(ids_in("a::as_tok_01_as_at_01_bound_token", &catalogue), ["AS-TOK-01", "AS-AT-01"]);
         assert_eq!(ids_in("fms_01", &catalogue), ["FMS-01"]);
         assert_eq!(ids_in("oidc_lg2_01_not_offered", &catalogue), ["OIDC-LG2-01"]);
+    }
+
+    #[test]
+    fn attacks_stand_between_requirements() {
+        let catalogue = Catalogue::parse(CATALOGUE).and_attacks("## A. Proofs\n| ATK-001 | x |\n");
+        assert_eq!(ids_in("as_tok_01_atk_001_fms_01_x", &catalogue), ["AS-TOK-01", "ATK-001", "FMS-01"]);
+        assert_eq!(ids_in("atk_01_x", &catalogue), Vec::<String>::new());
+        let report =
+            Report::new(&catalogue, "atk_002_x: test\n", &Selection::parse("ATK-A").unwrap()).unwrap();
+        assert_eq!(report.groups["ATK-A"], (0, vec!["ATK-001".to_owned()]));
+        assert_eq!(report.strays, [("atk_002_x".to_owned(), "ATK-002".to_owned())]);
     }
 
     #[test]

@@ -28,8 +28,8 @@ usage: cargo xtask <command> [options]
                         only those rules (`cargo xtask tidy links words`); `tidy --list` names them all
   test                  setup, then tidy, then every test of the workspace; the last line is
                         `N passed, N failed`, and this is what continuous integration runs
-  coverage [options]    which rows of docs/requirements.md no test carries in its name
-      --group LIST        only these, e.g. AS-TOK,AS-ERR or AS-COD-01..03 or DPOP-HTU-05
+  coverage [options]    which rows of docs/requirements.md and docs/attacks.md no test carries in its name
+      --group LIST        only these, e.g. AS-TOK,AS-ERR or AS-COD-01..03 or DPOP-HTU-05 or ATK-A
       --from FILE         read a saved `cargo test -- --list` instead of building the tests
   rules [--check]       write docs/rules.md, the checks of a proof, as the program itself prints them;
                         --check only compares

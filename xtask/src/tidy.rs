@@ -31,10 +31,12 @@ const RULES: &[Rule] = &[
     Rule { name: "dependencies", says: "every dependency is explained", check: documents::dependencies },
     Rule {
         name: "requirements",
-        says: "the catalogue is whole and counts itself",
+        says: "the catalogue of requirements is whole and counts itself",
         check: documents::requirements,
     },
+    Rule { name: "attacks", says: "the catalogue of attacks is, too", check: documents::attacks },
     Rule { name: "lock", says: "Cargo.lock is committed", check: cargo::lock },
+    Rule { name: "leaky", says: "no crate is locked that leaks keys", check: cargo::leaky },
     Rule { name: "arrows", says: "crates depend only downwards", check: crates::arrows },
     Rule { name: "lints", says: "clippy has nothing to say", check: cargo::lints },
     Rule { name: "alone", says: "each library builds alone, bare and full", check: crates::alone },

@@ -45,7 +45,7 @@ struct LogArgs {
 /// What `keybound --help` shows, by what one wants to do.
 const ROLES: [(&str, &[&str]); 5] = [
     ("Try it", &["demo"]),
-    ("Issue tokens", &["serve", "client", "user", "nonce"]),
+    ("Issue tokens", &["serve", "client", "user", "signing-key", "nonce"]),
     ("Guard an API", &["gateway"]),
     ("Use tokens", &["login", "request", "key"]),
     ("See why", &["proof"]),
@@ -80,7 +80,7 @@ fn grouped() -> clap::Command {
         commands.push_str(&format!("\n{role}:\n"));
         for found in found {
             let about = found.get_about().map(ToString::to_string).unwrap_or_default();
-            commands.push_str(&format!("  {:<9}{about}\n", found.get_name()));
+            commands.push_str(&format!("  {:<13}{about}\n", found.get_name()));
         }
     }
     let template =

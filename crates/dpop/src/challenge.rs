@@ -31,7 +31,7 @@ impl Challenge {
         self
     }
 
-    /// The value of the parameter of that name.
+    /// The value of the parameter of that name, unquoted; `None` where there is none.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
         self.params
@@ -46,7 +46,8 @@ impl Challenge {
         self.scheme.eq_ignore_ascii_case(scheme)
     }
 
-    /// The field value. Values are quoted strings; a character that cannot stand in one becomes a space.
+    /// The field value (RFC 9110 §11.6.1). Values are quoted strings; a character that cannot stand in one becomes a
+    /// space.
     #[must_use]
     pub fn to_field_value(&self) -> String {
         let mut out = self.scheme.clone();

@@ -16,7 +16,7 @@ pub enum Confirmation {
 }
 
 impl Confirmation {
-    /// Reads `cnf` from the claims of a verified token, or from an introspection response.
+    /// Reads `cnf` from the claims of a verified token (RFC 9449 §6.1), or from an introspection response (§6.2).
     #[must_use]
     pub fn read(claims: &Object<'_>) -> Self {
         let cnf = match claims.get("cnf") {

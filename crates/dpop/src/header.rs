@@ -19,7 +19,7 @@ pub enum ProofHeader<'a> {
 }
 
 impl<'a> ProofHeader<'a> {
-    /// Counts the field lines and takes the only one.
+    /// Counts the field lines and takes the only one, as it came.
     #[must_use]
     pub fn of(headers: &'a HeaderMap) -> Self {
         let mut lines = headers.get_all(DPOP).iter();

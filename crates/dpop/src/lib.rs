@@ -38,6 +38,10 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! More of each side is in the folder `examples`, one file a subject: `make_a_proof` (the client, from a kept key to a
+//! call with a token), `check_a_proof` (a resource server, and what it answers), `inspect_a_proof` (why a proof is
+//! refused), `sign_elsewhere` (a key that is out of reach), `record_elsewhere` (a replay log of your own).
 
 pub mod challenge;
 pub mod confirmation;

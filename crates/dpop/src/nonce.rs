@@ -102,7 +102,7 @@ impl NonceKeys {
         *self.shared.lock() = Shared::new(secret);
     }
 
-    /// The nonce of the current step.
+    /// The nonce of the current step: 32 characters, the same for all who ask in that minute.
     #[must_use]
     pub fn issue(&self, now: UnixTime) -> Nonce {
         let step = now.as_secs() / STEP_SECS;
@@ -204,6 +204,17 @@ mod tests {
         assert_eq!(judge(180), NonceState::Unknown);
         assert_eq!(judge(-60), NonceState::Accepted { current: false, until });
         assert_eq!(judge(-61), NonceState::Unknown);
+    }
+
+    /// Computed elsewhere, after `vectors/README.md`.
+    #[test]
+    fn ops_non_02_nonces_are_what_is_written_down() {
+        for (at, nonce) in [
+            (T, "AcnDgMXtLvuWYzQjhz_2IQWswj6EClvP"),
+            (T.plus_secs(DAY_SECS - STEP_SECS), "AcnJH3MMQqOyUkW2PqekbLwC3TnzggAf"),
+        ] {
+            assert_eq!(keys("as").issue(at).as_str(), nonce);
+        }
     }
 
     #[test]

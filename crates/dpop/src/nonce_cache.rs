@@ -85,4 +85,26 @@ mod tests {
         }
         assert_eq!(cache.held.lock().nonces.len(), MAX_SERVERS);
     }
+
+    #[test]
+    fn cl_non_10_the_server_that_was_used_longest_ago_makes_room() {
+        const FEW: usize = 10;
+        let cache = NonceCache::default();
+        let origin = |index: usize| format!("https://h{index}");
+        let put = |from: usize, to: usize| {
+            (from..to).for_each(|index| cache.put(Role::ResourceServer, &origin(index), nonce("n")));
+        };
+        let gone = |indexes: &[usize]| {
+            let held = cache.held.lock();
+            indexes.iter().all(|index| !held.nonces.contains_key(&(Role::ResourceServer, origin(*index))))
+        };
+        put(0, MAX_SERVERS + FEW);
+        assert!(gone(&Vec::from_iter(0..FEW)), "those that were put first");
+        // All are used once more, the last one first.
+        for index in (FEW..MAX_SERVERS + FEW).rev() {
+            assert!(cache.get(Role::ResourceServer, &origin(index)).is_some());
+        }
+        put(MAX_SERVERS + FEW, MAX_SERVERS + 2 * FEW);
+        assert!(gone(&Vec::from_iter(MAX_SERVERS..MAX_SERVERS + FEW)), "those that were asked for first");
+    }
 }

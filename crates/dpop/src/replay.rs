@@ -3,6 +3,9 @@
 mod memory;
 #[cfg(test)]
 mod memory_tests;
+mod pages;
+#[cfg(test)]
+mod pages_tests;
 
 pub use memory::{DEFAULT_CAPACITY, MemoryLog};
 

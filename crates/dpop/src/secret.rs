@@ -2,16 +2,16 @@
 
 use std::fmt;
 use subtle::ConstantTimeEq;
-use zeroize::Zeroize;
+use zeroize::Zeroizing;
 
 /// A token, code, password or other secret text. [`Secret::reveal`] is the only way out.
 #[derive(Clone, Default)]
-pub struct Secret(String);
+pub struct Secret(Zeroizing<String>);
 
 impl Secret {
     /// Takes the text in.
     pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
+        Self(Zeroizing::new(text.into()))
     }
 
     /// The text itself, to be sent or hashed, never to be printed.
@@ -41,15 +41,9 @@ impl PartialEq for Secret {
 
 impl Eq for Secret {}
 
-impl Drop for Secret {
-    fn drop(&mut self) {
-        self.0.zeroize();
-    }
-}
-
 impl From<String> for Secret {
     fn from(text: String) -> Self {
-        Self(text)
+        Self::new(text)
     }
 }
 
@@ -60,6 +54,15 @@ mod tests {
     #[test]
     fn debug_shows_nothing() {
         assert_eq!(format!("{:?}", Secret::new("hunter2")), "[redacted]");
+    }
+
+    #[test]
+    fn the_text_comes_out_by_reveal() {
+        for secret in [Secret::new("hunter2"), Secret::from("hunter2".to_owned())] {
+            assert_eq!(secret.reveal(), "hunter2");
+            assert!(!secret.is_empty());
+        }
+        assert!(Secret::default().is_empty() && Secret::default().reveal().is_empty());
     }
 
     #[test]

@@ -109,4 +109,12 @@ mod tests {
         assert_eq!(UnixTime::from_secs(5).minus_secs(6), UnixTime::from_secs(0));
         assert_eq!(UnixTime::from_secs(5).since(UnixTime::from_secs(9)), Duration::ZERO);
     }
+
+    #[test]
+    fn seconds_are_rounded_down_and_milliseconds_are_kept() {
+        let time = UnixTime::from_millis(1_800_000_000_042);
+        assert_eq!((time.as_secs(), time.as_millis()), (1_800_000_000, 1_800_000_000_042));
+        assert_eq!(format!("{time:?}"), "1800000000.042s");
+        assert_eq!(time.since(UnixTime::from_secs(1_800_000_000)), Duration::from_millis(42));
+    }
 }

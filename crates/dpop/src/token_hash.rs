@@ -45,6 +45,14 @@ mod tests {
     #[test]
     fn dpop_ath_01_vector_of_rfc_9449() {
         let token = "Kz~8mXK1EalYznwH-LC-1fBAo.4Ljp~zsPE_NeO.gxU";
-        assert_eq!(TokenHash::of(token).ath(), "fUHyO2r2Z3DZ53EsNrWBb0xWXoaNy59IiKCAqksmQEo");
+        let hash = TokenHash::of(token);
+        assert_eq!(hash.ath(), "fUHyO2r2Z3DZ53EsNrWBb0xWXoaNy59IiKCAqksmQEo");
+        assert!(hash.is_ath("fUHyO2r2Z3DZ53EsNrWBb0xWXoaNy59IiKCAqksmQEo"));
+        for other in
+            ["fUHyO2r2Z3DZ53EsNrWBb0xWXoaNy59IiKCAqksmQEp", "fUHyO2r2", "", &TokenHash::of("x").ath()]
+        {
+            assert!(!hash.is_ath(other), "{other}");
+        }
+        assert_eq!(format!("{hash:?}"), "fUHyO2r2", "enough to tell it from others in a log");
     }
 }

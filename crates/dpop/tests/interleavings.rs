@@ -7,7 +7,17 @@
 mod memory;
 
 #[cfg(test)]
-use keybound_dpop::{replay, time};
+#[path = "../src/replay/pages.rs"]
+mod pages;
+
+#[cfg(test)]
+mod replay {
+    pub(crate) use crate::pages;
+    pub(crate) use keybound_dpop::replay::{Recorded, ReplayEntry, ReplayKey};
+}
+
+#[cfg(test)]
+use keybound_dpop::time;
 
 #[cfg(test)]
 mod sync {

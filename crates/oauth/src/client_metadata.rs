@@ -136,6 +136,13 @@ pub struct ClientMetadata {
     pub legacy_oidc: bool,
     /// `errors` (ours)
     pub errors: ErrorDisplay,
+    /// `require_pushed_authorization_requests` (RFC 9126 §6)
+    pub require_pushed_authorization_requests: bool,
+    /// `require_dpop_jkt` (ours): each authorization request must name the key of its code, by `dpop_jkt` or by a proof
+    /// when it is pushed.
+    pub require_dpop_jkt: bool,
+    /// `authorization_signed_response_alg` (JARM §3)
+    pub authorization_signed_response_alg: Option<Algorithm>,
 }
 
 /// What is wrong with client metadata. Says what to write, never what came.
@@ -251,12 +258,21 @@ impl ClientMetadata {
         }
         put("legacy_oidc", self.legacy_oidc.into());
         put("errors", self.errors.as_str().into());
+        put("require_pushed_authorization_requests", switch(self.require_pushed_authorization_requests));
+        put("require_dpop_jkt", switch(self.require_dpop_jkt));
+        let algorithm = self.authorization_signed_response_alg.map(Algorithm::name);
+        put("authorization_signed_response_alg", text(algorithm));
         Value::Object(object)
     }
 }
 
 fn text(value: Option<&str>) -> Value {
     value.map_or(Value::Null, Value::from)
+}
+
+/// `true`, or nothing where it is the default.
+fn switch(on: bool) -> Value {
+    if on { Value::Bool(true) } else { Value::Null }
 }
 
 /// An array, or nothing where it would be empty.

@@ -138,8 +138,8 @@ pub enum IdTokenError {
     /// `exp` has passed.
     #[error("the ID token has expired")]
     Expired,
-    /// `iat` is ahead of our clock.
-    #[error("the ID token was issued in the future; compare the clocks")]
+    /// `iat`, or `nbf`, is ahead of our clock.
+    #[error("the ID token is of the future; compare the clocks")]
     Future,
     /// The user signed in longer ago than `max_age` allows.
     #[error("the user's sign-in is older than `max_age` allows")]
@@ -196,7 +196,9 @@ fn check_times(claims: &Object<'_>, expected: &Expected<'_>) -> Result<(UnixTime
     if exp.plus_secs(expected.skew_secs) <= expected.now {
         return Err(IdTokenError::Expired);
     }
-    if iat > expected.now.plus_secs(expected.skew_secs) {
+    // RFC 7519 §4.1.5: `nbf` holds where it is there, though OpenID Connect has no use for it.
+    let ahead = expected.now.plus_secs(expected.skew_secs);
+    if iat > ahead || claims.numeric_date("nbf")?.is_some_and(|nbf| nbf > ahead) {
         return Err(IdTokenError::Future);
     }
     if let Some(max_age) = expected.max_age_secs {
@@ -332,6 +334,7 @@ mod tests {
             ("exp", json!(NOW - 10), IdTokenError::Expired),
             ("exp", Value::Null, IdTokenError::Missing("exp")),
             ("iat", json!(NOW + 11), IdTokenError::Future),
+            ("nbf", json!(NOW + 11), IdTokenError::Future),
             ("iat", Value::Null, IdTokenError::Missing("iat")),
             ("nonce", json!("n-2"), mismatch("nonce")),
             ("nonce", Value::Null, IdTokenError::Missing("nonce")),
@@ -342,7 +345,9 @@ mod tests {
         ] {
             assert_eq!(world.check_with(name, value.clone()), Err(error), "{name} {value}");
         }
-        for (name, value) in [("exp", json!("x")), ("iat", json!(null)), ("sub", json!(1))] {
+        for (name, value) in
+            [("exp", json!("x")), ("iat", json!(null)), ("nbf", json!([])), ("sub", json!(1))]
+        {
             assert!(world.check_with(name, value).is_err(), "{name}");
         }
         for (name, value) in [
@@ -350,6 +355,7 @@ mod tests {
             ("azp", json!("app")),
             ("exp", json!(NOW - 9)),
             ("iat", json!(NOW + 10)),
+            ("nbf", json!(NOW + 10)),
             ("at_hash", Value::Null),
         ] {
             assert!(world.check_with(name, value.clone()).is_ok(), "{name} {value}");

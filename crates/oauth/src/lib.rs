@@ -11,6 +11,9 @@
 //! | [`error`] | error codes, the error body, what is wrong with a parameter |
 //! | [`pkce`] | verifier and challenge (RFC 7636) |
 //! | [`authorization`] | authorization request and response |
+//! | [`response_mode`] | how the response travels |
+//! | [`jarm`] | the response, signed (JARM) |
+//! | [`pushed`] | the answer to a pushed authorization request (RFC 9126) |
 //! | [`token`] | token request and response |
 //! | [`client_auth`] | how a client shows who it is |
 //! | [`client_secret`] | a secret, or its digest |
@@ -30,9 +33,12 @@ pub mod error;
 pub mod form;
 pub mod id_token;
 pub mod identifier;
+pub mod jarm;
 pub mod pkce;
 pub mod provider_metadata;
+pub mod pushed;
 pub mod redirect_uri;
+pub mod response_mode;
 pub mod scope;
 pub mod token;
 pub mod userinfo;

@@ -59,6 +59,7 @@ optional_members! {
         claims_parameter_supported: bool,
         request_parameter_supported: bool,
         request_uri_parameter_supported: bool,
+        require_request_uri_registration: bool,
         backchannel_logout_supported: bool,
         backchannel_logout_session_supported: bool,
     }
@@ -95,6 +96,8 @@ lists! {
         introspection_endpoint_auth_signing_alg_values_supported,
         subject_types_supported,
         id_token_signing_alg_values_supported,
+        authorization_signing_alg_values_supported,
+        request_object_signing_alg_values_supported,
         acr_values_supported,
         claims_supported,
         prompt_values_supported,

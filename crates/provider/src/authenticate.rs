@@ -11,6 +11,7 @@ use keybound_dpop::jose::jws::{UnverifiedJwt, VerifiedJwt};
 use keybound_dpop::jose::thumbprint::Thumbprint;
 use keybound_dpop::replay::ReplayEntry;
 use keybound_dpop::secret::Secret;
+use keybound_dpop::target::Target;
 use keybound_dpop::time::{Now, UnixTime};
 use keybound_oauth::client_auth::{AssertionClaims, Presented};
 use keybound_oauth::client_metadata::AuthMethod;
@@ -102,7 +103,7 @@ async fn authenticate(
             None
         }
         Presented::Assertion { assertion, .. } => {
-            Some(check_assertion(provider, &client, assertion, now.unix).await?)
+            Some(check_assertion(provider, &client, assertion, &call.target, now.unix).await?)
         }
     };
     Ok(AuthenticatedClient { client, assertion })
@@ -142,6 +143,7 @@ async fn check_assertion(
     provider: &Provider,
     client: &RegisteredClient,
     assertion: &Secret,
+    called: &Target,
     now: UnixTime,
 ) -> Result<UsedAssertion, Refusal> {
     let malformed = || refused("AS-CA-01", "the client assertion is not a JWT");
@@ -149,7 +151,7 @@ async fn check_assertion(
     let (verified, key) = verify_assertion(client, &jwt).await?;
     let claims = verified.claims().map_err(|_| malformed())?;
     let claims = AssertionClaims::read(&claims).map_err(|wrong| refused("AS-CA-01", wrong.to_string()))?;
-    check_parties(provider, client, &claims)?;
+    check_parties(provider, client, &claims, called)?;
     let (jti, exp) = check_life(&claims, now)?;
     let key_of_jti =
         provider.replay_salt.assertion_key(provider.config.issuer.as_str(), client.id.as_str(), &jti);
@@ -188,6 +190,7 @@ fn check_parties(
     provider: &Provider,
     client: &RegisteredClient,
     claims: &AssertionClaims,
+    called: &Target,
 ) -> Result<(), Denied> {
     let us = Some(client.id.as_str());
     if claims.iss.as_deref() != us {
@@ -196,9 +199,10 @@ fn check_parties(
     if claims.sub.as_deref() != us {
         return Err(refused("AS-CA-02", "`sub` of the client assertion must be the client_id"));
     }
+    // RFC 9126 §2: the endpoint that is called is tolerated too (AS-PAR-16).
     let issuer = provider.config.issuer.as_str();
     let token_endpoint = provider.config.endpoint(crate::endpoint::TOKEN);
-    let accepted = |audience: &str| audience == issuer || audience == token_endpoint;
+    let accepted = |audience: &str| [issuer, &token_endpoint, called.as_str()].contains(&audience);
     if !claims.aud.as_ref().is_some_and(|aud| aud.iter().any(accepted)) {
         let wire = format!("`aud` of the client assertion must be the issuer, {issuer}");
         return Err(refused("AS-CA-06", wire));

@@ -1,8 +1,10 @@
 //! The registered clients: kept in the store, held in memory, read again when the store's version changes.
 
 use crate::provider::StartError;
+use crate::signing_keys::{DEFAULT_ALGORITHM, Slots, needed_by_client};
 use crate::store::{Client as StoredClient, ClientSource, Fault, Store};
 use arc_swap::ArcSwap;
+use keybound_dpop::jose::algorithm::Algorithm;
 use keybound_dpop::jose::key_set::KeySet;
 use keybound_dpop::time::{Clock, Now};
 use keybound_fetch::{FetchError, Fetcher, JwksSource, Settings};
@@ -22,6 +24,9 @@ const TRUST: Duration = Duration::from_millis(200);
 pub struct RegisteredClient {
     /// `client_id`
     pub id: ClientId,
+    /// What its ID tokens are signed with: `id_token_signed_response_alg`, or what is the default for clients of its
+    /// kind (DEC-28).
+    pub id_token_algorithm: Algorithm,
     metadata: ClientMetadata,
     remote_keys: Option<JwksSource>,
 }
@@ -98,6 +103,7 @@ pub struct Clients {
 struct Held {
     by_id: HashMap<String, Arc<RegisteredClient>>,
     any_legacy: bool,
+    signing: Slots,
     version: u64,
     looked_at: Duration,
 }
@@ -105,7 +111,8 @@ struct Held {
 impl Held {
     fn new(by_id: HashMap<String, Arc<RegisteredClient>>, version: u64, now: Now) -> Self {
         let any_legacy = by_id.values().any(|client| client.legacy_oidc);
-        Self { by_id, any_legacy, version, looked_at: now.monotonic }
+        let signing = by_id.values().map(|client| needed_by_client(client)).fold(Slots::default(), Slots::or);
+        Self { by_id, any_legacy, signing, version, looked_at: now.monotonic }
     }
 }
 
@@ -129,6 +136,25 @@ impl Clients {
     #[must_use]
     pub fn any_legacy(&self) -> bool {
         self.held.load().any_legacy
+    }
+
+    /// The signing keys that their registrations call for.
+    #[must_use]
+    pub fn signing_slots(&self) -> Slots {
+        self.held.load().signing
+    }
+
+    /// Reads them again where they have changed.
+    ///
+    /// # Errors
+    /// [`Fault`] where the store does not answer.
+    pub async fn renew(&self, store: &Store, now: Now) -> Result<(), Fault> {
+        let held = self.held.load();
+        let version = store.version().await?;
+        if version != held.version {
+            self.held.store(Arc::new(self.reread(store, &held, version, now).await?));
+        }
+        Ok(())
     }
 
     /// The client of that identifier.
@@ -187,5 +213,10 @@ fn read(
         Some(known) => known.remote_keys.clone(),
         None => fetchers.source(stored, &metadata),
     };
-    Ok(RegisteredClient { id, metadata, remote_keys })
+    let id_token_algorithm = metadata.id_token_signed_response_alg.unwrap_or(match stored.source {
+        ClientSource::File | ClientSource::Command => DEFAULT_ALGORITHM,
+        // OpenID Connect Registration §2.
+        ClientSource::Registered => Algorithm::Rs256,
+    });
+    Ok(RegisteredClient { id, id_token_algorithm, metadata, remote_keys })
 }

@@ -1,8 +1,10 @@
 //! Writing tokens down and signing them. No I/O, nothing to undo.
 
+use crate::clients::RegisteredClient;
 use crate::grant::Granted;
 use crate::provider::Provider;
 use crate::refusal::Refusal;
+use crate::signing_keys::KeyUse;
 use crate::store::{CREDENTIAL_ENTROPY, Credential, Id, SecretHash};
 use keybound_dpop::jose::base64url;
 use keybound_dpop::jose::crypto::{CryptoError, random};
@@ -11,6 +13,7 @@ use keybound_dpop::secret::Secret;
 use keybound_dpop::time::UnixTime;
 use keybound_oauth::access_token::NewAccessToken;
 use keybound_oauth::audience::Audience;
+use keybound_oauth::client_metadata::GrantType;
 use keybound_oauth::id_token::NewIdToken;
 use keybound_oauth::token::TokenResponse;
 
@@ -62,6 +65,18 @@ impl From<SignError> for Refusal {
     }
 }
 
+/// Whether the client's tokens can be signed: asked before anything is spent, since the key of an algorithm is made when
+/// the first client wants it (DEC-28).
+///
+/// # Errors
+/// [`Refusal::Unavailable`] where the key is still being made.
+pub fn check_keys(provider: &Provider, client: &RegisteredClient, now: UnixTime) -> Result<(), Refusal> {
+    if client.allows_grant(GrantType::AuthorizationCode) {
+        provider.signing_keys.signer(KeyUse::Tokens, client.id_token_algorithm, now)?;
+    }
+    Ok(())
+}
+
 /// Signs what was granted.
 ///
 /// # Errors
@@ -86,7 +101,8 @@ pub fn tokens(provider: &Provider, granted: Granted, now: UnixTime) -> Result<To
 
 /// RFC 9068, with `cnf` where it is bound (RFC 9449 §6.1).
 fn access_token(provider: &Provider, granted: &Granted, now: UnixTime) -> Result<Secret, Refusal> {
-    let key = provider.signing_keys.current(now)?;
+    let algorithm = provider.config.access_token_algorithm(&granted.audience);
+    let key = provider.signing_keys.signer(KeyUse::Tokens, algorithm, now)?;
     let token = NewAccessToken {
         iss: provider.config.issuer.as_str(),
         sub: &granted.subject,
@@ -109,7 +125,7 @@ fn id_token(
     access_token: &Secret,
     now: UnixTime,
 ) -> Result<Secret, Refusal> {
-    let key = provider.signing_keys.current(now)?;
+    let key = provider.signing_keys.signer(KeyUse::Tokens, granted.client.id_token_algorithm, now)?;
     let sign_in = granted.sign_in.as_ref();
     let token = NewIdToken {
         iss: &provider.config.issuer,

@@ -21,12 +21,25 @@ pub fn verify(
     call: &Call,
     now: Now,
 ) -> Result<Option<VerifiedProof>, Denied> {
+    match offered(provider, client, call, now)? {
+        None if client.client.dpop_bound_access_tokens => Err(missing("AS-TOK-04")),
+        proof => Ok(proof),
+    }
+}
+
+/// Checks the proof, if there is one, where none is needed. Records nothing.
+///
+/// # Errors
+/// `invalid_dpop_proof` or `use_dpop_nonce`
+pub fn offered(
+    provider: &Provider,
+    client: &AuthenticatedClient,
+    call: &Call,
+    now: Now,
+) -> Result<Option<VerifiedProof>, Denied> {
     let header = ProofHeader::of(&call.headers);
     if header.is_absent() {
-        return match client.client.dpop_bound_access_tokens {
-            true => Err(missing("AS-TOK-04")),
-            false => Ok(None),
-        };
+        return Ok(None);
     }
     let expected = Expected {
         method: call.method.as_str(),

@@ -5,7 +5,7 @@ use crate::config::{Config, NonceMode};
 use crate::endpoint;
 use crate::endpoint::userinfo::{Shared, UserinfoGuards};
 use crate::interaction;
-use crate::signing_keys::SigningKeys;
+use crate::signing_keys::{SigningKeys, needed_by_config};
 use crate::store::{Fault, Store};
 use keybound_dpop::jose::crypto::{CryptoError, HmacKey, random};
 use keybound_dpop::nonce::NonceKeys;
@@ -64,6 +64,8 @@ pub struct Targets {
     pub token: Target,
     /// UserInfo.
     pub userinfo: Target,
+    /// The pushed authorization request endpoint.
+    pub pushed: Target,
 }
 
 /// The key of CSRF tokens.
@@ -125,10 +127,11 @@ impl Provider {
         let nonce_secret = store.secret(NONCE_SECRET, random()?).await?;
         let salt = store.secret("replay salt", random()?).await?;
         let form = store.secret("forms", random()?).await?;
-        let signing_keys = SigningKeys::load(&store, now.unix).await?;
         let fetchers =
             KeyFetchers::new(Arc::clone(&clock)).map_err(|error| StartError::Fetch(error.to_string()))?;
         let clients = Clients::load(&store, fetchers, now).await?;
+        let wanted = needed_by_config(&config).or(clients.signing_slots());
+        let signing_keys = SigningKeys::load(&store, wanted, config.key_lives(), now.unix).await?;
         // The replay log does not outlive the process, so neither do the nonces (OPS-REP-09).
         let nonces = NonceKeys::new(nonce_secret, config.issuer.as_str(), Some(random()?));
         let replay = Arc::new(MemoryLog::new(DEFAULT_CAPACITY, now));
@@ -143,7 +146,11 @@ impl Provider {
         };
         let userinfo = UserinfoGuards::new(&shared, &signing_keys)?;
         let target = |path| Target::parse(&config.endpoint(path)).map_err(|_| StartError::Endpoint(path));
-        let targets = Targets { token: target(endpoint::TOKEN)?, userinfo: target(endpoint::USERINFO)? };
+        let targets = Targets {
+            token: target(endpoint::TOKEN)?,
+            userinfo: target(endpoint::USERINFO)?,
+            pushed: target(endpoint::PUSHED)?,
+        };
         Ok(Arc::new(Self {
             targets,
             userinfo,
@@ -161,16 +168,27 @@ impl Provider {
         }))
     }
 
-    /// Takes up the signing keys and the nonce secret that are in the store now.
+    /// Takes up the signing keys, what clients want of them, and the nonce secret, as they are in the store now.
     pub async fn reload_keys(&self) {
         match self.store.secret(NONCE_SECRET, [0; 32]).await {
             Ok(secret) => self.nonces.replace_secret(secret),
             Err(fault) => tracing::error!(reason = fault.reason(), "the nonce secret could not be read"),
         }
-        match self.signing_keys.reload(&self.store).await {
-            Ok(()) => self.userinfo.replace_keys(&self.signing_keys, self.unix()),
-            Err(fault) => tracing::error!(reason = fault.reason(), "the signing keys could not be read"),
+        if let Err(fault) = self.clients.renew(&self.store, self.now()).await {
+            tracing::error!(reason = fault.reason(), "the clients could not be read");
         }
+        self.signing_keys.want(self.clients.signing_slots());
+        if let Err(fault) = self.signing_keys.reload(&self.store).await {
+            tracing::error!(reason = fault.reason(), "the signing keys could not be read");
+        }
+    }
+
+    /// Makes, replaces and wipes signing keys where that is due, and has UserInfo go by those of now.
+    pub async fn tend_keys(&self) {
+        if let Err(error) = self.signing_keys.tend(&self.store, self.unix()).await {
+            tracing::error!(%error, "the signing keys could not be tended");
+        }
+        self.userinfo.replace_keys(&self.signing_keys, self.unix());
     }
 
     /// Whether any client must use nonces.

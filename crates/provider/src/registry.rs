@@ -1,9 +1,10 @@
 //! Users and clients as an operator makes them: from files at start, and by command while the provider runs.
 
 use crate::passwords;
-use crate::signing_keys;
+use crate::signing_keys::ALGORITHMS;
 use crate::store::{Client, ClientSource, Fault, Inserted, Store, User};
 use data_encoding::HEXLOWER;
+use keybound_dpop::jose::algorithm::AlgorithmSet;
 use keybound_dpop::jose::base64url;
 use keybound_dpop::jose::crypto::random;
 use keybound_dpop::secret::Secret;
@@ -162,9 +163,14 @@ async fn put_client(
     let wrong = |what: String| RegistryError::Client { client: named.to_owned(), what };
     let mut client = ClientMetadata::parse(metadata).map_err(|error| wrong(error.to_string()))?;
     let client_id = client.client_id.clone().ok_or_else(|| wrong("`client_id` is missing".to_owned()))?;
-    let algorithm = client.id_token_signed_response_alg;
-    if algorithm.is_some_and(|algorithm| algorithm != signing_keys::ALGORITHM) {
-        return Err(wrong(format!("`id_token_signed_response_alg` must be {}", signing_keys::ALGORITHM)));
+    for (member, algorithm) in [
+        ("id_token_signed_response_alg", client.id_token_signed_response_alg),
+        ("authorization_signed_response_alg", client.authorization_signed_response_alg),
+    ] {
+        if algorithm.is_some_and(|algorithm| !ALGORITHMS.contains(&algorithm)) {
+            let all = AlgorithmSet::of(&ALGORITHMS).algs();
+            return Err(wrong(format!("`{member}` must be one of {all}")));
+        }
     }
     if store.find_user_by_subject(client_id.as_str()).await?.is_some() {
         return Err(wrong("`client_id` is the `sub` of a user; the two must differ".to_owned()));

@@ -2,9 +2,13 @@
 
 use crate::refusal::{Denied, Refusal};
 use axum::body::Body;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use keybound_dpop::header::DPOP_NONCE;
+use keybound_dpop::jose::base64url;
+use keybound_dpop::jose::crypto::sha256;
 use keybound_dpop::nonce::Nonce;
 use keybound_oauth::error::{ErrorBody, ErrorCode};
 
@@ -30,6 +34,34 @@ pub fn public_json(json: String) -> Response<Body> {
     response.headers_mut().insert(CONTENT_TYPE, JSON);
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
     response
+}
+
+/// JSON for everybody, for that long; whoever still has the same is told no more than that (RFC 9110 §13.1.2).
+#[must_use]
+pub fn revalidated_json(json: String, max_age_secs: u64, asked: &HeaderMap) -> Response<Body> {
+    let tag = format!("\"{}\"", base64url::encode(&sha256(json.as_bytes())));
+    let mut response = if has_tag(asked, &tag) {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+        response
+    } else {
+        public_json(json)
+    };
+    let headers = response.headers_mut();
+    if let Ok(value) = HeaderValue::from_str(&format!("public, max-age={max_age_secs}")) {
+        headers.insert(CACHE_CONTROL, value);
+    }
+    if let Ok(value) = HeaderValue::from_str(&tag) {
+        headers.insert(ETAG, value);
+    }
+    response
+}
+
+/// Whether `If-None-Match` names the tag, strong or weak, or any (RFC 9110 §8.8.3.2).
+fn has_tag(asked: &HeaderMap, tag: &str) -> bool {
+    let lines = asked.get_all(IF_NONE_MATCH).iter().filter_map(|line| line.to_str().ok());
+    let mut named = lines.flat_map(|line| line.split(',')).map(str::trim);
+    named.any(|name| name == "*" || name.strip_prefix("W/").unwrap_or(name) == tag)
 }
 
 /// Puts exactly one nonce on an answer, which is then nobody's to keep (RFC 9449 §8.2).
@@ -70,6 +102,9 @@ fn refused(denied: &Denied, nonce: Option<&Nonce>) -> Response<Body> {
     }
     if denied.http_status() == StatusCode::METHOD_NOT_ALLOWED {
         headers.insert(ALLOW, HeaderValue::from_static("POST"));
+    }
+    if denied.http_status() == StatusCode::TOO_MANY_REQUESTS {
+        headers.insert(RETRY_AFTER, HeaderValue::from_static("60"));
     }
     if let Some(nonce) = nonce.filter(|_| speaks_of_dpop(denied.code)) {
         put_nonce(headers, nonce);

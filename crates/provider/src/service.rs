@@ -1,6 +1,6 @@
 //! The provider as a tower service: routes, and what every answer carries.
 
-use crate::endpoint::{self, authorize, metadata, token, userinfo};
+use crate::endpoint::{self, authorize, metadata, pushed, token, userinfo};
 use crate::provider::Provider;
 use axum::Router;
 use axum::body::Body;
@@ -19,6 +19,7 @@ pub fn service(provider: &Arc<Provider>) -> Router {
     let below = |path: &str| format!("{}{path}", issuer.path());
     let for_clients = Router::new()
         .route(&below(endpoint::TOKEN), any(token::handle))
+        .route(&below(endpoint::PUSHED), any(pushed::handle))
         .route(&below(endpoint::USERINFO), get(userinfo::handle).post(userinfo::handle))
         .route(&below(endpoint::KEYS), get(metadata::keys))
         .route(issuer.oauth_metadata_url().path(), get(metadata::handle))
@@ -39,7 +40,8 @@ pub fn service(provider: &Arc<Provider>) -> Router {
         .layer(middleware::from_fn_with_state(Arc::clone(provider), harden))
 }
 
-/// What goes on beside the requests: expired rows leave, keys that another process added are taken up.
+/// What goes on beside the requests: expired rows leave, signing keys are made, replaced and taken out, and what another
+/// process changed is taken up.
 pub async fn maintain(provider: Arc<Provider>) {
     const LOOK: Duration = Duration::from_secs(1);
     const LOOKS_BETWEEN_SWEEPS: u32 = 60;
@@ -54,6 +56,7 @@ pub async fn maintain(provider: Arc<Provider>) {
             provider.reload_keys().await;
             version = Some(current);
         }
+        provider.tend_keys().await;
         if looks.is_multiple_of(LOOKS_BETWEEN_SWEEPS)
             && let Err(fault) = provider.store.sweep(provider.unix()).await
         {

@@ -29,19 +29,6 @@ async fn as_at_01_the_claims_of_rfc_9068_and_the_binding() {
 }
 
 #[tokio::test]
-async fn as_at_02_as_at_03_tokens_are_signed_with_es256_and_nothing_weaker_can_be_configured() {
-    let world = World::new().await;
-    let metadata = world.send(get(&format!("{ISSUER}/.well-known/openid-configuration"), &[])).await.json();
-    assert_eq!(metadata["id_token_signing_alg_values_supported"], serde_json::json!(["ES256"]));
-    for weak in ["none", "HS256"] {
-        let line = format!("issuer = \"{ISSUER}\"\nsigning = \"{weak}\"");
-        assert!(keybound_provider::config::ConfigFile::parse(&line, "x").is_err());
-        let file = config(&format!("[proof]\nalgorithms = [\"{weak}\"]"));
-        assert!(file.check().is_err(), "{weak}");
-    }
-}
-
-#[tokio::test]
 async fn as_at_04_tokens_name_their_resources_and_the_issuer_for_openid() {
     let world = World::new().await;
     assert_eq!(world.tokens().await.claims("access_token")["aud"], serde_json::json!([API, ISSUER]));

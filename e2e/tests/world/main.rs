@@ -9,5 +9,7 @@ mod errors;
 mod logs;
 mod nonces;
 mod proofs;
+mod pushed;
+mod signing_keys;
 mod token;
 mod userinfo;

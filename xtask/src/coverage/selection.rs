@@ -1,4 +1,4 @@
-//! Which rows a person asked about: `AS-TOK,AS-COD-01..03,DPOP-HTU-05`.
+//! Which rows a person asked about: `AS-TOK,AS-COD-01..03,DPOP-HTU-05,ATK-A,ATK-017`.
 
 use super::catalogue::{self, Catalogue, Row};
 
@@ -31,7 +31,7 @@ impl Selection {
     /// A misspelt group must not look like one that is complete.
     pub(super) fn must_exist_in(&self, catalogue: &Catalogue) -> Result<(), String> {
         match self.0.iter().find(|item| !catalogue.rows().iter().any(|row| item.takes(row))) {
-            Some(item) => Err(format!("docs/requirements.md has no row `{}`", item.text)),
+            Some(item) => Err(format!("neither catalogue has a row `{}`", item.text)),
             None => Ok(()),
         }
     }
@@ -39,7 +39,9 @@ impl Selection {
 
 impl Item {
     fn takes(&self, row: &Row) -> bool {
-        row.group == self.group && (self.first..=self.last).contains(&row.number)
+        // The numbers of attacks run on over all their groups.
+        let is_family = catalogue::split(&row.id).is_some_and(|(family, _)| family == self.group);
+        (is_family || row.group == self.group) && (self.first..=self.last).contains(&row.number)
     }
 }
 
@@ -75,6 +77,25 @@ mod tests {
         assert_eq!(taken("AS-COD"), ["AS-COD-01", "AS-COD-02", "AS-COD-03"]);
         assert_eq!(taken("AS-COD-02"), ["AS-COD-02"]);
         assert_eq!(taken("AS-COD-01..02, FMS"), ["AS-COD-01", "AS-COD-02", "FMS-01"]);
+    }
+
+    #[test]
+    fn attacks_are_taken_by_group_by_number_and_all() {
+        let text = "## A. One\n| ATK-001 |\n| ATK-002 |\n## B. Two\n| ATK-003 |\n";
+        let catalogue = Catalogue::default().and_attacks(text);
+        let taken = |list: &str| {
+            let selection = Selection::parse(list).unwrap();
+            catalogue
+                .rows()
+                .iter()
+                .filter(|row| selection.takes(row))
+                .map(|row| row.number)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(taken("ATK-A"), [1, 2]);
+        assert_eq!(taken("ATK-002..003"), [2, 3]);
+        assert_eq!(taken("ATK-001, ATK-B"), [1, 3]);
+        assert_eq!(taken("ATK"), [1, 2, 3]);
     }
 
     #[test]

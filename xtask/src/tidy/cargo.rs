@@ -42,9 +42,43 @@ pub(super) fn lock(repo: &Repo) -> Vec<Finding> {
     }
 }
 
+/// Crates whose private operations leak through their timing, and what to use instead (OPS-KEY-06).
+const LEAKY: &[(&str, &str)] =
+    &[("rsa", "RUSTSEC-2023-0071: RSA is aws-lc-rs's, through `keybound_dpop::jose`")];
+
+/// No lock file names a crate that leaks keys, not even for a test.
+pub(super) fn leaky(repo: &Repo) -> Vec<Finding> {
+    let locks = repo.files.iter().filter(|file| file.path.ends_with("Cargo.lock"));
+    locks.flat_map(|file| leaky_in(&file.path, &file.text)).collect()
+}
+
+fn leaky_in(path: &str, lock: &str) -> Vec<Finding> {
+    let named = |name: &str| lock.lines().any(|line| line == format!("name = \"{name}\""));
+    LEAKY.iter().filter(|(name, _)| named(name)).map(|(_, advice)| Finding::about(path, *advice)).collect()
+}
+
 fn failed(repo: &Repo, arguments: &[&str], advice: &str) -> Vec<Finding> {
     match run::succeed(&mut run::cargo(&repo.root, arguments)) {
         Ok(()) => Vec::new(),
         Err(error) => vec![Finding::about(&error, advice)],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ops_key_06_a_crate_that_leaks_keys_is_found_in_a_lock_file() {
+        let lock = |name: &str| format!("[[package]]\nname = \"{name}\"\nversion = \"0.9.8\"\n");
+        assert_eq!(leaky_in("Cargo.lock", &lock("rsa")).len(), 1);
+        assert_eq!(leaky_in("Cargo.lock", &lock("rsa-export")), []);
+    }
+
+    #[test]
+    fn ops_key_06_our_lock_file_names_none() {
+        let ours = include_str!("../../../Cargo.lock");
+        assert!(ours.contains("name = \"aws-lc-rs\""), "this is the lock file");
+        assert_eq!(leaky_in("Cargo.lock", ours), []);
     }
 }

@@ -193,6 +193,41 @@ fn inconsistent(text: &str) -> Vec<Finding> {
     findings
 }
 
+/// docs/attacks.md: no ID twice or left out, and the table at its head counts right.
+pub(super) fn attacks(repo: &Repo) -> Vec<Finding> {
+    match repo.text(catalogue::ATTACKS_PATH) {
+        Some(text) => miscounted(text),
+        None => vec![Finding::about(catalogue::ATTACKS_PATH, "is missing")],
+    }
+}
+
+fn miscounted(text: &str) -> Vec<Finding> {
+    let catalogue = Catalogue::default().and_attacks(text);
+    let mut findings = Vec::new();
+    if let Some((expected, row)) = (1..).zip(catalogue.rows()).find(|(expected, row)| row.number != *expected)
+    {
+        let advice = format!("`{}`: expected ATK-{expected:03}; IDs run on and are never reused", row.id);
+        findings.push(Finding::at(catalogue::ATTACKS_PATH, row.line, advice));
+    }
+    let groups = catalogue.groups();
+    let counts =
+        groups.iter().map(|(group, rows)| (format!("{}. ", group.trim_start_matches("ATK-")), rows.len()));
+    for (name, count) in counts.chain([("**all**".to_owned(), catalogue.rows().len())]) {
+        if text.lines().find_map(|line| counted_entries(line, &name)) != Some(count) {
+            let advice =
+                format!("{} has {count} entries: put that into the table of counts", name.trim_end());
+            findings.push(Finding::about(catalogue::ATTACKS_PATH, advice));
+        }
+    }
+    findings
+}
+
+/// `| A. Proof header | 17 |`: 17 for `A. `.
+fn counted_entries(line: &str, name: &str) -> Option<usize> {
+    let (_, entries) = line.strip_prefix("| ")?.strip_prefix(name)?.split_once('|')?;
+    entries.trim_matches([' ', '|', '*']).parse().ok()
+}
+
 /// `| B | AS-TOK | Token endpoint with DPoP | 15 | …`: 15 for `AS-TOK`.
 fn counted_rows(line: &str, group: &str) -> Option<usize> {
     let cells: Vec<&str> = line.split('|').map(str::trim).collect();

@@ -75,3 +75,15 @@ fn a_gap_a_repeated_id_and_a_wrong_count_are_found() {
     let miscounted = head(3) + &row("AS-TOK-01") + &row("AS-TOK-02");
     assert_eq!(inconsistent(&miscounted).len(), 1);
 }
+
+#[test]
+fn an_attack_that_is_missing_twice_or_miscounted_is_found() {
+    let head = |a: usize, all: usize| format!("| A. Proofs | {a} |\n| **all** | **{all}** |\n## A. Proofs\n");
+    let row = |id: &str| format!("| {id} | Two | x | AS |\n");
+    let good = head(2, 2) + &row("ATK-001") + &row("ATK-002");
+    assert_eq!(miscounted(&good), []);
+    assert_eq!(miscounted(&(head(2, 2) + &row("ATK-001") + &row("ATK-003"))).len(), 1);
+    assert_eq!(miscounted(&(head(2, 2) + &row("ATK-001") + &row("ATK-001"))).len(), 1);
+    assert_eq!(miscounted(&(head(3, 2) + &row("ATK-001") + &row("ATK-002"))).len(), 1);
+    assert_eq!(miscounted(&(head(2, 3) + &row("ATK-001") + &row("ATK-002"))).len(), 1);
+}

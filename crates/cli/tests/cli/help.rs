@@ -2,7 +2,7 @@
 
 use crate::common::World;
 
-const COMMANDS: [&str; 24] = [
+const COMMANDS: [&str; 28] = [
     "serve",
     "gateway",
     "client",
@@ -14,6 +14,10 @@ const COMMANDS: [&str; 24] = [
     "user list",
     "user passwd",
     "user remove",
+    "signing-key",
+    "signing-key list",
+    "signing-key rotate",
+    "signing-key retire",
     "demo",
     "login",
     "request",

@@ -14,3 +14,5 @@ mod registry;
 mod request;
 #[cfg(test)]
 mod service;
+#[cfg(test)]
+mod signing_key;

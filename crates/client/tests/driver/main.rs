@@ -1,6 +1,8 @@
 //! The driver against servers on loopback that behave as odd servers do.
 
 #[cfg(test)]
+mod attacks;
+#[cfg(test)]
 mod calls;
 #[cfg(test)]
 mod login;

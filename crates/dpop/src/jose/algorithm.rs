@@ -65,13 +65,13 @@ impl Algorithm {
         }
     }
 
-    /// The algorithm of that very name; names are case-sensitive (RFC 7515 §4.1.1).
+    /// The algorithm of that very name; names are case-sensitive (RFC 7515 §4.1.1). `None` for all that are not here.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|algorithm| algorithm.name() == name)
     }
 
-    /// The curve that an ECDSA algorithm is tied to.
+    /// The curve that an ECDSA algorithm is tied to (RFC 7518 §3.4); `None` for all others.
     #[must_use]
     pub const fn curve(self) -> Option<Curve> {
         match self {
@@ -132,7 +132,7 @@ impl AlgorithmSet {
         Algorithm::ALL.into_iter().filter(move |algorithm| self.contains(*algorithm))
     }
 
-    /// The names, as metadata lists them.
+    /// The names, as `dpop_signing_alg_values_supported` lists them (RFC 9449 §5.1).
     #[must_use]
     pub fn names(self) -> Vec<&'static str> {
         self.iter().map(Algorithm::name).collect()
@@ -179,5 +179,13 @@ mod tests {
     #[test]
     fn dpop_alg_07_default_list() {
         assert_eq!(AlgorithmSet::default().algs(), "ES256 PS256 EdDSA Ed25519");
+        assert_eq!(format!("{:?}", AlgorithmSet::default()), "ES256 PS256 EdDSA Ed25519");
+    }
+
+    #[test]
+    fn a_list_holds_what_it_was_given_be_it_twice() {
+        let list = AlgorithmSet::of(&[Algorithm::Es384, Algorithm::Es256, Algorithm::Es384]);
+        assert_eq!(list.names(), ["ES256", "ES384"]);
+        assert!(!list.is_empty() && AlgorithmSet::of(&[]).is_empty());
     }
 }

@@ -27,13 +27,13 @@ pub fn sha256(bytes: &[u8]) -> [u8; 32] {
     out
 }
 
-/// SHA-512 (FIPS 180-4).
+/// SHA-512 (FIPS 180-4): 64 octets.
 #[must_use]
 pub fn sha512(bytes: &[u8]) -> Vec<u8> {
     digest::digest(&digest::SHA512, bytes).as_ref().to_vec()
 }
 
-/// SHA-384 (FIPS 180-4).
+/// SHA-384 (FIPS 180-4): 48 octets.
 #[must_use]
 pub fn sha384(bytes: &[u8]) -> Vec<u8> {
     digest::digest(&digest::SHA384, bytes).as_ref().to_vec()
@@ -65,14 +65,14 @@ impl HmacKey {
     }
 }
 
-/// HKDF-SHA-256 (RFC 5869) without a salt, one block of output.
+/// HKDF-SHA-256 (RFC 5869) without a salt, one block of output: 32 octets.
 #[must_use]
 pub fn hkdf_sha256(secret: &[u8], info: &[u8]) -> [u8; 32] {
     let extracted = HmacKey::new(&[0; 32]).mac(&[secret]);
     HmacKey::new(&extracted).mac(&[info, &[1]])
 }
 
-/// `N` bytes from the system's generator.
+/// `N` octets from the system's generator, fit for keys.
 ///
 /// # Errors
 /// [`CryptoError`] where the system has no entropy to give.
@@ -83,6 +83,7 @@ pub fn random<const N: usize>() -> Result<[u8; N], CryptoError> {
 }
 
 /// Whether `signature` is by `key` over `message` under `algorithm`. The key and the algorithm must fit (DPOP-ALG-06).
+/// The signature is in JOSE form: R and S side by side for ECDSA (RFC 7518 §3.4), 64 octets for Ed25519 (RFC 8037).
 ///
 /// # Errors
 /// [`CryptoError`] wherever they do not fit, or the signature does not verify.
@@ -273,5 +274,64 @@ fn ecdsa_signing(algorithm: Algorithm) -> Result<&'static signature::EcdsaSignin
         Algorithm::Es384 => Ok(&signature::ECDSA_P384_SHA384_FIXED_SIGNING),
         Algorithm::Es512 => Ok(&signature::ECDSA_P521_SHA512_FIXED_SIGNING),
         _ => Err(CryptoError),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use data_encoding::HEXLOWER;
+
+    #[test]
+    fn hashes_are_those_of_the_standards() {
+        let abc =
+            [sha256(b"abc").to_vec(), sha384(b"abc"), sha512(b"abc")].map(|hash| HEXLOWER.encode(&hash));
+        assert_eq!(
+            abc,
+            [
+                "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+                concat!(
+                    "cb00753f45a35e8bb5a03d699ac65007272c32ab0eded1631a8b605a43ff5bed",
+                    "8086072ba1e7cc2358baeca134c825a7"
+                ),
+                concat!(
+                    "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a",
+                    "2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f"
+                ),
+            ]
+        );
+        // RFC 4231 §4.3 and RFC 5869 §A.3.
+        assert_eq!(
+            HEXLOWER.encode(&HmacKey::new(b"Jefe").mac(&[b"what do ya want ", b"for nothing?"])),
+            "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
+        );
+        assert_eq!(
+            HEXLOWER.encode(&hkdf_sha256(&[0x0b; 22], &[])),
+            "8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d"
+        );
+    }
+
+    #[test]
+    fn entropy_is_never_the_same() {
+        assert_ne!(random::<16>(), random::<16>());
+    }
+
+    #[test]
+    fn dpop_alg_06_a_signature_is_good_under_its_own_algorithm_alone() {
+        use Algorithm::{Ed25519, EdDsa};
+        let rsa = KeyMaterial::generate(Algorithm::Rs256).expect("a key");
+        for signed in Algorithm::ALL {
+            let is_rsa = signed.curve().is_none() && !matches!(signed, EdDsa | Ed25519);
+            let own = if is_rsa { None } else { KeyMaterial::generate(signed).ok() };
+            let key = own.as_ref().unwrap_or(&rsa);
+            let public = key.public_jwk(signed).expect("a public key");
+            let signature = key.sign(signed, b"message").expect("signed");
+            for other in Algorithm::ALL {
+                let same = signed == other || matches!((signed, other), (EdDsa, Ed25519) | (Ed25519, EdDsa));
+                let verdict = verify(other, &public, b"message", &signature);
+                assert_eq!(verdict.is_ok(), same, "{other} for {signed}");
+            }
+        }
+        assert!(rsa.sign(Algorithm::Es256, b"message").is_err());
     }
 }

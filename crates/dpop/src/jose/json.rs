@@ -84,7 +84,7 @@ impl<'a> Object<'a> {
         }
     }
 
-    /// The member of that name.
+    /// The member of that name, of whatever type; `None` where there is none.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Value<'a>> {
         self.0.iter().find(|(member, _)| member == name).map(|(_, value)| value)
@@ -171,7 +171,8 @@ pub struct WrongType {
 }
 
 impl Number {
-    /// The number as a NumericDate; fractions of a second are kept to the millisecond.
+    /// The number as a NumericDate (RFC 7519 §2); fractions of a second are kept to the millisecond. `None` below zero
+    /// and from 2^53 on.
     #[must_use]
     pub fn as_unix_time(self) -> Option<crate::time::UnixTime> {
         const LIMIT_SECS: u64 = 1 << 53;

@@ -169,6 +169,15 @@ mod tests {
     }
 
     #[test]
+    fn a_shared_key_signs_as_the_key_does() {
+        let key = std::sync::Arc::new(SigningKey::generate(Algorithm::Es384).expect("a key"));
+        let shared: &dyn Signer = &key;
+        let signature = shared.sign(b"message").expect("signed");
+        assert_eq!((shared.algorithm(), shared.public_jwk()), (Algorithm::Es384, key.public_jwk()));
+        assert_eq!(crypto::verify(Algorithm::Es384, shared.public_jwk(), b"message", &signature), Ok(()));
+    }
+
+    #[test]
     fn cl_key_02_debug_shows_the_thumbprint_only() {
         let key = SigningKey::generate(Algorithm::Es256).expect("a key");
         let shown = format!("{key:?}");

@@ -46,6 +46,7 @@ mod tests {
     fn dpop_cnf_03_only_43_characters() {
         let good = "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I";
         assert_eq!(Thumbprint::parse(good).map(|t| t.to_string()).as_deref(), Some(good));
+        assert_eq!(Thumbprint::parse(good).map(|t| format!("{t:?}")).as_deref(), Some(good));
         let padded = format!("{good}=");
         for bad in [good.get(..42).unwrap_or_default(), &padded, "", "abc"] {
             assert_eq!(Thumbprint::parse(bad), None);

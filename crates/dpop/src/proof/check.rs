@@ -105,7 +105,8 @@ pub enum NotFresh {
     Unavailable,
 }
 
-/// Checks the proof of a request, to the first failure: cheap checks first, the signature last. Records nothing.
+/// Checks the proof of a request (RFC 9449 §4.3), to the first failure: cheap checks first, the signature last. Records
+/// nothing: that is what [`VerifiedProof::replay_entry`] and [`VerifiedProof::after`] are for.
 ///
 /// # Errors
 /// The [`Refusal`] of the first check that failed.
@@ -196,7 +197,7 @@ impl FreshProof {
         &self.0.jti
     }
 
-    /// When the client says it made the proof.
+    /// When the client says that it made the proof: `iat`, to the millisecond.
     #[must_use]
     pub const fn iat(&self) -> UnixTime {
         self.0.iat

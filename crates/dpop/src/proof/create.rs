@@ -5,7 +5,7 @@ use crate::jose::base64url;
 use crate::jose::jwk::PublicJwk;
 use crate::jose::signer::{SignError, Signer};
 use crate::nonce::Nonce;
-use crate::target::{MAX_HTU_LEN, TargetError};
+use crate::target::{Target, TargetError};
 use crate::time::UnixTime;
 use crate::token_hash::TokenHash;
 
@@ -22,7 +22,7 @@ pub struct NewProof<'a> {
     pub nonce: Option<&'a Nonce>,
     /// 128 random bits, never used before.
     pub entropy: [u8; 16],
-    /// The time, by the clock of the server as far as it is known.
+    /// The time, by the clock of the server as far as it is known. Goes into `iat` in whole seconds.
     pub iat: UnixTime,
 }
 
@@ -31,7 +31,7 @@ pub struct NewProof<'a> {
 pub struct UnsignedProof(String);
 
 impl NewProof<'_> {
-    /// The first half: the bytes to sign.
+    /// The first half: the bytes to sign (RFC 7515 §5.1).
     #[must_use]
     pub fn prepare(&self, algorithm: Algorithm, key: &PublicJwk) -> UnsignedProof {
         let header = format!(r#"{{"typ":"dpop+jwt","alg":"{algorithm}","jwk":{}}}"#, key.to_json());
@@ -91,13 +91,14 @@ fn push_text(json: &mut String, text: &str) {
 }
 
 impl UnsignedProof {
-    /// What the signature is made over.
+    /// What the signature is made over: header and payload in base64url, a dot between them.
     #[must_use]
     pub fn signing_input(&self) -> &[u8] {
         self.0.as_bytes()
     }
 
-    /// The second half: the proof, as it goes into the `DPoP` header.
+    /// The second half: the proof, as it goes into the `DPoP` header. The signature is in JOSE form: R and S
+    /// side by side for ECDSA (RFC 7518 §3.4), not DER. It is not checked.
     #[must_use]
     pub fn finish(mut self, signature: &[u8]) -> String {
         self.0.push('.');
@@ -121,10 +122,7 @@ pub fn htu(url: &str) -> Result<String, TargetError> {
     };
     let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
     let htu = format!("{scheme}://{host}{path}");
-    if htu.len() > MAX_HTU_LEN {
-        return Err(TargetError::TooLong);
-    }
-    crate::target::Target::parse(&htu)?;
+    Target::parse(&htu)?;
     Ok(htu)
 }
 
@@ -132,6 +130,7 @@ pub fn htu(url: &str) -> Result<String, TargetError> {
 mod tests {
     use super::*;
     use crate::jose::json::Object;
+    use crate::target::MAX_HTU_LEN;
 
     #[test]
     fn what_comes_from_outside_is_escaped() {
@@ -143,6 +142,11 @@ mod tests {
         assert_eq!(claims.string("htm"), Ok(Some("A\"B")));
         assert_eq!(claims.string("htu"), Ok(Some(odd)));
         assert_eq!(claims.numeric_date("iat"), Ok(Some(iat)));
+        for alone in ["\"", "\\", "\u{1f}", "~ "] {
+            let json = NewProof { method: alone, ..proof.clone() }.claims();
+            let claims = Object::parse(json.as_bytes()).expect("JSON");
+            assert_eq!(claims.string("htm"), Ok(Some(alone)));
+        }
     }
 
     #[test]
@@ -157,5 +161,12 @@ mod tests {
         assert_eq!(htu("https://u:p@h").as_deref(), Ok("https://h/"));
         assert_eq!(htu("https://u@h:8443?x").as_deref(), Ok("https://h:8443/"));
         assert!(htu("/p").is_err() && htu("mailto:a@b").is_err());
+    }
+
+    #[test]
+    fn dpop_htu_16_what_no_server_would_take_is_not_signed() {
+        let url = |len: usize| format!("https://h/{}", "a".repeat(len - "https://h/".len()));
+        assert_eq!(htu(&format!("{}?{}", url(MAX_HTU_LEN), "q".repeat(10))), Ok(url(MAX_HTU_LEN)));
+        assert_eq!(htu(&url(MAX_HTU_LEN + 1)), Err(TargetError::TooLong));
     }
 }

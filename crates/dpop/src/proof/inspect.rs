@@ -76,7 +76,8 @@ impl Inspection {
     }
 }
 
-/// Runs every rule.
+/// Runs every rule of RFC 9449 §4.3, whatever the others say. Records nothing, and does not know whether the proof was
+/// used.
 #[must_use]
 pub fn inspect(header: ProofHeader<'_>, against: &Against<'_>, policy: &Policy) -> Inspection {
     const OUTER: &str = "one compact JWS";

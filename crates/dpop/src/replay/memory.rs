@@ -2,10 +2,10 @@
 //!
 //! A test compiles this file with other locks ([`crate::sync`]), which run through the interleavings of threads.
 
+use crate::replay::pages::{Pages, Record};
 use crate::replay::{Recorded, ReplayEntry};
 use crate::sync::{AtomicUsize, Mutex, Ordering};
 use crate::time::Now;
-use hashbrown::HashTable;
 use std::fmt;
 
 /// Records that a memory log holds at the most, unless told otherwise.
@@ -24,7 +24,7 @@ const SLACK_SECS: u64 = 900;
 /// forget nothing early. What it has forgotten it refuses. Nor does it believe in anything that may have been used
 /// before it was made.
 ///
-/// A record takes 20 octets in a table that is between three and seven eighths full.
+/// A record takes 20 octets, in pages that are some two thirds full.
 pub struct MemoryLog {
     shards: Vec<Mutex<Shard>>,
     held: AtomicUsize,
@@ -33,7 +33,7 @@ pub struct MemoryLog {
 }
 
 struct Shard {
-    records: HashTable<Record>,
+    records: Pages,
     /// The latest `until` that was forgotten; nothing up to there is believed.
     floor_secs: u64,
     /// The log's time of the last sweep, and of the last one that kept no slack.
@@ -41,36 +41,13 @@ struct Shard {
     emptied_secs: u64,
 }
 
-/// Key and `until`, laid out so that no octet is padding.
-#[derive(Clone, Copy)]
-pub(super) struct Record {
-    key: [u8; 16],
-    until_secs: [u8; 4],
-}
-
-impl Record {
-    fn of(entry: &ReplayEntry) -> Self {
-        let until = u32::try_from(entry.until.as_secs()).unwrap_or(u32::MAX);
-        Self { key: entry.key.0.to_ne_bytes(), until_secs: until.to_ne_bytes() }
-    }
-
-    fn until_secs(&self) -> u64 {
-        u64::from(u32::from_ne_bytes(self.until_secs))
-    }
-
-    /// Keys are MACs already: any 64 of their bits do.
-    fn hash(&self) -> u64 {
-        self.key.first_chunk().map_or(0, |half| u64::from_ne_bytes(*half))
-    }
-}
-
 impl MemoryLog {
-    /// An empty log.
+    /// An empty log for that many records. It begins now, and believes in nothing that may have been used before.
     #[must_use]
     pub fn new(capacity: usize, now: Now) -> Self {
         let begin = now.unix.as_secs();
         let shard = || {
-            let records = HashTable::new();
+            let records = Pages::new();
             Mutex::new(Shard { records, floor_secs: 0, swept_secs: begin, emptied_secs: begin })
         };
         let shards = std::iter::repeat_with(shard).take(SHARDS).collect();
@@ -78,11 +55,14 @@ impl MemoryLog {
     }
 
     /// Records the entry unless it is there: one atomic step.
+    ///
+    /// [`Recorded::BeforeStart`] where `entry.from` is not after the making of the log, [`Recorded::Unavailable`] where
+    /// it is full of what is still needed.
     pub fn record(&self, entry: ReplayEntry, now: Now) -> Recorded {
         if entry.from.is_some_and(|from| from <= self.started.unix) {
             return Recorded::BeforeStart;
         }
-        let record = Record::of(&entry);
+        let record = Record::new(entry.key.0, entry.until.as_secs());
         // The top bits choose the shard; the table uses others.
         let index = usize::try_from(entry.key.0 >> 122).unwrap_or(0);
         let Some(shard) = self.shards.get(index) else { return Recorded::Unavailable };
@@ -96,13 +76,13 @@ impl MemoryLog {
         if record.until_secs() <= shard.floor_secs {
             return Recorded::Replayed;
         }
-        if shard.records.find(record.hash(), |known| known.key == record.key).is_some() {
+        if shard.records.contains(&record) {
             return Recorded::Replayed;
         }
         if !self.take_place(&mut shard, log_secs) {
             return Recorded::Unavailable;
         }
-        shard.records.insert_unique(record.hash(), record, Record::hash);
+        shard.records.insert(record);
         Recorded::Fresh
     }
 

@@ -1,8 +1,10 @@
 //! The memory log, on a clock that the test turns.
 
-use super::memory::{MemoryLog, Record};
+use super::memory::MemoryLog;
+use super::pages::Record;
 use super::{Recorded, ReplayEntry, ReplayKey};
 use crate::time::{Now, UnixTime};
+use std::collections::HashSet;
 use std::time::Duration;
 
 const T: u64 = 1_800_000_000;
@@ -100,11 +102,12 @@ fn ops_rep_03_a_record_takes_twenty_octets() {
 #[test]
 fn ops_rep_03_shards_are_swept_from_time_to_time() {
     let log = MemoryLog::new(10, at(0));
-    assert!(log.is_empty());
+    assert!(log.is_empty() && log.capacity() == 10);
     for (key, until) in [(1, 1), (2, 10)] {
         assert_eq!(log.record(entry(key, until), at(0)), Recorded::Fresh);
     }
     assert!(!log.is_empty());
+    assert_eq!(format!("{log:?}"), "MemoryLog(2 of 10)");
     // Ended records are kept for 900 s more, and looked for every 30 s.
     for (key, now, held) in [(3, 905, 2), (4, 934, 3), (5, 935, 3)] {
         assert_eq!(log.record(entry(key, 2000), at(now)), Recorded::Fresh);
@@ -118,4 +121,20 @@ fn ops_rep_04_a_full_log_looks_for_room_every_thirty_seconds() {
     assert_eq!(log.record(entry(1, 10), at(0)), Recorded::Fresh);
     assert_eq!(log.record(entry(2, 900), at(29)), Recorded::Unavailable);
     assert_eq!(log.record(entry(2, 900), at(30)), Recorded::Fresh);
+}
+
+#[test]
+fn ops_rep_03_records_do_not_crowd() {
+    let hashes: HashSet<u64> = (0..1000_u128).map(|key| Record::new(key << 64 | key, 60).hash()).collect();
+    assert_eq!(hashes.len(), 1000);
+}
+
+#[test]
+fn ops_rep_04_the_top_bits_of_a_key_choose_who_makes_room() {
+    let shard = |shard: u128, key, until| entry(shard << 122 | key, until);
+    let log = MemoryLog::new(1, at(0));
+    assert_eq!(log.record(shard(1, 1, 60), at(0)), Recorded::Fresh);
+    // What has ended is in another shard, which nobody looks at for this one.
+    assert_eq!(log.record(shard(2, 2, 3000), at(2000)), Recorded::Unavailable);
+    assert_eq!(log.record(shard(1, 2, 3000), at(2000)), Recorded::Fresh);
 }

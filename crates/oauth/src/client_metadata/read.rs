@@ -45,12 +45,7 @@ pub(super) fn members(object: &Members) -> Result<ClientMetadata, MetadataError>
         jwks_uri: parsed(object, "jwks_uri", Endpoint::parse)?,
         scope: parsed(object, "scope", Scope::parse)?,
         dpop_bound_access_tokens: boolean(object, "dpop_bound_access_tokens")?.unwrap_or(!legacy_oidc),
-        id_token_signed_response_alg: named(
-            object,
-            "id_token_signed_response_alg",
-            Algorithm::parse,
-            "a signature algorithm such as ES256, PS256, EdDSA",
-        )?,
+        id_token_signed_response_alg: algorithm(object, "id_token_signed_response_alg")?,
         contacts: strings(object, "contacts")?.unwrap_or_default().into_iter().map(str::to_owned).collect(),
         client_uri: parsed(object, "client_uri", Endpoint::parse)?,
         logo_uri: parsed(object, "logo_uri", Endpoint::parse)?,
@@ -59,6 +54,10 @@ pub(super) fn members(object: &Members) -> Result<ClientMetadata, MetadataError>
         resources: each(object, "resources", ResourceId::parse)?,
         legacy_oidc,
         errors: named(object, "errors", ErrorDisplay::parse, "page, redirect")?.unwrap_or(ErrorDisplay::Page),
+        require_pushed_authorization_requests: boolean(object, "require_pushed_authorization_requests")?
+            .unwrap_or(false),
+        require_dpop_jkt: boolean(object, "require_dpop_jkt")?.unwrap_or(false),
+        authorization_signed_response_alg: algorithm(object, "authorization_signed_response_alg")?,
     })
 }
 
@@ -76,6 +75,10 @@ fn client_secret(object: &Members) -> Result<Option<ClientSecret>, MetadataError
         }),
         (None, None) => Ok(None),
     }
+}
+
+fn algorithm(object: &Members, member: &'static str) -> Result<Option<Algorithm>, MetadataError> {
+    named(object, member, Algorithm::parse, "a signature algorithm such as ES256, PS256, EdDSA")
 }
 
 fn grant_types(object: &Members) -> Result<Vec<GrantType>, MetadataError> {

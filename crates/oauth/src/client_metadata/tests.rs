@@ -51,7 +51,9 @@ fn what_is_written_is_read_back() {
         "dpop_bound_access_tokens": false, "id_token_signed_response_alg": "EdDSA", "contacts": ["ops@example"],
         "client_uri": "https://app.example/", "logo_uri": "https://app.example/logo.png",
         "policy_uri": "https://app.example/policy", "tos_uri": "https://app.example/tos",
-        "resources": ["https://api.example/"], "legacy_oidc": true, "errors": "redirect"
+        "resources": ["https://api.example/"], "legacy_oidc": true, "errors": "redirect",
+        "require_pushed_authorization_requests": true, "require_dpop_jkt": true,
+        "authorization_signed_response_alg": "ES256"
     });
     let hashed = ClientSecret::new("s3cret").to_hashed().to_member().1;
     let by_digest = with(with(public(), "client_secret_sha256", json!(hashed)), "resources", json!([]));

@@ -24,6 +24,9 @@ pub struct ConfigFile {
     pub clients: Option<PathBuf>,
     /// A JSON file: an array of users with `username`, `password_hash` (Argon2id, PHC text), `claims`, and `sub`.
     pub users: Option<PathBuf>,
+    /// Whether every authorization request must be pushed (RFC 9126 §5). Default: false.
+    #[serde(default)]
+    pub require_pushed_authorization_requests: bool,
     /// TLS from files; left out, plain HTTP is spoken, for a loopback issuer or behind a proxy.
     pub tls: Option<TlsFile>,
     /// The protected resources that tokens are issued for.
@@ -35,6 +38,9 @@ pub struct ConfigFile {
     /// What proofs are accepted.
     #[serde(default)]
     pub proof: ProofFile,
+    /// What we sign with.
+    #[serde(default)]
+    pub signing: SigningFile,
 }
 
 /// `[tls]`
@@ -65,6 +71,8 @@ pub struct ResourceFile {
     /// Whether it is meant where a request names no resource.
     #[serde(default)]
     pub default: bool,
+    /// The algorithm that its access tokens are signed with. Default: that of `[signing]`.
+    pub signing_alg: Option<String>,
 }
 
 /// Whether tokens for a resource must be bound to a key. The stricter of this and the client's
@@ -123,6 +131,16 @@ pub struct ProofFile {
     pub past_window_secs: Option<u64>,
     /// Without nonces: how far ahead `iat` may be. Default 30, at most 60.
     pub future_window_secs: Option<u64>,
+}
+
+/// `[signing]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SigningFile {
+    /// The algorithm of access tokens, by its JOSE name. Default: ES256.
+    pub access_tokens: Option<String>,
+    /// The age in days at which a key gets a successor; 0: by command only. Default: 90.
+    pub rotate_days: Option<u32>,
 }
 
 fn default_listen() -> SocketAddr {

@@ -1,8 +1,12 @@
 //! Configuration in two types: [`ConfigFile`] is what was written, [`Config`] what may be relied on.
 
 mod file;
+mod signing;
 
-pub use file::{ConfigFile, DpopMode, NonceFile, NonceMode, ProofFile, ResourceFile, TlsFile, TokenForm};
+pub use file::{
+    ConfigFile, DpopMode, NonceFile, NonceMode, ProofFile, ResourceFile, SigningFile, TlsFile, TokenForm,
+};
+pub use signing::Signing;
 
 use keybound_dpop::jose::algorithm::{Algorithm, AlgorithmSet};
 use keybound_dpop::proof::check::Policy;
@@ -25,6 +29,10 @@ pub struct Lifetimes {
     pub refresh_idle_secs: u64,
     /// Sign-in sessions.
     pub session_secs: u64,
+    /// Pushed authorization requests, until a browser comes with them (AS-PAR-12).
+    pub pushed_request_secs: u64,
+    /// How much longer a visitor who came in time may take.
+    pub begun_request_secs: u64,
     /// How long a rotated refresh token still works for the same client (DEC-26).
     pub rotation_grace_secs: u64,
 }
@@ -39,6 +47,8 @@ impl Default for Lifetimes {
             refresh_token_secs: 90 * DAY,
             refresh_idle_secs: 30 * DAY,
             session_secs: 12 * 3600,
+            pushed_request_secs: 90,
+            begun_request_secs: 3600,
             rotation_grace_secs: 60,
         }
     }
@@ -55,6 +65,8 @@ pub struct Resource {
     pub scopes: Scope,
     /// Whether it is meant where none is named.
     pub default: bool,
+    /// The algorithm of its access tokens, where it is not that of all.
+    pub signing_alg: Option<Algorithm>,
 }
 
 /// What the provider may rely on.
@@ -70,8 +82,12 @@ pub struct Config {
     pub nonce: NonceMode,
     /// What proofs are accepted.
     pub proof: Policy,
+    /// What we sign with.
+    pub signing: Signing,
     /// How long things live.
     pub lifetimes: Lifetimes,
+    /// Whether every authorization request must be pushed (RFC 9126 §5).
+    pub require_pushed_authorization_requests: bool,
 }
 
 /// Why a configuration cannot be used: what, and what to write instead.
@@ -115,7 +131,9 @@ impl ConfigFile {
             resources,
             nonce: self.nonce.mode,
             proof: self.proof.check()?,
+            signing: self.signing.check()?,
             lifetimes: Lifetimes::default(),
+            require_pushed_authorization_requests: self.require_pushed_authorization_requests,
         })
     }
 }
@@ -125,7 +143,9 @@ impl ResourceFile {
         let wrong = |what: String| ConfigError { place: format!("resource `{}`", self.identifier), what };
         let identifier = ResourceId::parse(&self.identifier).map_err(|error| wrong(error.to_string()))?;
         let scopes = Scope::parse(&self.scopes.join(" ")).map_err(|error| wrong(error.to_string()))?;
-        Ok(Resource { identifier, dpop: self.dpop, scopes, default: self.default })
+        let signing_alg = self.signing_alg.as_deref().map(signing::algorithm).transpose();
+        let signing_alg = signing_alg.map_err(|what| wrong(format!("`signing_alg` {what}")))?;
+        Ok(Resource { identifier, dpop: self.dpop, scopes, default: self.default, signing_alg })
     }
 }
 

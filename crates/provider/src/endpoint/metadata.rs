@@ -5,13 +5,15 @@ use crate::config::Config;
 use crate::provider::Provider;
 use crate::reach::OPENID_SCOPES;
 use crate::respond;
+use crate::signing_keys::{ALGORITHMS, JWKS_MAX_AGE_SECS};
 use axum::body::Body;
 use axum::extract::State;
-use http::Response;
+use http::{HeaderMap, Response};
 use keybound_dpop::jose::algorithm::Algorithm;
 use keybound_oauth::client_metadata::{AuthMethod, GrantType};
 use keybound_oauth::identifier::Endpoint;
 use keybound_oauth::provider_metadata::{Endpoints, Flags, ProviderMetadata, Supported};
+use keybound_oauth::response_mode::ResponseMode;
 use keybound_oauth::userinfo::CLAIMS_BY_SCOPE;
 use std::sync::Arc;
 
@@ -20,9 +22,10 @@ pub async fn handle(State(provider): State<Arc<Provider>>) -> Response<Body> {
     respond::public_json(document(&provider.config).to_json())
 }
 
-/// The public keys (RFC 7517 §5).
-pub async fn keys(State(provider): State<Arc<Provider>>) -> Response<Body> {
-    respond::public_json(provider.signing_keys.key_set(provider.unix()).to_json())
+/// The public keys (RFC 7517 §5), for as long as a new key is published before it is used.
+pub async fn keys(State(provider): State<Arc<Provider>>, headers: HeaderMap) -> Response<Body> {
+    let json = provider.signing_keys.key_set(provider.unix()).to_json();
+    respond::revalidated_json(json, JWKS_MAX_AGE_SECS, &headers)
 }
 
 /// The metadata: what is there, and nothing else.
@@ -36,12 +39,13 @@ pub fn document(config: &Config) -> ProviderMetadata {
             token_endpoint: endpoint(super::TOKEN),
             jwks_uri: endpoint(super::KEYS),
             userinfo_endpoint: endpoint(super::USERINFO),
+            pushed_authorization_request_endpoint: endpoint(super::PUSHED),
             ..Endpoints::default()
         },
         supported: supported(config),
         flags: Flags {
             authorization_response_iss_parameter_supported: Some(true),
-            require_pushed_authorization_requests: Some(false),
+            require_pushed_authorization_requests: Some(config.require_pushed_authorization_requests),
             claims_parameter_supported: Some(false),
             request_parameter_supported: Some(false),
             request_uri_parameter_supported: Some(false),
@@ -63,7 +67,7 @@ fn supported(config: &Config) -> Supported {
     Supported {
         scopes_supported: scopes,
         response_types_supported: texts(&["code"]),
-        response_modes_supported: texts(&["query"]),
+        response_modes_supported: texts(&ResponseMode::NAMES),
         grant_types_supported: GrantType::ALL.iter().map(|grant| grant.as_str().to_owned()).collect(),
         code_challenge_methods_supported: texts(&["S256"]),
         dpop_signing_alg_values_supported: config
@@ -79,7 +83,8 @@ fn supported(config: &Config) -> Supported {
             .collect(),
         token_endpoint_auth_signing_alg_values_supported: names(&ASSERTION_ALGORITHMS),
         subject_types_supported: texts(&["public"]),
-        id_token_signing_alg_values_supported: names(&[crate::signing_keys::ALGORITHM]),
+        authorization_signing_alg_values_supported: names(&ALGORITHMS),
+        id_token_signing_alg_values_supported: names(&ALGORITHMS),
         claims_supported: std::iter::once("sub").chain(claims.copied()).map(str::to_owned).collect(),
         prompt_values_supported: texts(&["none", "login", "consent", "select_account"]),
         protected_resources: config

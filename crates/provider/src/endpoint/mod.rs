@@ -2,6 +2,7 @@
 
 pub mod authorize;
 pub mod metadata;
+pub mod pushed;
 pub mod token;
 pub mod userinfo;
 
@@ -9,6 +10,8 @@ pub mod userinfo;
 pub const AUTHORIZE: &str = "/authorize";
 /// The path of the token endpoint.
 pub const TOKEN: &str = "/token";
+/// The path of the pushed authorization request endpoint.
+pub const PUSHED: &str = "/par";
 /// The path of the key set.
 pub const KEYS: &str = "/jwks";
 /// The path of UserInfo.

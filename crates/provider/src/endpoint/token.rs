@@ -43,6 +43,7 @@ async fn answer(provider: &Arc<Provider>, call: &Call, now: Now) -> Result<Answe
     let client = authenticate::client(provider, call, now).await?;
     let proof = prove::verify(provider, &client, call, now)?;
     let grant = grant::find(provider, &client, call).await?;
+    issue::check_keys(provider, &client.client, now.unix)?;
     let proof = prove::record(provider, &client, proof, now)?;
     let wants_new_nonce = proof.as_ref().is_some_and(|proof| proof.wants_new_nonce());
     let granted = grant::redeem(provider, &client, grant, proof, issue::mint(now.unix)?, now).await?;

@@ -4,7 +4,7 @@ use crate::issue;
 use crate::provider::{Provider, StartError};
 use crate::refusal::Refusal;
 use crate::respond;
-use crate::signing_keys::SigningKeys;
+use crate::signing_keys::{KeyUse, SigningKeys};
 use axum::body::Body;
 use axum::extract::State;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
@@ -52,7 +52,7 @@ impl UserinfoGuards {
     /// # Errors
     /// [`StartError`]
     pub fn new(shared: &Shared<'_>, signing_keys: &SigningKeys) -> Result<Self, StartError> {
-        let keys = LocalKeys::new(signing_keys.key_set(shared.clock.now().unix));
+        let keys = LocalKeys::new(signing_keys.key_set_of(KeyUse::Tokens, shared.clock.now().unix));
         let guard = |dpop| {
             let issuer = TrustedIssuer {
                 issuer: shared.issuer.to_owned(),
@@ -73,9 +73,12 @@ impl UserinfoGuards {
         Ok(Self { strict: guard(DpopUse::Required)?, legacy: guard(DpopUse::Allowed)?, keys })
     }
 
-    /// Takes the keys as they are now.
+    /// Takes the keys of tokens as they are now; where they are the same, what is remembered of tokens stays.
     pub fn replace_keys(&self, signing_keys: &SigningKeys, now: UnixTime) {
-        self.keys.replace(signing_keys.key_set(now));
+        let keys = signing_keys.key_set_of(KeyUse::Tokens, now);
+        if *self.keys.current() != keys {
+            self.keys.replace(keys);
+        }
     }
 }
 

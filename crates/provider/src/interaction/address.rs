@@ -1,20 +1,34 @@
-//! Where the answer goes: the only thing that a redirect to a client can be built from.
+//! Where the answer goes, and how: the only thing that a redirect or a form to a client can be built from.
 
 use crate::clients::RegisteredClient;
-use crate::refusal::Denied;
+use crate::page::{self, Frame, PostBackPage};
+use crate::provider::Provider;
+use crate::refusal::{Denied, Refusal};
+use crate::signing_keys::{DEFAULT_ALGORITHM, KeyUse};
+use axum::body::Body;
+use http::Response;
 use keybound_dpop::secret::Secret;
 use keybound_oauth::authorization::{AuthorizationResponse, ReturnTo};
-use keybound_oauth::error::{ErrorBody, ErrorCode};
+use keybound_oauth::error::ErrorCode;
+use keybound_oauth::form::FormWriter;
 use keybound_oauth::identifier::Issuer;
+use keybound_oauth::jarm;
 use keybound_oauth::redirect_uri::RedirectUri;
+use keybound_oauth::response_mode::ResponseMode;
+use std::sync::Arc;
 use url::{Host, Url};
 
+/// For how long a signed answer is good (FMS-04).
+const SIGNED_LIFE_SECS: u64 = 300;
+
 /// A redirect URI that is registered for the client that asks, and what goes back there whatever the outcome.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct ReturnAddress {
     redirect_uri: RedirectUri,
     state: Option<String>,
     iss: String,
+    mode: ResponseMode,
+    client: Arc<RegisteredClient>,
 }
 
 impl ReturnAddress {
@@ -23,7 +37,11 @@ impl ReturnAddress {
     ///
     /// # Errors
     /// [`Denied`], which can be told on a page only (RFC 6749 §4.1.2.1).
-    pub(super) fn find(client: &RegisteredClient, to: &ReturnTo, issuer: &Issuer) -> Result<Self, Denied> {
+    pub(super) fn find(
+        client: &Arc<RegisteredClient>,
+        to: &ReturnTo,
+        issuer: &Issuer,
+    ) -> Result<Self, Denied> {
         let redirect_uri = match (&to.redirect_uri, client.redirect_uris.as_slice()) {
             (Some(requested), registered) => client.find_redirect_uri(requested).ok_or_else(|| {
                 let wire =
@@ -39,7 +57,11 @@ impl ReturnAddress {
                 return Err(Denied::new(ErrorCode::InvalidRequest, "OIDC-AUT-20", wire));
             }
         };
-        Ok(Self { redirect_uri, state: to.state.clone(), iss: issuer.as_str().to_owned() })
+        // Errors travel like codes (Form Post §2); that a mode is unknown is told in the query.
+        let mode = to.response_mode.as_deref().and_then(ResponseMode::parse).unwrap_or_default();
+        let mode = if redirect_uri.is_private_use() { in_query(mode) } else { mode };
+        let iss = issuer.as_str().to_owned();
+        Ok(Self { redirect_uri, state: to.state.clone(), iss, mode, client: Arc::clone(client) })
     }
 
     /// The redirect URI.
@@ -48,22 +70,66 @@ impl ReturnAddress {
         &self.redirect_uri
     }
 
-    /// The URL that brings a code to the client.
-    #[must_use]
-    pub fn with_code(&self, code: Secret) -> String {
-        self.with(Ok(code))
+    /// A form can be posted to a web server only.
+    pub(super) fn check_mode(&self, asked: Option<&str>) -> Result<(), Denied> {
+        match asked.and_then(ResponseMode::parse) {
+            Some(mode) if mode != self.mode => {
+                let wire = "`response_mode` must be a query for a redirect URI with a private-use scheme";
+                Err(Denied::new(ErrorCode::InvalidRequest, "OIDC-FP-05", wire))
+            }
+            _ => Ok(()),
+        }
     }
 
-    /// The URL that brings an error to the client.
-    #[must_use]
-    pub fn with_error(&self, denied: &Denied) -> String {
-        self.with(Err(denied.body()))
-    }
-
-    fn with(&self, outcome: Result<Secret, ErrorBody>) -> String {
+    /// Sends the browser to the client with a code, or with an error, in the mode that was asked for.
+    ///
+    /// # Errors
+    /// [`Refusal::Unavailable`] where nothing can be signed or the location is no field value.
+    pub fn answer(
+        &self,
+        provider: &Provider,
+        outcome: Result<Secret, &Denied>,
+    ) -> Result<Response<Body>, Refusal> {
+        let outcome = outcome.map_err(Denied::body);
         let response =
             AuthorizationResponse { outcome, state: self.state.clone(), iss: Some(self.iss.clone()) };
-        response.to_url(&self.redirect_uri)
+        let signed = match self.mode.is_signed() {
+            true => Some(self.sign(provider, &response)?),
+            false => None,
+        };
+        let fields = match &signed {
+            Some(jwt) => vec![(jarm::PARAMETER, jwt.reveal())],
+            None => response.parameters(),
+        };
+        match self.mode.is_posted() {
+            true => Ok(self.post(provider, fields)),
+            false => {
+                let form = fields.into_iter().fold(FormWriter::new(), |f, (name, value)| f.pair(name, value));
+                page::redirect(&provider.config, &self.redirect_uri.with_query(&form.finish()))
+            }
+        }
+    }
+
+    /// JARM §2.1: `iss`, `aud` and `exp` beside the parameters.
+    fn sign(&self, provider: &Provider, response: &AuthorizationResponse) -> Result<Secret, Refusal> {
+        let now = provider.unix();
+        let algorithm = self.client.authorization_signed_response_alg.unwrap_or(DEFAULT_ALGORITHM);
+        let key = provider.signing_keys.signer(KeyUse::Messages, algorithm, now)?;
+        let exp = now.plus_secs(SIGNED_LIFE_SECS);
+        let signer = (&key.key, Some(key.kid.as_str()));
+        Ok(jarm::sign(response, &provider.config.issuer, &self.client.id, exp, signer)?)
+    }
+
+    fn post(&self, provider: &Provider, fields: Vec<(&str, &str)>) -> Response<Body> {
+        let shown = PostBackPage {
+            frame: Frame::of(&provider.config),
+            client: self.client.display_name(),
+            destination: self.shown(),
+            target: self.redirect_uri.as_str(),
+            fields,
+            script: page::SUBMIT,
+        };
+        page::respond_with_script(&provider.config, &shown, &self.form_target())
     }
 
     /// What a person should read as the place: the host, or the whole URI of an application on their device.
@@ -79,12 +145,20 @@ impl ReturnAddress {
     /// expression cannot spell the host.
     #[must_use]
     pub fn form_target(&self) -> String {
-        let url = self.redirect_uri.url();
-        match is_spelled(url) {
-            true => url.origin().ascii_serialization(),
-            false => format!("{}:", url.scheme()),
-        }
+        form_target(self.redirect_uri.url())
     }
+}
+
+fn form_target(url: &Url) -> String {
+    match is_spelled(url) {
+        true => url.origin().ascii_serialization(),
+        false => format!("{}:", url.scheme()),
+    }
+}
+
+/// Nothing can be posted to an application on a device.
+const fn in_query(mode: ResponseMode) -> ResponseMode {
+    if mode.is_signed() { ResponseMode::QueryJwt } else { ResponseMode::Query }
 }
 
 /// Whether the grammar of a host-source knows such a host: names and IPv4 addresses, no brackets.
@@ -117,8 +191,7 @@ mod tests {
             ("https://a;script-src/cb", "https:"),
         ] {
             let redirect_uri = RedirectUri::parse(redirect_uri).expect(redirect_uri);
-            let address = ReturnAddress { redirect_uri, state: None, iss: String::new() };
-            assert_eq!(address.form_target(), target);
+            assert_eq!(form_target(redirect_uri.url()), target);
         }
     }
 }

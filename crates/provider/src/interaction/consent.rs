@@ -3,10 +3,11 @@
 use super::alias;
 use super::form_token::Purpose;
 use super::judge::{Outcome, ValidRequest, judge};
+use super::parameters::Begun;
+use super::pushed;
 use super::step::{Attempted, sign_in_page, start_again, tell_fault};
 use super::submission::Submission;
 use super::visitor::SignedIn;
-use crate::page;
 use crate::provider::Provider;
 use crate::refusal::{Denied, Refusal};
 use crate::store::{CREDENTIAL_ENTROPY, Code, CodeState, Credential, Grant, ID_ENTROPY, Id, Write};
@@ -24,7 +25,7 @@ pub async fn consent(provider: &Provider, submission: &Submission) -> Result<Res
     let Submission { form, asked, visitor } = submission;
     let Some(signed_in) = &visitor.signed_in else { return start_again(provider, asked) };
     submission.check(provider, Purpose::Consent, Some(signed_in.session.id.as_bytes()))?;
-    let request = match judge(provider, &asked.form).await? {
+    let request = match judge(provider, &asked.form, Begun::Before).await? {
         Outcome::Page(denied) => return Err(denied.into()),
         Outcome::Return(faulty) => return tell_fault(provider, visitor, asked, &faulty),
         Outcome::Good(request) => request,
@@ -41,12 +42,13 @@ pub async fn consent(provider: &Provider, submission: &Submission) -> Result<Res
         scope = %request.reach.scope,
     );
     if !form.has("allow") {
+        complete(provider, &request, Vec::new()).await?;
         let denied = Denied::new(ErrorCode::AccessDenied, "AS-AUT-15", "the user said no");
-        return page::redirect(&provider.config, &request.address.with_error(&denied));
+        return request.address.answer(provider, Err(&denied));
     }
     let code = issue_code(provider, &request, signed_in).await?;
     note_challenge(provider, &request);
-    page::redirect(&provider.config, &request.address.with_code(code))
+    request.address.answer(provider, Ok(code))
 }
 
 /// Writes grant and code together.
@@ -93,8 +95,17 @@ async fn issue_code(
         refusals: 0,
         state: CodeState::Live,
     };
-    provider.store.write(vec![Write::InsertGrant(grant), Write::InsertCode(Box::new(record))]).await?;
+    complete(provider, request, vec![Write::InsertGrant(grant), Write::InsertCode(Box::new(record))]).await?;
     Ok(code)
+}
+
+/// Writes what the answer needs. A pushed request is used with it, whatever the answer is (RFC 9126 §7.3).
+async fn complete(provider: &Provider, request: &ValidRequest, writes: Vec<Write>) -> Result<(), Refusal> {
+    match request.pushed {
+        Some(key) => pushed::redeem(provider, key, writes).await,
+        None if writes.is_empty() => Ok(()),
+        None => Ok(provider.store.write(writes).await?),
+    }
 }
 
 /// A client that sends one challenge again and again has no protection from it (RFC 9700 §2.1.1).

@@ -1,6 +1,8 @@
 //! Whether an authorization request can be granted at all: one function, asked at every step.
 
 use super::address::ReturnAddress;
+use super::parameters::{self, Begun, Parameters, Unresolved};
+use super::pushed::PushedKey;
 use crate::clients::RegisteredClient;
 use crate::provider::Provider;
 use crate::reach::{self, Reach};
@@ -11,6 +13,7 @@ use keybound_oauth::client_metadata::{ErrorDisplay, GrantType};
 use keybound_oauth::error::ErrorCode;
 use keybound_oauth::form::Form;
 use keybound_oauth::pkce::{CodeChallenge, S256};
+use keybound_oauth::response_mode::ResponseMode;
 use std::sync::Arc;
 
 /// What can become of an authorization request.
@@ -50,6 +53,8 @@ pub struct ValidRequest {
     pub code_challenge: Option<CodeChallenge>,
     /// The parameters.
     pub request: AuthorizationRequest,
+    /// The pushed request that they come from.
+    pub(super) pushed: Option<PushedKey>,
 }
 
 impl ValidRequest {
@@ -60,38 +65,63 @@ impl ValidRequest {
     }
 }
 
-/// Judges a request.
+/// Judges a request that a browser brought.
 ///
 /// # Errors
 /// [`Fault`] where the store does not answer.
-pub async fn judge(provider: &Provider, form: &Form) -> Result<Outcome, Fault> {
-    let to = ReturnTo::read(form);
-    let client_id = to.client_id.as_deref().unwrap_or_default();
+pub async fn judge(provider: &Provider, form: &Form, begun: Begun) -> Result<Outcome, Fault> {
+    let client_id = form.get("client_id").unwrap_or_default();
     let Some(client) = provider.clients.find(&provider.store, client_id, provider.now()).await? else {
         let wire = "`client_id` must be that of a registered client";
         let denied = Denied::new(ErrorCode::InvalidRequest, "AS-AUT-03", wire).log(client_id);
         return Ok(Outcome::Page(denied));
     };
-    let address = match ReturnAddress::find(&client, &to, &provider.config.issuer) {
+    Ok(match parameters::of(provider, &client, form, begun).await? {
+        Ok(parameters) => examine(provider, client, parameters),
+        Err(Unresolved::Page(denied)) => Outcome::Page(denied),
+        Err(Unresolved::Return(denied)) => tell(provider, client, form, denied),
+    })
+}
+
+/// Judges the parameters that count, whichever way they came.
+pub(super) fn examine(
+    provider: &Provider,
+    client: Arc<RegisteredClient>,
+    parameters: Parameters<'_>,
+) -> Outcome {
+    let Parameters { form, pushed } = parameters;
+    let address = match ReturnAddress::find(&client, &ReturnTo::read(&form), &provider.config.issuer) {
         Ok(address) => address,
-        Err(denied) => return Ok(Outcome::Page(denied)),
+        Err(denied) => return Outcome::Page(denied),
     };
-    let judged = read(form).and_then(|request| {
+    let judged = read(&form).and_then(|request| {
         check_grant_type(&client)?;
+        check_key(&client, &request)?;
+        address.check_mode(request.response_mode.as_deref())?;
         let code_challenge = check_pkce(&client, &request)?;
         let reach =
             reach::decide(&provider.config, &client, request.scope.as_ref(), &request.resources, true)?;
         Ok((request, code_challenge, reach))
     });
-    Ok(match judged {
+    match judged {
         Ok((request, code_challenge, reach)) => {
-            Outcome::Good(Box::new(ValidRequest { client, address, reach, code_challenge, request }))
+            Outcome::Good(Box::new(ValidRequest { client, address, reach, code_challenge, request, pushed }))
         }
-        Err(denied) => {
-            let at_once = client.errors == ErrorDisplay::Redirect || asks_for_silence(form);
-            Outcome::Return(Box::new(FaultyRequest { address, denied, client, at_once }))
-        }
-    })
+        Err(denied) => faulty(client, address, &form, denied),
+    }
+}
+
+/// Tells the client, where it has a redirect URI that holds.
+fn tell(provider: &Provider, client: Arc<RegisteredClient>, form: &Form, denied: Denied) -> Outcome {
+    match ReturnAddress::find(&client, &ReturnTo::read(form), &provider.config.issuer) {
+        Ok(address) => faulty(client, address, form, denied),
+        Err(_) => Outcome::Page(denied),
+    }
+}
+
+fn faulty(client: Arc<RegisteredClient>, address: ReturnAddress, form: &Form, denied: Denied) -> Outcome {
+    let at_once = client.errors == ErrorDisplay::Redirect || asks_for_silence(form);
+    Outcome::Return(Box::new(FaultyRequest { address, denied, client, at_once }))
 }
 
 /// Whether `none` is in `prompt`, be the rest as faulty as it may.
@@ -123,9 +153,9 @@ fn read(form: &Form) -> Result<AuthorizationRequest, Denied> {
             return Err(Denied::new(ErrorCode::UnsupportedResponseType, "AS-AUT-12", wire));
         }
     }
-    if request.response_mode.as_deref().is_some_and(|mode| mode != "query") {
-        let wire = "`response_mode` must be `query`";
-        return Err(Denied::new(ErrorCode::InvalidRequest, "AS-AUT-06", wire));
+    if request.response_mode.as_deref().is_some_and(|mode| ResponseMode::parse(mode).is_none()) {
+        let wire = format!("`response_mode` must be one of {}", ResponseMode::NAMES.join(", "));
+        return Err(Denied::new(ErrorCode::InvalidRequest, "OIDC-FP-05", wire));
     }
     if request.prompt.contains(&Prompt::None) && request.prompt.len() > 1 {
         let wire = "`prompt` must not have `none` beside other values";
@@ -151,6 +181,15 @@ fn check_grant_type(client: &RegisteredClient) -> Result<(), Denied> {
     }
     let wire = "the client is not registered for `authorization_code`";
     Err(Denied::new(ErrorCode::UnauthorizedClient, "AS-AUT-06", wire))
+}
+
+/// A client may be held to name the key of each code (AS-COD-07).
+fn check_key(client: &RegisteredClient, request: &AuthorizationRequest) -> Result<(), Denied> {
+    if !client.require_dpop_jkt || request.dpop_jkt.is_some() {
+        return Ok(());
+    }
+    let wire = "`dpop_jkt` must be there, or a proof with the pushed request";
+    Err(Denied::new(ErrorCode::InvalidRequest, "AS-COD-07", wire))
 }
 
 /// A challenge by S256 from every client, except those that are marked as too old to know it (OIDC-AUT-23).

@@ -11,6 +11,8 @@ mod consent;
 mod cookie;
 mod form_token;
 mod judge;
+mod parameters;
+pub mod pushed;
 mod recent;
 mod sign_in;
 mod step;
@@ -22,6 +24,7 @@ pub use address::ReturnAddress;
 pub use asked::{Asked, MAX_REQUEST_BYTES};
 pub use consent::consent;
 pub use judge::{FaultyRequest, Outcome, ValidRequest, judge};
+pub use parameters::Begun;
 pub use sign_in::sign_in;
 pub use step::{carry_back, next_step, start_again};
 pub use submission::Submission;
@@ -39,6 +42,7 @@ pub struct Memory {
     verifier: Verifier,
     throttle: Throttle,
     challenges: SeenChallenges,
+    pushes: pushed::Pushes,
 }
 
 /// A name for the log: the same for the same text, and told to nobody who does not know the text and our key

@@ -4,6 +4,7 @@ use super::alias;
 use super::cookie::Cookie;
 use super::form_token::{self, Purpose};
 use super::judge::{Outcome, judge};
+use super::parameters::Begun;
 use super::step::{Attempted, authorize_url, sign_in_page, tell_fault};
 use super::submission::Submission;
 use crate::page;
@@ -23,7 +24,7 @@ use keybound_dpop::secret::Secret;
 pub async fn sign_in(provider: &Provider, submission: &Submission) -> Result<Response<Body>, Refusal> {
     let Submission { form, asked, visitor } = submission;
     submission.check(provider, Purpose::SignIn, visitor.sent_form_owner().map(str::as_bytes))?;
-    let request = match judge(provider, &asked.form).await? {
+    let request = match judge(provider, &asked.form, Begun::Before).await? {
         Outcome::Page(denied) => return Err(denied.into()),
         Outcome::Return(faulty) => return tell_fault(provider, visitor, asked, &faulty),
         Outcome::Good(request) => request,

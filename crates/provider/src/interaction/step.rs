@@ -3,6 +3,7 @@
 use super::asked::Asked;
 use super::form_token::{self, Purpose};
 use super::judge::{FaultyRequest, Outcome, ValidRequest, judge};
+use super::parameters::Begun;
 use super::submission::Submission;
 use super::visitor::{SignedIn, Visitor};
 use crate::page::{self, ConsentPage, Frame, ReturnPage, SignInPage};
@@ -27,25 +28,27 @@ pub async fn next_step(
     asked: &Asked,
     word: Option<&str>,
 ) -> Result<Response<Body>, Refusal> {
-    let request = match judge(provider, &asked.form).await? {
+    let has_just_signed_in = has_just_signed_in(provider, visitor, asked, word);
+    let begun = if has_just_signed_in { Begun::Before } else { Begun::Now };
+    let request = match judge(provider, &asked.form, begun).await? {
         Outcome::Page(denied) => return Err(denied.into()),
         Outcome::Return(faulty) => return tell_fault(provider, visitor, asked, &faulty),
         Outcome::Good(request) => request,
     };
-    let recent = visitor.signed_in.as_ref().filter(|signed_in| {
-        !is_asked_to_sign_in(&request, signed_in, provider.unix())
-            || has_just_signed_in(provider, signed_in, asked, word)
-    });
+    let recent = visitor
+        .signed_in
+        .as_ref()
+        .filter(|signed_in| has_just_signed_in || !is_asked_to_sign_in(&request, signed_in, provider.unix()));
     match recent {
         None if request.prompts(Prompt::None) => {
             let wire = "nobody is signed in, or not lately enough";
             let denied = Denied::new(ErrorCode::LoginRequired, "OIDC-AUT-06", wire);
-            page::redirect(&provider.config, &request.address.with_error(&denied))
+            request.address.answer(provider, Err(&denied))
         }
         Some(_) if request.prompts(Prompt::None) => {
             let denied =
                 Denied::new(ErrorCode::ConsentRequired, "OIDC-AUT-06", "consent is asked for each time");
-            page::redirect(&provider.config, &request.address.with_error(&denied))
+            request.address.answer(provider, Err(&denied))
         }
         None => {
             let username = request.request.login_hint.as_deref().unwrap_or_default();
@@ -65,11 +68,10 @@ fn is_asked_to_sign_in(request: &ValidRequest, signed_in: &SignedIn, now: UnixTi
         || request.request.max_age_secs.is_some_and(is_old)
 }
 
-fn has_just_signed_in(provider: &Provider, signed_in: &SignedIn, asked: &Asked, word: Option<&str>) -> bool {
+fn has_just_signed_in(provider: &Provider, visitor: &Visitor, asked: &Asked, word: Option<&str>) -> bool {
+    let (Some(signed_in), Some(word)) = (&visitor.signed_in, word) else { return false };
     let owner = signed_in.session.id.as_bytes();
-    word.is_some_and(|word| {
-        form_token::holds(&provider.form_key, Purpose::SignedIn, owner, &asked.text, word, provider.unix())
-    })
+    form_token::holds(&provider.form_key, Purpose::SignedIn, owner, &asked.text, word, provider.unix())
 }
 
 /// A faulty request: to the client where a user is signed in or the client wants it so; else to a page first, so that
@@ -82,7 +84,7 @@ pub(super) fn tell_fault(
 ) -> Result<Response<Body>, Refusal> {
     respond::audit(&faulty.denied);
     if faulty.at_once || visitor.signed_in.is_some() {
-        return page::redirect(&provider.config, &faulty.address.with_error(&faulty.denied));
+        return faulty.address.answer(provider, Err(&faulty.denied));
     }
     let (owner, is_new) = visitor.form_owner()?;
     let shown = ReturnPage {
@@ -111,11 +113,9 @@ pub(super) fn tell_fault(
 pub async fn carry_back(provider: &Provider, submission: &Submission) -> Result<Response<Body>, Refusal> {
     let owner = submission.visitor.sent_form_owner().map(str::as_bytes);
     submission.check(provider, Purpose::Return, owner)?;
-    match judge(provider, &submission.asked.form).await? {
+    match judge(provider, &submission.asked.form, Begun::Before).await? {
         Outcome::Page(denied) => Err(denied.into()),
-        Outcome::Return(faulty) => {
-            page::redirect(&provider.config, &faulty.address.with_error(&faulty.denied))
-        }
+        Outcome::Return(faulty) => faulty.address.answer(provider, Err(&faulty.denied)),
         Outcome::Good(_) => start_again(provider, &submission.asked),
     }
 }

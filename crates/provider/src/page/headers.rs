@@ -4,11 +4,13 @@ use crate::config::Config;
 use crate::refusal::Refusal;
 use askama::Template;
 use axum::body::Body;
+use data_encoding::BASE64;
 use http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, PRAGMA, REFERRER_POLICY,
     STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use keybound_dpop::jose::crypto::sha256;
 
 const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
@@ -28,6 +30,17 @@ pub fn respond(
     page: &impl Template,
     form_target: Option<&str>,
 ) -> Response<Body> {
+    respond_by(config, status, page, &policy(form_target, None))
+}
+
+/// The page with a form that sends itself to `form_target`: [`SUBMIT`](super::SUBMIT) is the one script that it may run.
+#[must_use]
+pub fn respond_with_script(config: &Config, page: &impl Template, form_target: &str) -> Response<Body> {
+    let hash = BASE64.encode(&sha256(super::SUBMIT.as_bytes()));
+    respond_by(config, StatusCode::OK, page, &policy(Some(form_target), Some(&hash)))
+}
+
+fn respond_by(config: &Config, status: StatusCode, page: &impl Template, policy: &str) -> Response<Body> {
     let (status, html) = match page.render() {
         Ok(html) => (status, html),
         Err(error) => {
@@ -39,7 +52,7 @@ pub fn respond(
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
-    harden(config, headers, form_target);
+    harden(config, headers, policy);
     response
 }
 
@@ -53,17 +66,22 @@ pub fn redirect(config: &Config, location: &str) -> Result<Response<Body>, Refus
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::SEE_OTHER;
     response.headers_mut().insert(LOCATION, location);
-    harden(config, response.headers_mut(), None);
+    harden(config, response.headers_mut(), &policy(None, None));
     Ok(response)
 }
 
-fn harden(config: &Config, headers: &mut HeaderMap, form_target: Option<&str>) {
-    let policy = format!(
-        "default-src 'none'; style-src 'self'; img-src 'self' data:; base-uri 'none'; frame-ancestors 'none'; \
-         form-action 'self' {}",
-        form_target.unwrap_or_default()
-    );
-    let policy = HeaderValue::try_from(policy.trim_end());
+/// The content security policy (CSP3). `script` is the SHA-256 of the one script that may run, in Base64.
+fn policy(form_target: Option<&str>, script: Option<&str>) -> String {
+    let script = script.map(|hash| format!("script-src 'sha256-{hash}'; ")).unwrap_or_default();
+    let target = form_target.map(|target| format!(" {target}")).unwrap_or_default();
+    format!(
+        "default-src 'none'; {script}style-src 'self'; img-src 'self' data:; base-uri 'none'; \
+         frame-ancestors 'none'; form-action 'self'{target}"
+    )
+}
+
+fn harden(config: &Config, headers: &mut HeaderMap, policy: &str) {
+    let policy = HeaderValue::try_from(policy);
     let nothing_else = HeaderValue::from_static(
         "default-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'none'",
     );

@@ -1,11 +1,14 @@
-//! The pages: plain HTML and one style sheet, no script at all. [`respond`] alone puts them on the wire, with all the
-//! headers that keep them from being framed, cached, or made to do more than they should.
+//! The pages: plain HTML and one style sheet, and no script but the line that sends a form to the client by itself.
+//! [`respond`] alone puts them on the wire, with all the headers that keep them from being framed, cached, or made to do
+//! more than they should.
 
 mod headers;
 mod shown;
 
-pub use headers::{redirect, respond};
-pub use shown::{ConsentPage, ErrorPage, Frame, FrontPage, Item, ReturnPage, SignInPage, describe};
+pub use headers::{redirect, respond, respond_with_script};
+pub use shown::{
+    ConsentPage, ErrorPage, Frame, FrontPage, Item, PostBackPage, ReturnPage, SignInPage, describe,
+};
 
 use crate::config::Config;
 use crate::refusal::Refusal;
@@ -23,6 +26,9 @@ pub const SIGN_IN: &str = "/login";
 pub const CONSENT: &str = "/consent";
 /// The path to which the button is posted that carries an error back to the client.
 pub const RETURN: &str = "/return";
+
+/// What sends the one form of a page (Form Post Response Mode §2). The page has a button for browsers without scripts.
+pub const SUBMIT: &str = "document.forms[0].submit()";
 
 const STYLE: &str = include_str!("../../templates/keybound.css");
 

@@ -109,6 +109,24 @@ pub struct ReturnPage<'a> {
     pub csrf: String,
 }
 
+/// The page whose form brings the answer to the client (Form Post Response Mode §2).
+#[derive(Debug, Template)]
+#[template(path = "post_back.html")]
+pub struct PostBackPage<'a> {
+    /// The frame.
+    pub frame: Frame,
+    /// Whose answer it is.
+    pub client: &'a str,
+    /// Where the user goes from here.
+    pub destination: &'a str,
+    /// The redirect URI.
+    pub target: &'a str,
+    /// The parameters of the answer.
+    pub fields: Vec<(&'a str, &'a str)>,
+    /// The script that sends the form.
+    pub script: &'a str,
+}
+
 /// The page of an error that leads nowhere.
 #[derive(Debug, Template)]
 #[template(path = "error.html")]

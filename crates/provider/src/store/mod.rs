@@ -14,8 +14,8 @@ mod verdict;
 
 pub use id::{CREDENTIAL_ENTROPY, Credential, ID_ENTROPY, Id, SecretHash};
 pub use record::{
-    Client, ClientSource, Code, CodeState, Grant, RefreshToken, RefreshTokenState, SecretBytes, Session,
-    SigningKey, User,
+    Client, ClientSource, Code, CodeState, Grant, KeyChange, KeyUse, Pushed, RefreshToken, RefreshTokenState,
+    SecretBytes, Session, SigningKey, User,
 };
 pub use sqlite::{Embedded, OpenError};
 pub use verdict::{Decided, Fault, Verdict, Write};
@@ -54,6 +54,8 @@ pub struct Swept {
     pub grants: usize,
     /// Sign-in sessions.
     pub sessions: usize,
+    /// Pushed authorization requests.
+    pub pushed: usize,
 }
 
 impl AddAssign for Swept {
@@ -61,6 +63,7 @@ impl AddAssign for Swept {
         self.refresh_tokens += other.refresh_tokens;
         self.grants += other.grants;
         self.sessions += other.sessions;
+        self.pushed += other.pushed;
     }
 }
 
@@ -137,6 +140,23 @@ impl Store {
         }
     }
 
+    /// Answers a pushed authorization request (RFC 9126 §4): `Take` marks it used at `now`.
+    pub async fn redeem_pushed<T, D>(
+        &self,
+        id: Id,
+        secret_hash: SecretHash,
+        now: UnixTime,
+        decide: impl Fn(&Pushed) -> Verdict<T, D> + Send + 'static,
+    ) -> Result<Decided<T, D>, Fault>
+    where
+        T: Send + 'static,
+        D: Send + 'static,
+    {
+        match self {
+            Self::Embedded(db) => db.redeem_pushed((id, secret_hash), now, decide).await,
+        }
+    }
+
     /// Writes all of it or nothing, without a question.
     pub async fn write(&self, writes: Vec<Write>) -> Result<(), Fault> {
         match self {
@@ -159,6 +179,13 @@ impl Store {
     ) -> Result<Option<(RefreshToken, Grant)>, Fault> {
         match self {
             Self::Embedded(db) => db.find_refresh_token(id, secret_hash),
+        }
+    }
+
+    /// Looks at a pushed request without touching it; none where the secret is not its secret. It may have expired.
+    pub async fn find_pushed(&self, id: Id, secret_hash: &SecretHash) -> Result<Option<Pushed>, Fault> {
+        match self {
+            Self::Embedded(db) => db.find_pushed(id, secret_hash),
         }
     }
 
@@ -270,17 +297,17 @@ impl Store {
         }
     }
 
-    /// Adds a key. A `kid` that is there already is a fault: it names one key for ever.
-    pub async fn insert_signing_key(&self, key: SigningKey) -> Result<(), Fault> {
+    /// Shows all keys to `decide` and writes what it asks for, in one transaction; gives what was written. What is
+    /// refused writes nothing.
+    pub async fn change_signing_keys<D>(
+        &self,
+        decide: impl Fn(&[SigningKey]) -> Result<KeyChange, D> + Send + 'static,
+    ) -> Result<Result<KeyChange, D>, Fault>
+    where
+        D: Send + 'static,
+    {
         match self {
-            Self::Embedded(db) => db.insert_signing_key(key).await,
-        }
-    }
-
-    /// Says when the key leaves the key set. False where there is none.
-    pub async fn retire_signing_key(&self, kid: &str, at: UnixTime) -> Result<bool, Fault> {
-        match self {
-            Self::Embedded(db) => db.retire_signing_key(kid.to_owned(), at).await,
+            Self::Embedded(db) => db.change_signing_keys(decide).await,
         }
     }
 

@@ -1,7 +1,7 @@
 //! What a rule says of a record, what it asks to be written, and what became of it.
 
 use super::id::Id;
-use super::record::{Code, Grant, RefreshToken, Session};
+use super::record::{Code, Grant, Pushed, RefreshToken, Session};
 use keybound_dpop::time::UnixTime;
 
 /// What a rule says of the record that it was shown.
@@ -97,6 +97,8 @@ pub enum Write {
         /// When.
         at: UnixTime,
     },
+    /// A new pushed authorization request.
+    InsertPushed(Box<Pushed>),
     /// A new sign-in session.
     InsertSession(Session),
     /// The session was seen, and its end moves.

@@ -8,5 +8,7 @@ mod answer;
 mod log;
 mod openid;
 mod page;
+mod pushed;
 mod request;
+mod response_modes;
 mod sign_in;

@@ -189,7 +189,6 @@ async fn oidc_aut_21_what_is_not_offered_has_its_own_error() {
         ("request_uri", "https://app.example/request.jwt", "request_uri_not_supported"),
         ("registration", "{}", "registration_not_supported"),
         ("response_mode", "fragment", "invalid_request"),
-        ("response_mode", "form_post", "invalid_request"),
     ] {
         let page = world.browser().ask(&[OPENID, (name, value)]).await;
         assert_eq!(page.shown_error(), error, "{name}");

@@ -1,8 +1,13 @@
 //! Users, clients, signing keys and named secrets; what other handles see of them.
 
 use crate::Backend;
-use crate::record::{NOW, client, entropy, session, signing_key, user, with_code, with_token};
-use keybound_provider::store::{Client, ClientSource, Inserted, SecretBytes, SigningKey, Write};
+use crate::record::{
+    NOW, change_keys, client, entropy, insert_key, session, signing_key, user, with_code, with_token,
+};
+use keybound_dpop::time::UnixTime;
+use keybound_provider::store::{
+    Client, ClientSource, Inserted, KeyChange, KeyUse, SecretBytes, SigningKey, Store, Write,
+};
 use serde_json::{Map, Value, json};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -17,6 +22,7 @@ crate::contract! {
     a_named_secret_is_created_once
     ops_key_02_no_kid_comes_twice
     signing_keys_read_back_and_retire
+    a_change_of_keys_is_decided_over_all_that_are_there
 }
 
 async fn a_closed_store_reopens_as_it_was(backend: &dyn Backend) {
@@ -27,7 +33,7 @@ async fn a_closed_store_reopens_as_it_was(backend: &dyn Backend) {
     store.write(vec![Write::InsertSession(session.clone())]).await.unwrap();
     assert_eq!(store.insert_user(user("ada", "sub-1")).await, Ok(Inserted::Yes));
     store.upsert_client(client("app")).await.unwrap();
-    store.insert_signing_key(signing_key("k1")).await.unwrap();
+    insert_key(&store, signing_key("k1")).await.unwrap();
     let secret = store.secret("nonce", entropy()).await.unwrap();
     let version = store.version().await.unwrap();
     drop(store);
@@ -60,7 +66,7 @@ async fn another_handle_sees_changes_at_once(backend: &dyn Backend) {
     assert_eq!(server.clients().await, Ok(vec![changed]));
     versions.push(server.version().await.unwrap());
 
-    command.insert_signing_key(signing_key("k1")).await.unwrap();
+    insert_key(&command, signing_key("k1")).await.unwrap();
     versions.push(server.version().await.unwrap());
     assert_eq!(command.remove_client("app", NOW).await, Ok(true));
     versions.push(server.version().await.unwrap());
@@ -69,6 +75,7 @@ async fn another_handle_sees_changes_at_once(backend: &dyn Backend) {
     // What is not held in memory leaves the version alone.
     with_code(&command).await;
     assert_eq!(command.remove_client("app", NOW).await, Ok(false));
+    change_keys(&command, KeyChange::default()).await.unwrap();
     assert_eq!(Some(&server.version().await.unwrap()), versions.last());
 }
 
@@ -121,20 +128,48 @@ async fn a_named_secret_is_created_once(backend: &dyn Backend) {
 
 async fn ops_key_02_no_kid_comes_twice(backend: &dyn Backend) {
     let store = backend.open();
-    store.insert_signing_key(signing_key("k1")).await.unwrap();
-    assert_eq!(store.retire_signing_key("k1", NOW).await, Ok(true));
+    insert_key(&store, signing_key("k1")).await.unwrap();
+    retire_key(&store, "k1", NOW).await;
     let other = SigningKey { pkcs8: SecretBytes::new(vec![9]), ..signing_key("k1") };
-    store.insert_signing_key(other).await.unwrap_err();
+    insert_key(&store, other).await.unwrap_err();
     assert_eq!(store.signing_keys().await.unwrap()[0].pkcs8.reveal(), [0, 255, 3]);
+}
+
+async fn retire_key(store: &Store, kid: &str, at: UnixTime) {
+    change_keys(store, KeyChange { retire: vec![(kid.to_owned(), at)], ..KeyChange::default() })
+        .await
+        .unwrap();
 }
 
 async fn signing_keys_read_back_and_retire(backend: &dyn Backend) {
     let store = backend.open();
     let (first, second) = (signing_key("z"), SigningKey { use_from: NOW.plus_secs(99), ..signing_key("a") });
-    store.insert_signing_key(second.clone()).await.unwrap();
-    store.insert_signing_key(first.clone()).await.unwrap();
-    assert_eq!(store.retire_signing_key("z", NOW.plus_secs(200)).await, Ok(true));
-    assert_eq!(store.retire_signing_key("none", NOW).await, Ok(false));
+    let second = SigningKey { key_use: KeyUse::Messages, ..second };
+    insert_key(&store, second.clone()).await.unwrap();
+    insert_key(&store, first.clone()).await.unwrap();
+    retire_key(&store, "z", NOW.plus_secs(200)).await;
+    retire_key(&store, "none", NOW).await;
     let first = SigningKey { retire_at: Some(NOW.plus_secs(200)), ..first };
+    assert_eq!(store.signing_keys().await, Ok(vec![first.clone(), second.clone()]));
+    change_keys(&store, KeyChange { wipe: vec!["z".to_owned()], ..KeyChange::default() }).await.unwrap();
+    let first = SigningKey { pkcs8: SecretBytes::new(Vec::new()), ..first };
     assert_eq!(store.signing_keys().await, Ok(vec![first, second]));
+}
+
+async fn a_change_of_keys_is_decided_over_all_that_are_there(backend: &dyn Backend) {
+    let store = backend.open();
+    let once = |kid: &'static str| {
+        let store = store.clone();
+        async move {
+            let decide = move |keys: &[SigningKey]| match keys {
+                [] => Ok(KeyChange { insert: Some(signing_key(kid)), ..KeyChange::default() }),
+                [key, ..] => Err(key.kid.clone()),
+            };
+            store.change_signing_keys(decide).await.unwrap()
+        }
+    };
+    let (a, b) = tokio::join!(once("a"), once("b"));
+    let kids: Vec<String> = store.signing_keys().await.unwrap().into_iter().map(|key| key.kid).collect();
+    assert_eq!(kids.len(), 1, "one of two that ask at once: {a:?} {b:?}");
+    assert_eq!([a, b].into_iter().filter_map(Result::err).collect::<Vec<_>>(), kids);
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 
 #[cfg(unix)]
 #[tokio::test]
-async fn only_the_owner_can_read_the_files() {
+async fn ops_key_05_only_the_owner_can_read_the_files() {
     use std::os::unix::fs::PermissionsExt;
     let backend = Sqlite::fresh();
     let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;

@@ -10,6 +10,7 @@
 mod account;
 mod code;
 mod file;
+mod pushed;
 mod record;
 mod refresh_token;
 mod session;

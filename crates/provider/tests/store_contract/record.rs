@@ -3,9 +3,9 @@
 use keybound_dpop::secret::Secret;
 use keybound_dpop::time::UnixTime;
 use keybound_provider::store::{
-    CREDENTIAL_ENTROPY, Client, ClientSource, Code, CodeState, Credential, Decided, Grant, ID_ENTROPY, Id,
-    RefreshToken, RefreshTokenState, SecretBytes, SecretHash, Session, SigningKey, Store, User, Verdict,
-    Write,
+    CREDENTIAL_ENTROPY, Client, ClientSource, Code, CodeState, Credential, Decided, Fault, Grant, ID_ENTROPY,
+    Id, KeyChange, KeyUse, RefreshToken, RefreshTokenState, SecretBytes, SecretHash, Session, SigningKey,
+    Store, User, Verdict, Write,
 };
 use serde_json::json;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -124,6 +124,7 @@ pub(crate) fn client(client_id: &str) -> Client {
 pub(crate) fn signing_key(kid: &str) -> SigningKey {
     SigningKey {
         kid: kid.to_owned(),
+        key_use: KeyUse::Tokens,
         algorithm: "ES256".to_owned(),
         pkcs8: SecretBytes::new(vec![0, 255, 3]),
         created_at: NOW,
@@ -131,6 +132,14 @@ pub(crate) fn signing_key(kid: &str) -> SigningKey {
         use_from: NOW.plus_secs(60),
         retire_at: None,
     }
+}
+
+pub(crate) async fn insert_key(store: &Store, key: SigningKey) -> Result<KeyChange, Fault> {
+    change_keys(store, KeyChange { insert: Some(key), ..KeyChange::default() }).await
+}
+
+pub(crate) async fn change_keys(store: &Store, change: KeyChange) -> Result<KeyChange, Fault> {
+    store.change_signing_keys(move |_| Ok::<_, ()>(change.clone())).await.map(Result::unwrap)
 }
 
 pub(crate) async fn with_code(store: &Store) -> (Code, Grant) {

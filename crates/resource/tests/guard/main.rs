@@ -1,6 +1,8 @@
 //! The guard from outside: requests in, answers out, on a clock that the test turns.
 
 #[cfg(test)]
+mod attacks;
+#[cfg(test)]
 mod challenges;
 #[cfg(test)]
 mod layer;

@@ -155,12 +155,12 @@ async fn a_service_that_takes_too_long_is_answered_503() {
 }
 
 #[tokio::test]
-async fn ops_lim_01_a_head_beyond_16_kib_is_431() {
+async fn ops_lim_01_atk_016_a_head_beyond_16_kib_is_431() {
     let running = Running::start(Limits::default()).await;
     let head = |length: usize| {
-        let frame = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX: \r\n\r\n".len();
+        let frame = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nDPoP: \r\n\r\n".len();
         let padding = "x".repeat(length - frame);
-        format!("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX: {padding}\r\n\r\n")
+        format!("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nDPoP: {padding}\r\n\r\n")
     };
     assert_eq!(status(&running.ask(head(16_384)).await), 200);
     assert_eq!(status(&running.ask(head(16_385)).await), 431);

@@ -5,6 +5,8 @@ mod admin;
 #[cfg(test)]
 mod drain;
 #[cfg(test)]
+mod early_data;
+#[cfg(test)]
 mod limits;
 #[cfg(test)]
 mod requests;

@@ -19,13 +19,13 @@ use tokio_rustls::client::TlsStream;
 use crate::support::{BRIEF, Peer, Running, get, get_and_stay, soon, status};
 
 /// A folder with a certificate for `localhost` and its key.
-struct Folder {
+pub(crate) struct Folder {
     dir: TempDir,
     files: TlsFiles,
 }
 
 impl Folder {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let files = TlsFiles { certificate: dir.path().join("cert.pem"), key: dir.path().join("key.pem") };
         let folder = Self { dir, files };
@@ -53,7 +53,7 @@ impl Folder {
         CertificateDer::from_pem_file(&self.files.certificate).unwrap()
     }
 
-    fn client(
+    pub(crate) fn client(
         &self,
         versions: &[&'static SupportedProtocolVersion],
         provider: CryptoProvider,
@@ -74,7 +74,7 @@ async fn handshake(running: &Running, config: ClientConfig) -> std::io::Result<P
     soon(TlsConnector::from(Arc::new(config)).connect(name, stream)).await.map(Peer)
 }
 
-async fn secured(folder: &Folder, limits: Limits) -> Running {
+pub(crate) async fn secured(folder: &Folder, limits: Limits) -> Running {
     Running::start_with(limits, Some(folder.load().unwrap())).await
 }
 

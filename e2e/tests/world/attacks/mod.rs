@@ -3,7 +3,11 @@
 //! one door alone knows are shown by the rows in [`crate::proofs`].
 
 mod doors;
+mod keys;
+mod replay;
+mod request;
 
+use crate::proofs::algorithms::{pem, spki};
 use crate::proofs::api::Api;
 use crate::proofs::stage::{Stage, both, jwk, resigned, rsa, sign_raw, signature_of};
 use crate::proofs::structure::respelled;
@@ -165,13 +169,11 @@ async fn atk_018_atk_019_no_signature_and_a_mac_under_a_public_key() {
     everywhere(|letter| {
         let public = jwk(letter.key);
         let x = base64url::decode(public["x"].as_str().expect("x")).expect("base64url");
-        let y = base64url::decode(public["y"].as_str().expect("y")).expect("base64url");
-        let point = [&[4][..], &x, &y].concat();
+        let (der, pem, json) = (spki(&public), pem(&public).into_bytes(), public.to_string().into_bytes());
         let mut all: Vec<String> =
             ["none", "None", "nOnE"].map(|name| letter.with_head("alg", name)).to_vec();
-        all.extend(
-            [&b""[..], public.to_string().as_bytes(), &point, &x].map(|secret| with_mac(letter, secret)),
-        );
+        all.push(resigned(&letter.with_head("alg", "none"), &[]));
+        all.extend([&b""[..], &json, &pem, &der, &der[26..], &x].map(|secret| with_mac(letter, secret)));
         all
     })
     .await;

@@ -32,14 +32,19 @@ async fn dpop_alg_02_none_is_none_in_any_case() {
     .await;
 }
 
-/// `SubjectPublicKeyInfo` of a P-256 key as PEM (RFC 5480, RFC 7468).
-fn pem(key: &Value) -> String {
+/// `SubjectPublicKeyInfo` of a P-256 key (RFC 5480).
+pub fn spki(key: &Value) -> Vec<u8> {
     const PREFIX: &[u8] = &[
         0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86,
         0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00, 0x04,
     ];
-    let der = [PREFIX, &member(key, "x"), &member(key, "y")].concat();
-    format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", data_encoding::BASE64.encode(&der))
+    [PREFIX, &member(key, "x"), &member(key, "y")].concat()
+}
+
+/// The same as PEM (RFC 7468).
+pub fn pem(key: &Value) -> String {
+    let text = data_encoding::BASE64.encode(&spki(key));
+    format!("-----BEGIN PUBLIC KEY-----\n{text}\n-----END PUBLIC KEY-----\n")
 }
 
 /// The octets of a member of a key.
@@ -82,7 +87,7 @@ async fn dpop_alg_04_the_algorithm_is_named() {
 }
 
 #[tokio::test]
-async fn dpop_alg_05_what_is_registered_is_not_yet_accepted() {
+async fn dpop_alg_05_atk_022_what_is_registered_is_not_yet_accepted() {
     both(async |at| {
         for name in ["ES256K", "RS1"] {
             at.refuses("DPOP-ALG-01", &at.sign(&at.good().head("alg", name))).await;

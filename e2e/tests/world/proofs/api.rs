@@ -50,21 +50,15 @@ impl Api {
     /// For tokens of an issuer with that key.
     pub fn of_issuer(url: &str, nonce: Option<NonceKeys>, key: PublicJwk) -> Self {
         let clock = Arc::new(TurnedClock::default());
-        let named = NamedKey { kid: None, algorithm: None, key };
-        let issuer = TrustedIssuer {
-            issuer: ISSUER.to_owned(),
-            keys: Keys::fixed(KeySet::of(vec![named])),
-            tokens: TokenProfile::Rfc9068,
-        };
-        let config = GuardConfig::new(issuer, AUDIENCE, Arc::clone(&clock) as Arc<dyn Clock>);
-        let config = GuardConfig { nonce, ..config.expect("a configuration") };
-        let guard = Arc::new(Guard::new(config).expect("a guard"));
-        let handler = async |method: Method| json!({ "method": method.as_str() }).to_string();
-        let layer = GuardLayer::new(guard, PublicUrl::parse(url).expect("a URL"));
-        let router = Router::new().fallback(handler).layer(layer);
+        let router = guarded(url, nonce, key, &clock);
         // Without nonces, nothing is believed that may have been used before the start (OPS-REP-09).
         clock.pass(31);
         Self { key: new_key(), clock, issuer_key: None, url: url.to_owned(), router }
+    }
+
+    /// As it is after a restart: nothing that was in memory is left.
+    pub fn restart(&mut self, nonce: Option<NonceKeys>) {
+        self.router = guarded(&self.url, nonce, self.issuer_key().public_jwk().clone(), &self.clock);
     }
 
     pub fn now(&self) -> UnixTime {
@@ -137,4 +131,18 @@ impl Api {
         assert_eq!(challenges[0].get("error"), Some(error), "{answer:?}");
         assert_eq!(answer.header("cache-control"), ["no-store"], "{answer:?}");
     }
+}
+
+/// A service behind a guard at that URL, which trusts an issuer with that key.
+fn guarded(url: &str, nonce: Option<NonceKeys>, key: PublicJwk, clock: &Arc<TurnedClock>) -> Router {
+    let issuer = TrustedIssuer {
+        issuer: ISSUER.to_owned(),
+        keys: Keys::fixed(KeySet::of(vec![NamedKey { kid: None, algorithm: None, key }])),
+        tokens: TokenProfile::Rfc9068,
+    };
+    let config = GuardConfig::new(issuer, AUDIENCE, Arc::clone(clock) as Arc<dyn Clock>);
+    let config = GuardConfig { nonce, ..config.expect("a configuration") };
+    let guard = Arc::new(Guard::new(config).expect("a guard"));
+    let handler = async |method: Method| json!({ "method": method.as_str() }).to_string();
+    Router::new().fallback(handler).layer(GuardLayer::new(guard, PublicUrl::parse(url).expect("a URL")))
 }

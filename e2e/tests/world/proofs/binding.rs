@@ -20,7 +20,7 @@ use keybound_e2e::{Forge, TurnedClock, World};
 use serde_json::json;
 
 #[tokio::test]
-async fn dpop_ath_01_the_hash_of_the_token() {
+async fn dpop_ath_01_atk_050_the_hash_of_the_token() {
     both(async |at| {
         if at.place == Place::Token {
             return;
@@ -70,7 +70,7 @@ fn dpop_ath_02_the_hash_is_over_the_token_as_it_came() {
 }
 
 #[tokio::test]
-async fn dpop_ath_03_a_proof_is_for_one_token() {
+async fn dpop_ath_03_atk_049_a_proof_is_for_one_token() {
     let world = World::new().await;
     let (one, two) = (world.tokens().await.text("access_token"), world.tokens().await.text("access_token"));
     for (sent, hashed, status) in [(&one, &two, 401), (&two, &one, 401), (&one, &one, 200), (&two, &two, 200)]

@@ -14,6 +14,7 @@ use keybound_dpop::target::Target;
 use keybound_dpop::time::UnixTime;
 use keybound_e2e::forge::new_key;
 use keybound_e2e::world::*;
+use serde_json::json;
 
 #[tokio::test]
 async fn dpop_hdr_01_the_name_has_no_case() {
@@ -45,7 +46,7 @@ async fn dpop_hdr_02_more_than_one_line_is_refused() {
 }
 
 #[tokio::test]
-async fn dpop_hdr_03_two_proofs_joined_by_a_comma_are_refused() {
+async fn dpop_hdr_03_atk_002_two_proofs_joined_by_a_comma_are_refused() {
     both(async |at| {
         let (one, two) = (at.sign(&at.good()), at.sign(&at.good()));
         for comma in [", ", ",", " ,"] {
@@ -56,7 +57,7 @@ async fn dpop_hdr_03_two_proofs_joined_by_a_comma_are_refused() {
 }
 
 #[tokio::test]
-async fn dpop_hdr_04_no_line_is_the_first_or_the_last() {
+async fn dpop_hdr_04_atk_001_no_line_is_the_first_or_the_last() {
     both(async |at| {
         let (good, forged) = (at.sign(&at.good()), at.good().sign(&new_key()));
         at.refuses_lines("DPOP-HDR-02", &[good.as_bytes(), forged.as_bytes()]).await;
@@ -67,7 +68,7 @@ async fn dpop_hdr_04_no_line_is_the_first_or_the_last() {
 }
 
 #[tokio::test]
-async fn dpop_hdr_05_an_empty_header_is_a_bad_proof_and_not_an_absent_one() {
+async fn dpop_hdr_05_atk_003_an_empty_header_is_a_bad_proof_and_not_an_absent_one() {
     both(async |at| {
         for empty in ["", " ", " \t "] {
             at.refuses("DPOP-HDR-05", empty).await;
@@ -146,7 +147,7 @@ fn elsewhere(at: &At, proof: &str) -> Vec<Request<Body>> {
 }
 
 #[tokio::test]
-async fn dpop_hdr_09_a_proof_in_another_place_is_not_read() {
+async fn dpop_hdr_09_atk_017_a_proof_in_another_place_is_not_read() {
     both(async |at| {
         for request in elsewhere(at, &at.sign(&at.good())) {
             at.assert_refused("DPOP-HDR-08", &at.send(request).await);
@@ -172,7 +173,7 @@ fn of_length(at: &At, wanted: std::ops::RangeInclusive<usize>) -> String {
 }
 
 #[tokio::test]
-async fn dpop_hdr_10_eight_kibibytes_and_no_more() {
+async fn dpop_hdr_10_atk_016_eight_kibibytes_and_no_more() {
     let stage = Stage::by(key_for(Algorithm::EdDsa)).await;
     stage
         .play(async |at| {
@@ -180,6 +181,8 @@ async fn dpop_hdr_10_eight_kibibytes_and_no_more() {
             at.refuses("DPOP-HDR-10", &of_length(at, 8193..=8196)).await;
             at.refuses("DPOP-HDR-10", &"x".repeat(9 * 1024)).await;
             at.refuses("DPOP-HDR-10", &"x".repeat(1024 * 1024)).await;
+            let chain = json!(vec!["M".repeat(1000); 500]);
+            at.refuses("DPOP-HDR-10", &at.sign(&at.good().head("x5c", chain))).await;
         })
         .await;
 }

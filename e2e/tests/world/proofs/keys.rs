@@ -62,7 +62,7 @@ async fn dpop_jwk_01_the_key_is_an_object_in_the_header() {
 }
 
 #[tokio::test]
-async fn dpop_jwk_02_no_private_member() {
+async fn dpop_jwk_02_atk_023_no_private_member() {
     let logs = crate::logs::Capture::start();
     let mut canaries = Vec::new();
     let stage = super::stage::Stage::new().await;
@@ -90,7 +90,7 @@ async fn dpop_jwk_02_no_private_member() {
 }
 
 #[tokio::test]
-async fn dpop_jwk_03_no_symmetric_key() {
+async fn dpop_jwk_03_atk_024_no_symmetric_key() {
     both(async |at| {
         at.refuses("DPOP-JWK-03", &showing(at, json!({ "kty": "oct" }))).await;
         let secret = json!({ "kty": "oct", "k": "c2VjcmV0" });
@@ -124,7 +124,7 @@ async fn dpop_jwk_04_the_members_are_complete_and_well_formed() {
 }
 
 #[tokio::test]
-async fn dpop_jwk_05_coordinates_have_their_length() {
+async fn dpop_jwk_05_atk_025_coordinates_have_their_length() {
     both(async |at| {
         for name in ["x", "y"] {
             let good = octets(&at.stage.key, name);
@@ -138,7 +138,7 @@ async fn dpop_jwk_05_coordinates_have_their_length() {
 }
 
 #[tokio::test]
-async fn dpop_jwk_06_the_point_is_on_the_curve() {
+async fn dpop_jwk_06_atk_025_the_point_is_on_the_curve() {
     both(async |at| {
         let key = &at.stage.key;
         let mut off_curve = octets(key, "y");
@@ -181,7 +181,7 @@ fn modulus(bits: usize) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn dpop_jwk_08_rsa_from_2048_bits() {
+async fn dpop_jwk_08_atk_027_rsa_from_2048_bits() {
     both(async |at| {
         let key = rsa(Algorithm::Ps256);
         for bits in [512, 1024, 2040, 2047] {
@@ -199,7 +199,7 @@ async fn dpop_jwk_08_rsa_from_2048_bits() {
 }
 
 #[tokio::test]
-async fn dpop_jwk_09_rsa_has_an_upper_end_and_a_sane_exponent() {
+async fn dpop_jwk_09_atk_027_rsa_has_an_upper_end_and_a_sane_exponent() {
     both(async |at| {
         let key = rsa(Algorithm::Ps256);
         for bits in [8193, 16384] {
@@ -214,7 +214,7 @@ async fn dpop_jwk_09_rsa_has_an_upper_end_and_a_sane_exponent() {
 }
 
 #[tokio::test]
-async fn dpop_jwk_10_rsa_numbers_are_minimal() {
+async fn dpop_jwk_10_atk_027_rsa_numbers_are_minimal() {
     both(async |at| {
         let key = rsa(Algorithm::Ps256);
         at.refuses("DPOP-JWK-10", &showing_by(at, &key, with(&key, "e", "AAEAAQ"))).await;
@@ -241,7 +241,7 @@ const SMALL_ORDER: [&str; 12] = [
 ];
 
 #[tokio::test]
-async fn dpop_jwk_11_ed25519_keys_are_strong_points() {
+async fn dpop_jwk_11_atk_026_ed25519_keys_are_strong_points() {
     both(async |at| {
         let key = key_for(Algorithm::EdDsa);
         for hex in SMALL_ORDER {

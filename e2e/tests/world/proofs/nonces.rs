@@ -19,7 +19,7 @@ async fn dpop_non_01_where_one_is_asked_for_none_is_a_challenge() {
 }
 
 #[tokio::test]
-async fn dpop_non_02_only_what_was_issued_lately() {
+async fn dpop_non_02_atk_064_only_what_was_issued_lately() {
     let elsewhere = World::with(Settings::with_nonces()).await;
     let of_another = elsewhere.provider.nonces.issue(elsewhere.now()).to_string();
     Stage::with_nonces()
@@ -56,7 +56,7 @@ async fn dpop_non_02_only_what_was_issued_lately() {
 }
 
 #[tokio::test]
-async fn dpop_non_03_the_client_cannot_switch_nonces_off() {
+async fn dpop_non_03_atk_063_the_client_cannot_switch_nonces_off() {
     Stage::with_nonces()
         .await
         .play(async |at| {
@@ -69,7 +69,7 @@ async fn dpop_non_03_the_client_cannot_switch_nonces_off() {
 }
 
 #[tokio::test]
-async fn dpop_non_04_a_nonce_is_good_where_it_was_issued() {
+async fn dpop_non_04_atk_064_a_nonce_is_good_where_it_was_issued() {
     let keys = NonceKeys::new([7; 32], "api", None);
     let api = Api::with("https://api.example", Some(keys.clone()));
     let of_api = keys.issue(api.now()).to_string();

@@ -39,7 +39,7 @@ async fn dpop_jti_02_at_most_256_octets() {
 }
 
 #[tokio::test]
-async fn dpop_jti_03_no_shape_is_asked_for() {
+async fn dpop_jti_03_atk_052_no_shape_is_asked_for() {
     both(async |at| {
         for jti in ["a1", "7", " ", "\u{1f511}", "00000000-0000-0000-0000-000000000000"] {
             at.takes(&at.sign(&at.good().claim("jti", jti))).await;
@@ -88,7 +88,7 @@ async fn dpop_jti_05_the_same_word_of_others_and_elsewhere_is_another() {
 }
 
 #[tokio::test]
-async fn dpop_jti_06_another_spelling_of_a_proof_is_the_same_proof() {
+async fn dpop_jti_06_atk_030_another_spelling_of_a_proof_is_the_same_proof() {
     both(async |at| {
         let proof = at.sign(&at.good());
         let other = resigned(&proof, &malleated(&signature_of(&proof)));
@@ -104,7 +104,7 @@ async fn dpop_jti_06_another_spelling_of_a_proof_is_the_same_proof() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn dpop_jti_07_one_of_64_at_once() {
+async fn dpop_jti_07_atk_054_one_of_64_at_once() {
     let stage = Arc::new(Stage::new().await);
     let at_token = Forge::new(&stage.key, "POST", TOKEN, stage.world.now()).sign(&stage.key);
     let at_userinfo = Forge::new(&stage.key, "GET", USERINFO, stage.world.now()).token(&stage.token);

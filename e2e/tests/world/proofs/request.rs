@@ -29,7 +29,7 @@ async fn dpop_htm_02_the_token_endpoint_wants_post() {
 }
 
 #[tokio::test]
-async fn dpop_htm_03_methods_are_not_overridden() {
+async fn dpop_htm_03_atk_040_methods_are_not_overridden() {
     both(async |at| {
         let overridden = |proof: &str| {
             let mut request = at.request(&[proof.as_bytes()]);
@@ -58,7 +58,7 @@ async fn dpop_htm_03_methods_are_not_overridden() {
 }
 
 #[tokio::test]
-async fn dpop_htm_04_head_is_not_get() {
+async fn dpop_htm_04_atk_041_head_is_not_get() {
     let world = World::new().await;
     let token = world.tokens().await.text("access_token");
     let authorization = format!("DPoP {token}");
@@ -122,7 +122,7 @@ async fn dpop_htu_02_query_and_fragment_do_not_count() {
 }
 
 #[tokio::test]
-async fn dpop_htu_03_http_is_not_https() {
+async fn dpop_htu_03_atk_043_http_is_not_https() {
     both(async |at| {
         for htu in [
             at.url().replacen("https", "http", 1),
@@ -261,7 +261,7 @@ async fn dpop_htu_11_only_absolute_http_urls() {
 }
 
 #[tokio::test]
-async fn dpop_htu_12_the_url_is_configuration_and_not_what_the_request_says_of_its_host() {
+async fn dpop_htu_12_atk_044_the_url_is_configuration_and_not_what_the_request_says_of_its_host() {
     both(async |at| {
         let path = at.url().replacen(ISSUER, "", 1);
         let evil = format!("https://evil.example{path}");

@@ -1,10 +1,14 @@
 //! DPOP-SIG: the signature of a proof.
 
+use super::api::Api;
 use super::stage::{both, jwk, key_for, resigned, rsa, signature_of};
 use keybound_dpop::jose::algorithm::Algorithm;
 use keybound_dpop::jose::base64url;
+use keybound_dpop::jose::json::Object;
+use keybound_dpop::jose::jwk::PublicJwk;
+use keybound_e2e::Forge;
 use keybound_e2e::forge::new_key;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// The order of P-256.
 pub const N: [u8; 32] = [
@@ -64,7 +68,7 @@ async fn dpop_sig_01_every_bit_is_signed() {
 }
 
 #[tokio::test]
-async fn dpop_sig_02_r_and_s_side_by_side() {
+async fn dpop_sig_02_atk_031_r_and_s_side_by_side() {
     both(async |at| {
         let good = at.sign(&at.good());
         let signature = signature_of(&good);
@@ -72,13 +76,14 @@ async fn dpop_sig_02_r_and_s_side_by_side() {
         for bad in [&der(&signature)[..], &signature[..63], &longer, &signature[..32], &[0]] {
             at.refuses("DPOP-SIG-02", &resigned(&good, bad)).await;
         }
+        at.refuses("DPOP-JWS-01", &resigned(&good, &[])).await;
         assert_eq!(signature.len(), 64);
     })
     .await;
 }
 
 #[tokio::test]
-async fn dpop_sig_03_r_and_s_are_in_range() {
+async fn dpop_sig_03_atk_029_r_and_s_are_in_range() {
     both(async |at| {
         let good = at.sign(&at.good());
         let signature = signature_of(&good);
@@ -94,7 +99,7 @@ async fn dpop_sig_03_r_and_s_are_in_range() {
 }
 
 #[tokio::test]
-async fn dpop_sig_05_a_key_vouches_for_itself_alone() {
+async fn dpop_sig_05_atk_032_a_key_vouches_for_itself_alone() {
     both(async |at| {
         at.refuses("DPOP-SIG-01", &at.good().sign(&new_key())).await;
         let victim_in_the_header = at.good().head("kid", "mine").sign(&new_key());
@@ -105,7 +110,7 @@ async fn dpop_sig_05_a_key_vouches_for_itself_alone() {
 
 /// Keys that no library can use, and signatures that none can read.
 #[tokio::test]
-async fn dpop_sig_06_an_error_in_the_library_is_a_refusal() {
+async fn dpop_sig_06_atk_036_an_error_in_the_library_is_a_refusal() {
     both(async |at| {
         let good = at.sign(&at.good());
         for junk in [vec![0xff; 64], [vec![0x30], vec![0; 63]].concat()] {
@@ -133,6 +138,16 @@ async fn dpop_sig_06_an_error_in_the_library_is_a_refusal() {
         at.refuses("DPOP-JWK-06", &at.sign(&at.good().head("jwk", off_curve))).await;
     })
     .await;
+    // At an API only the key that the token is bound to gets so far.
+    let (api, rsa) = (Api::new(), rsa(Algorithm::Ps256));
+    let mut even = jwk(&rsa);
+    even["n"] = base64url::encode(&[0xc4; 256]).into();
+    let text = even.to_string();
+    let parsed = Object::parse(text.as_bytes()).expect("JSON");
+    let bound_to = PublicJwk::parse(&parsed).expect("a key").thumbprint().to_string();
+    let token = api.sign(&api.claims(json!({ "jkt": bound_to })));
+    let proof = Forge::new(&rsa, "GET", "https://api.example/r", api.now()).token(&token).head("jwk", even);
+    api.refuses("DPOP-SIG-01", api.request("GET", "/r", &token, &proof.sign(&rsa))).await;
 }
 
 /// What is wrong with the claims is told even of a proof whose signature is junk: nobody looked at the signature.

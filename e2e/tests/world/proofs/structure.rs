@@ -10,7 +10,7 @@ use keybound_e2e::world::*;
 use serde_json::{Value, json};
 
 #[tokio::test]
-async fn dpop_jws_01_three_parts_and_no_empty_one() {
+async fn dpop_jws_01_atk_004_three_parts_and_no_empty_one() {
     both(async |at| {
         let good = at.sign(&at.good());
         let [h, p, s]: [&str; 3] = good.split('.').collect::<Vec<_>>().try_into().expect("three parts");
@@ -24,6 +24,7 @@ async fn dpop_jws_01_three_parts_and_no_empty_one() {
             format!("{h}.{p}."),
             "..".to_owned(),
             "abc".to_owned(),
+            "a..c".to_owned(),
         ] {
             at.refuses("DPOP-JWS-01", &bad).await;
         }
@@ -47,13 +48,17 @@ async fn dpop_jws_02_nothing_encrypted_or_nested() {
 }
 
 #[tokio::test]
-async fn dpop_jws_03_no_json_serialization() {
+async fn dpop_jws_03_atk_006_no_json_serialization() {
     both(async |at| {
         let good = at.sign(&at.good());
         let [h, p, s]: [&str; 3] = good.split('.').collect::<Vec<_>>().try_into().expect("three parts");
         let flattened = json!({ "protected": h, "payload": p, "signature": s });
         let general = json!({ "payload": p, "signatures": [{ "protected": h, "signature": s }] });
-        for json in [flattened, general] {
+        let bad = base64url::encode(&[1; 64]);
+        let one_verifies = json!({ "payload": p, "signatures": [
+            { "protected": h, "signature": bad }, { "protected": h, "signature": s },
+        ] });
+        for json in [flattened, general, one_verifies] {
             at.refuses("DPOP-JWS-01", &base64url::encode(json.to_string().as_bytes())).await;
             at.refuses("DPOP-HDR-06", &json.to_string()).await;
         }
@@ -251,7 +256,7 @@ async fn dpop_jws_11_depth_and_width_are_bounded() {
 }
 
 #[tokio::test]
-async fn dpop_jws_12_nothing_required_may_be_missing() {
+async fn dpop_jws_12_atk_037_nothing_required_may_be_missing() {
     both(async |at| {
         let mut claims = vec!["jti", "htm", "htu", "iat"];
         if at.is_resource() {
@@ -277,7 +282,7 @@ async fn dpop_jws_12_nothing_required_may_be_missing() {
 }
 
 #[tokio::test]
-async fn dpop_jws_13_nothing_more_is_required() {
+async fn dpop_jws_13_atk_052_nothing_more_is_required() {
     both(async |at| {
         let good = at.good();
         let mut names: Vec<&String> = good.claims.as_object().expect("an object").keys().collect();

@@ -117,7 +117,7 @@ async fn dpop_iat_05_with_a_nonce_its_step_is_the_proof_s_age() {
 
 /// One proof, kept and shown again at each second of its life and past it.
 #[tokio::test]
-async fn dpop_iat_06_a_proof_is_never_good_after_its_record_is_gone() {
+async fn dpop_iat_06_atk_058_a_proof_is_never_good_after_its_record_is_gone() {
     for offset in [-300, -299, -10, 0, 10, 30] {
         let world = World::new().await;
         world.clock.pass(600);

@@ -4,6 +4,7 @@
 mod client;
 mod code;
 mod grant;
+mod pushed;
 mod refresh_token;
 mod session;
 mod signing_key;
@@ -13,7 +14,8 @@ mod user;
 pub use client::{Client, ClientSource};
 pub use code::{Code, CodeState};
 pub use grant::Grant;
+pub use pushed::Pushed;
 pub use refresh_token::{RefreshToken, RefreshTokenState};
 pub use session::Session;
-pub use signing_key::{SecretBytes, SigningKey};
+pub use signing_key::{KeyChange, KeyUse, SecretBytes, SigningKey};
 pub use user::User;

@@ -5,14 +5,46 @@ use std::fmt;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-/// A key that signs tokens, and the times of its life. Rows are never removed, so that no `kid` comes twice.
+/// What a key signs: one purpose a key, so that what is signed for one can never be taken for the other (RFC 8725 §3.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum KeyUse {
+    /// Access tokens and ID tokens.
+    Tokens,
+    /// Signed answers: authorization responses, introspection responses, UserInfo.
+    Messages,
+}
+
+impl KeyUse {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Tokens, Self::Messages];
+
+    /// The word that stands for it in the store and in commands.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Tokens => "tokens",
+            Self::Messages => "messages",
+        }
+    }
+
+    /// What the word stands for.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|key_use| key_use.as_str() == word)
+    }
+}
+
+/// A key that signs, and the times of its life. Rows are never removed, so that no `kid` comes twice; the private half
+/// of a key that has left the key set is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SigningKey {
     /// `kid`: unique.
     pub kid: String,
+    /// What it signs.
+    pub key_use: KeyUse,
     /// The JOSE name of its algorithm (RFC 7518 §3.1, RFC 9864).
     pub algorithm: String,
-    /// The private key in PKCS#8 DER (RFC 5958).
+    /// The private key in PKCS#8 DER (RFC 5958); empty once it was wiped.
     pub pkcs8: SecretBytes,
     /// When it was made.
     pub created_at: UnixTime,
@@ -22,6 +54,25 @@ pub struct SigningKey {
     pub use_from: UnixTime,
     /// When it leaves the key set.
     pub retire_at: Option<UnixTime>,
+}
+
+/// What is to be changed about signing keys, decided over all that are there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeyChange {
+    /// A new key. A `kid` that is there already is a fault: it names one key for ever.
+    pub insert: Option<SigningKey>,
+    /// Which keys leave the key set, and when.
+    pub retire: Vec<(String, UnixTime)>,
+    /// Keys whose private half is wiped.
+    pub wipe: Vec<String>,
+}
+
+impl KeyChange {
+    /// Whether nothing is to be changed.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.insert.is_none() && self.retire.is_empty() && self.wipe.is_empty()
+    }
 }
 
 /// Bytes that must not be seen: redacted where printed, wiped when dropped, compared in constant time.

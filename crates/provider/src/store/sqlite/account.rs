@@ -1,10 +1,10 @@
-//! Users, clients, signing keys and named secrets: what changes seldom and is seen by every process.
+//! Users, clients and named secrets: what changes seldom and is seen by every process.
 
 use super::column::{Json, Millis};
-use super::read::{time, time_or_none};
+use super::read::time;
 use super::write::{end_all_of, run};
 use crate::store::Inserted;
-use crate::store::record::{Client, ClientSource, SecretBytes, SigningKey, User};
+use crate::store::record::{Client, ClientSource, User};
 use crate::store::verdict::Fault;
 use keybound_dpop::secret::Secret;
 use keybound_dpop::time::UnixTime;
@@ -98,36 +98,6 @@ pub(super) fn clients(connection: &Connection) -> Result<Vec<Client>, Fault> {
     all(connection, &format!("{CLIENT} ORDER BY client_id"), [], client)
 }
 
-pub(super) fn insert_signing_key(connection: &Connection, key: &SigningKey) -> Result<(), Fault> {
-    let sql = "INSERT INTO signing_keys (kid, algorithm, pkcs8, created_at, publish_at, use_from, retire_at)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
-    let params = params![
-        key.kid,
-        key.algorithm,
-        key.pkcs8.reveal(),
-        Millis(key.created_at),
-        Millis(key.publish_at),
-        Millis(key.use_from),
-        key.retire_at.map(Millis),
-    ];
-    run(connection, sql, params)?;
-    bump(connection)
-}
-
-pub(super) fn retire_signing_key(connection: &Connection, kid: &str, at: UnixTime) -> Result<bool, Fault> {
-    let sql = "UPDATE signing_keys SET retire_at = ?2 WHERE kid = ?1";
-    if run(connection, sql, params![kid, Millis(at)])? == 0 {
-        return Ok(false);
-    }
-    bump(connection).map(|()| true)
-}
-
-pub(super) fn signing_keys(connection: &Connection) -> Result<Vec<SigningKey>, Fault> {
-    let sql = "SELECT kid, algorithm, pkcs8, created_at, publish_at, use_from, retire_at FROM signing_keys
-        ORDER BY use_from, kid";
-    all(connection, sql, [], signing_key)
-}
-
 pub(super) fn secret(connection: &Connection, name: &str) -> Result<Option<[u8; 32]>, Fault> {
     one(connection, "SELECT value FROM secrets WHERE name = ?1", [name], |row| row.get("value"))
 }
@@ -159,7 +129,7 @@ pub(super) fn version(connection: &Connection) -> Result<u64, Fault> {
 }
 
 /// Says to every process that what it holds in memory is old.
-fn bump(connection: &Connection) -> Result<(), Fault> {
+pub(super) fn bump(connection: &Connection) -> Result<(), Fault> {
     run(connection, "UPDATE version SET counter = counter + 1", []).map(drop)
 }
 
@@ -185,18 +155,6 @@ fn client(row: &Row<'_>) -> rusqlite::Result<Client> {
     })
 }
 
-fn signing_key(row: &Row<'_>) -> rusqlite::Result<SigningKey> {
-    Ok(SigningKey {
-        kid: row.get("kid")?,
-        algorithm: row.get("algorithm")?,
-        pkcs8: SecretBytes::new(row.get("pkcs8")?),
-        created_at: time(row, "created_at")?,
-        publish_at: time(row, "publish_at")?,
-        use_from: time(row, "use_from")?,
-        retire_at: time_or_none(row, "retire_at")?,
-    })
-}
-
 fn one<T>(
     connection: &Connection,
     sql: &str,
@@ -206,7 +164,7 @@ fn one<T>(
     Ok(connection.prepare_cached(sql)?.query_row(params, read).optional()?)
 }
 
-fn all<T>(
+pub(super) fn all<T>(
     connection: &Connection,
     sql: &str,
     params: impl Params,

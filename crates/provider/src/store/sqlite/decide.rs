@@ -3,7 +3,7 @@
 use super::read::Guarded;
 use super::write;
 use crate::store::id::{Id, SecretHash};
-use crate::store::record::{Code, Grant, RefreshToken, RefreshTokenState};
+use crate::store::record::{Code, Grant, Pushed, RefreshToken, RefreshTokenState};
 use crate::store::verdict::{Decided, Fault, Verdict, Write};
 use keybound_dpop::time::UnixTime;
 use rusqlite::Connection;
@@ -36,6 +36,18 @@ pub(super) fn use_refresh_token<T, D>(
         RefreshTokenState::Live | RefreshTokenState::Rotated { .. } => Ok(()),
         RefreshTokenState::Revoked => Err(Fault::because("a rule took a refresh token that was revoked")),
     })
+}
+
+/// A pushed request is answered once (RFC 9126 §7.3): `Take` marks it in the transaction that looked it up.
+pub(super) fn redeem_pushed<T, D>(
+    connection: &Connection,
+    id: Id,
+    secret_hash: &SecretHash,
+    now: UnixTime,
+    decide: impl Fn(&Pushed) -> Verdict<T, D>,
+) -> Result<Decided<T, D>, Fault> {
+    let Some(pushed) = Pushed::open(connection, id, secret_hash)? else { return Ok(Decided::Unknown) };
+    carry_out(connection, decide(&pushed), || write::mark_used(connection, id, now))
 }
 
 fn carry_out<T, D>(

@@ -6,6 +6,7 @@ mod decide;
 mod open;
 mod read;
 mod schema;
+mod signing_key;
 mod sweep;
 mod write;
 mod writer;
@@ -13,7 +14,7 @@ mod writer;
 pub use open::OpenError;
 
 use super::id::{Id, SecretHash};
-use super::record::{Client, Code, Grant, RefreshToken, Session, SigningKey, User};
+use super::record::{Client, Code, Grant, KeyChange, Pushed, RefreshToken, Session, SigningKey, User};
 use super::verdict::{Decided, Fault, Verdict, Write};
 use super::{Inserted, Swept};
 use keybound_dpop::secret::Secret;
@@ -103,6 +104,19 @@ impl Embedded {
         self.write(move |db| decide::use_refresh_token(db, id, &secret_hash, decide)).await
     }
 
+    pub(super) async fn redeem_pushed<T, D>(
+        &self,
+        (id, secret_hash): (Id, SecretHash),
+        now: UnixTime,
+        decide: impl Fn(&Pushed) -> Verdict<T, D> + Send + 'static,
+    ) -> Result<Decided<T, D>, Fault>
+    where
+        T: Send + 'static,
+        D: Send + 'static,
+    {
+        self.write(move |db| decide::redeem_pushed(db, id, &secret_hash, now, decide)).await
+    }
+
     pub(super) async fn write_all(&self, writes: Vec<Write>) -> Result<(), Fault> {
         self.write(move |db| write::apply_all(db, &writes)).await
     }
@@ -116,6 +130,10 @@ impl Embedded {
         id: Id,
         hash: &SecretHash,
     ) -> Result<Option<(RefreshToken, Grant)>, Fault> {
+        self.read(|db| Guarded::open(db, id, hash))
+    }
+
+    pub(super) fn find_pushed(&self, id: Id, hash: &SecretHash) -> Result<Option<Pushed>, Fault> {
         self.read(|db| Guarded::open(db, id, hash))
     }
 
@@ -181,16 +199,15 @@ impl Embedded {
         self.read(account::clients)
     }
 
-    pub(super) async fn insert_signing_key(&self, key: SigningKey) -> Result<(), Fault> {
-        self.write(move |db| account::insert_signing_key(db, &key)).await
-    }
-
-    pub(super) async fn retire_signing_key(&self, kid: String, at: UnixTime) -> Result<bool, Fault> {
-        self.write(move |db| account::retire_signing_key(db, &kid, at)).await
+    pub(super) async fn change_signing_keys<D: Send + 'static>(
+        &self,
+        decide: impl Fn(&[SigningKey]) -> Result<KeyChange, D> + Send + 'static,
+    ) -> Result<Result<KeyChange, D>, Fault> {
+        self.write(move |db| signing_key::change(db, decide)).await
     }
 
     pub(super) fn signing_keys(&self) -> Result<Vec<SigningKey>, Fault> {
-        self.read(account::signing_keys)
+        self.read(signing_key::all)
     }
 
     pub(super) async fn secret(&self, name: &str, entropy: [u8; 32]) -> Result<[u8; 32], Fault> {

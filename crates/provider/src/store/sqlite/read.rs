@@ -2,7 +2,7 @@
 
 use super::column::{Json, Millis};
 use crate::store::id::{Id, SecretHash};
-use crate::store::record::{Code, CodeState, Grant, RefreshToken, RefreshTokenState, Session};
+use crate::store::record::{Code, CodeState, Grant, Pushed, RefreshToken, RefreshTokenState, Session};
 use crate::store::verdict::Fault;
 use keybound_dpop::time::UnixTime;
 use rusqlite::{Connection, OptionalExtension, Row};
@@ -16,6 +16,8 @@ const REFRESH_TOKEN: &str = "
     SELECT r.secret_hash, r.last_used_at, r.expires_at, r.idle_expires_at, r.rotated_at, r.successor, r.data,
            g.id AS grant_id, g.client_id, g.subject, g.session_id, g.created_at, g.revoked_at, g.session_ended_at
     FROM refresh_tokens r JOIN grants g ON g.id = r.grant_id WHERE r.id = ?1";
+
+const PUSHED: &str = "SELECT secret_hash, expires_at, keep_until, used_at, data FROM pushed WHERE id = ?1";
 
 const GRANT: &str = "
     SELECT id AS grant_id, client_id, subject, session_id, created_at, revoked_at, session_ended_at
@@ -66,6 +68,17 @@ impl Guarded for (RefreshToken, Grant) {
     }
 }
 
+impl Guarded for Pushed {
+    fn find(connection: &Connection, id: Id) -> rusqlite::Result<Option<Self>> {
+        let mut statement = connection.prepare_cached(PUSHED)?;
+        statement.query_row([id], |row| pushed(id, row)).optional()
+    }
+
+    fn secret_hash(&self) -> &SecretHash {
+        &self.secret_hash
+    }
+}
+
 impl Guarded for Session {
     fn find(connection: &Connection, id: Id) -> rusqlite::Result<Option<Self>> {
         let mut statement = connection.prepare_cached(SESSION)?;
@@ -112,6 +125,18 @@ fn refresh_token(id: Id, grant: &Grant, row: &Row<'_>) -> rusqlite::Result<Refre
         idle_expires_at: time(row, "idle_expires_at")?,
         state: RefreshTokenState::of(token.offline, grant, rotated),
         ..token
+    })
+}
+
+fn pushed(id: Id, row: &Row<'_>) -> rusqlite::Result<Pushed> {
+    let Json(pushed): Json<Pushed> = row.get("data")?;
+    Ok(Pushed {
+        id,
+        secret_hash: row.get("secret_hash")?,
+        expires_at: time(row, "expires_at")?,
+        keep_until: time(row, "keep_until")?,
+        used_at: time_or_none(row, "used_at")?,
+        ..pushed
     })
 }
 

@@ -5,7 +5,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 /// `PRAGMA application_id` of our files: "Kbnd".
 const APPLICATION_ID: i32 = 0x4b62_6e64;
 
-const MIGRATIONS: [&str; 1] = [include_str!("schema/001_begin.sql")];
+const MIGRATIONS: [&str; 2] = [include_str!("schema/001_begin.sql"), include_str!("schema/002_pushed.sql")];
 
 /// Why a file cannot be used as a store.
 #[derive(Debug)]

@@ -22,7 +22,8 @@ pub(super) fn sweep(connection: &Connection, now: UnixTime) -> Result<(Swept, bo
         refresh_tokens: remove("refresh_tokens", "idle_expires_at")?,
         grants: remove("grants", "keep_until")?,
         sessions: remove("sessions", "expires_at")?,
+        pushed: remove("pushed", "keep_until")?,
     };
-    let more = [swept.refresh_tokens, swept.grants, swept.sessions].contains(&BATCH);
+    let more = [swept.refresh_tokens, swept.grants, swept.sessions, swept.pushed].contains(&BATCH);
     Ok((swept, more))
 }

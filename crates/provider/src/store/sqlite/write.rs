@@ -3,7 +3,7 @@
 use super::column::{Json, Millis};
 use super::read::Guarded;
 use crate::store::id::Id;
-use crate::store::record::{Code, Grant, RefreshToken, Session};
+use crate::store::record::{Code, Grant, Pushed, RefreshToken, Session};
 use crate::store::verdict::{Fault, Write};
 use keybound_dpop::time::UnixTime;
 use rusqlite::{Connection, Params, params};
@@ -26,6 +26,7 @@ fn apply(connection: &Connection, write: &Write) -> Result<(), Fault> {
         Write::RevokeGrantsOf { subject, client_id, at } => {
             revoke_grants_of(connection, subject, client_id.as_deref(), *at)
         }
+        Write::InsertPushed(pushed) => insert_pushed(connection, pushed),
         Write::InsertSession(session) => insert_session(connection, session),
         Write::RenewSession { id, last_seen_at, expires_at } => {
             renew_session(connection, *id, *last_seen_at, *expires_at)
@@ -46,6 +47,15 @@ pub(super) fn mark_redeemed(connection: &Connection, id: Id, at: UnixTime) -> Re
     match run(connection, sql, params![id, Millis(at)])? {
         1 => Ok(()),
         _ => Err(Fault::because("a rule took a code that was not live")),
+    }
+}
+
+/// Marks the pushed request as used, once.
+pub(super) fn mark_used(connection: &Connection, id: Id, at: UnixTime) -> Result<(), Fault> {
+    let sql = "UPDATE pushed SET used_at = ?2 WHERE id = ?1 AND used_at IS NULL";
+    match run(connection, sql, params![id, Millis(at)])? {
+        1 => Ok(()),
+        _ => Err(Fault::because("a rule took a pushed request that was used")),
     }
 }
 
@@ -132,6 +142,19 @@ fn revoke_grants_of(
     let sql = "UPDATE grants SET revoked_at = ?3
         WHERE subject = ?1 AND (?2 IS NULL OR client_id = ?2) AND revoked_at IS NULL";
     run(connection, sql, params![subject, client_id, Millis(at)]).map(drop)
+}
+
+fn insert_pushed(connection: &Connection, pushed: &Pushed) -> Result<(), Fault> {
+    let sql = "INSERT INTO pushed (id, secret_hash, expires_at, keep_until, used_at, data)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    let (expires_at, keep_until) = (Millis(pushed.expires_at), Millis(pushed.keep_until));
+    let used_at = pushed.used_at.map(Millis);
+    run(
+        connection,
+        sql,
+        params![pushed.id, pushed.secret_hash, expires_at, keep_until, used_at, Json(pushed)],
+    )
+    .map(drop)
 }
 
 fn insert_session(connection: &Connection, session: &Session) -> Result<(), Fault> {

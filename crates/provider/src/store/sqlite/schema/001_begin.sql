@@ -77,6 +77,7 @@ CREATE TABLE clients (
 
 CREATE TABLE signing_keys (
     kid        TEXT PRIMARY KEY,
+    key_use    TEXT NOT NULL,
     algorithm  TEXT NOT NULL,
     pkcs8      BLOB NOT NULL,
     created_at INTEGER NOT NULL,
