@@ -30,12 +30,19 @@ function orders(DPoP, token) {
     return withNonce(send, async response => ({ status: response.status, body: await response.json() }));
 }
 
-async function signIn() {
+async function pushed(server, DPoP, parameters) {
+    const { request_uri } = await withNonce(
+        () => oauth.pushedAuthorizationRequest(server, client, oauth.None(), parameters, { DPoP, ...insecure }),
+        response => oauth.processPushedAuthorizationResponse(server, client, response),
+    );
+    return { client_id: client.client_id, request_uri };
+}
+
+async function signIn(push) {
     const { server, DPoP } = await discover();
     const verifier = oauth.generateRandomCodeVerifier();
     const [state, nonce] = [oauth.generateRandomState(), oauth.generateRandomNonce()];
-    const url = new URL(server.authorization_endpoint);
-    url.search = new URLSearchParams({
+    const parameters = {
         response_type: "code",
         client_id: client.client_id,
         redirect_uri: setting.redirect_uri,
@@ -46,7 +53,9 @@ async function signIn() {
         dpop_jkt: await DPoP.calculateThumbprint(),
         state,
         nonce,
-    });
+    };
+    const url = new URL(server.authorization_endpoint);
+    url.search = new URLSearchParams(push ? await pushed(server, DPoP, parameters) : parameters);
     const answer = oauth.validateAuthResponse(server, client, await visit(url), state);
     const options = { DPoP, ...insecure };
     const tokens = await withNonce(
@@ -86,7 +95,8 @@ async function forItself(authentication) {
 }
 
 await play({
-    public: signIn,
+    public: () => signIn(false),
+    pushed: () => signIn(true),
     secret: () => forItself(oauth.ClientSecretBasic(setting.client_secret)),
     key: async () => forItself(oauth.PrivateKeyJwt(await clientKey())),
 });

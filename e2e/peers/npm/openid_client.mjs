@@ -17,11 +17,11 @@ async function orders(config, DPoP, token) {
     return { status: response.status, body: await response.json() };
 }
 
-async function signIn(authentication) {
+async function signIn(authentication, build = client.buildAuthorizationUrl) {
     const { config, DPoP } = await discover(authentication);
     const pkceCodeVerifier = client.randomPKCECodeVerifier();
     const [expectedState, expectedNonce] = [client.randomState(), client.randomNonce()];
-    const url = client.buildAuthorizationUrl(config, {
+    const parameters = {
         redirect_uri: setting.redirect_uri,
         scope: "openid email read",
         resource: setting.resource,
@@ -30,7 +30,8 @@ async function signIn(authentication) {
         dpop_jkt: await DPoP.calculateThumbprint(),
         state: expectedState,
         nonce: expectedNonce,
-    });
+    };
+    const url = await build(config, parameters, { DPoP });
     const checks = { pkceCodeVerifier, expectedState, expectedNonce, idTokenExpected: true };
     const tokens = await client.authorizationCodeGrant(config, await visit(url), checks, undefined, { DPoP });
     const id = tokens.claims();
@@ -51,6 +52,7 @@ async function forItself(authentication) {
 
 await play({
     public: () => signIn(client.None()),
+    pushed: () => signIn(client.None(), client.buildAuthorizationUrlWithPAR),
     secret: () => forItself(client.ClientSecretBasic(setting.client_secret)),
     key: async () => forItself(client.PrivateKeyJwt(await clientKey())),
 });

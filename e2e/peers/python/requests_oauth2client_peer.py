@@ -25,10 +25,11 @@ def orders(token):
     return {"status": response.status_code, "body": response.json()}
 
 
-def sign_in():
+def sign_in(push):
     client = discover(PublicApp(setting["client_id"]))
-    request = client.authorization_request(scope="openid email read", resource=setting["resource"])
-    answer = request.validate_callback(visit(request.uri))
+    request = client.authorization_request(scope="openid email read", resource=setting["resource"], dpop=True)
+    opened = client.pushed_authorization_request(request) if push else request
+    answer = request.validate_callback(visit(opened.uri))
     tokens = client.authorization_code(answer, validate=False)
     # It cannot rebuild a `DPoPToken` after the checks, so they are made on a token of the other kind.
     bearer = BearerToken(tokens.access_token, id_token=tokens.id_token)
@@ -60,4 +61,9 @@ def key():
     return for_itself(PrivateKeyJwt(setting["client_id"], setting["client_key"], aud=setting["issuer"]))
 
 
-play({"public": sign_in, "secret": secret, "key": key})
+play({
+    "public": lambda: sign_in(push=False),
+    "pushed": lambda: sign_in(push=True),
+    "secret": secret,
+    "key": key,
+})

@@ -26,7 +26,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let setting: Value = serde_json::from_str(&std::env::var("PEER")?)?;
     let party = Party::find(&setting).await?;
     let report = match std::env::args().nth(1).as_deref() {
-        Some("public") => party.sign_in().await?,
+        Some("public") => party.sign_in(false).await?,
+        Some("pushed") => party.sign_in(true).await?,
         Some("secret") => {
             let secret = ProvidedSecret::new(SecretString::new(text(&setting, "client_secret")));
             let secret = ClientSecret::builder().client_secret(secret).prefer_basic_auth(true).build();
@@ -68,13 +69,14 @@ impl<'s> Party<'s> {
         vec![text(self.setting, "resource").to_owned()]
     }
 
-    async fn sign_in(&self) -> Outcome {
+    async fn sign_in(&self, push: bool) -> Outcome {
         let grant = AuthorizationCodeGrant::builder_from_metadata(&self.metadata)?
             .client_id(text(self.setting, "client_id"))
             .http_client(self.http.clone())
             .client_auth(NoAuth)
             .redirect_uri(text(self.setting, "redirect_uri"))
             .dpop(self.dpop.clone())
+            .prefer_pushed_authorization_requests(push)
             .build()
             .await?;
         let scope = ["openid", "email", "read"].map(str::to_owned).to_vec();

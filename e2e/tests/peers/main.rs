@@ -2,5 +2,6 @@
 //! `target/peers`; the scripts that play them are in `e2e/peers`.
 
 mod client_credentials;
+mod guards;
 mod peer;
 mod sign_in;
