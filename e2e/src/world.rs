@@ -16,6 +16,7 @@ use keybound_dpop::time::{Clock, UnixTime};
 use keybound_oauth::client_auth::{ASSERTION_TYPE, sign_assertion};
 use keybound_oauth::form::FormWriter;
 use keybound_oauth::identifier::{ClientId, Issuer};
+use keybound_oauth::token_exchange::GRANT_TYPE as TOKEN_EXCHANGE;
 use keybound_provider::config::ConfigFile;
 use keybound_provider::provider::Provider;
 use keybound_provider::registry::{NewUser, add_client, add_user};
@@ -44,6 +45,12 @@ pub const API: &str = "https://api.example/";
 pub const MIXED_API: &str = "https://mixed.example/";
 /// A third, which knows nothing of DPoP.
 pub const OLD_API: &str = "https://old.example/";
+/// A fourth, whose tokens say nothing by themselves.
+pub const OPAQUE_API: &str = "https://opaque.example/";
+/// Introspection.
+pub const INTROSPECT: &str = "https://as.example/introspect";
+/// Revocation.
+pub const REVOKE: &str = "https://as.example/revoke";
 /// The secret of the client `service`.
 pub const SECRET: &str = "a:b%2F+ secret";
 /// The password of the user.
@@ -240,6 +247,26 @@ impl World {
         self.send(get(USERINFO, &borrow(&headers))).await
     }
 
+    /// Asks what stands behind a token, as a client with the World's secret.
+    pub async fn introspect(&self, caller: &str, token: &str) -> Answer {
+        let form = FormWriter::new().pair("token", token);
+        self.send(post(INTROSPECT, form, &[("authorization", &basic(caller, SECRET))])).await
+    }
+
+    /// Ends a token, as the public client `app`.
+    pub async fn revoke(&self, token: &str) -> Answer {
+        let form = FormWriter::new().pair("token", token).pair("client_id", "app");
+        self.send(post(REVOKE, form, &[])).await
+    }
+
+    /// Tokens for the client `app` at the API that takes opaque ones, bound to the World's key.
+    pub async fn opaque_tokens(&self) -> Answer {
+        let code = self.code_with("app", |code| code.resources = vec![OPAQUE_API.to_owned()]).await;
+        let answer = self.redeem(&code, Some(&self.proof().sign(&self.key))).await;
+        assert_eq!(answer.status.as_u16(), 200, "{answer:?}");
+        answer
+    }
+
     /// An assertion of the client `signed`.
     pub fn assertion(&self) -> Secret {
         let jti = base64url::encode(&random::<16>().expect("entropy"));
@@ -267,6 +294,7 @@ pub fn config(more: &str) -> ConfigFile {
         identifier = "{API}"
         scopes = ["read", "write"]
         default = true
+        client = "api"
 
         [[resource]]
         identifier = "{MIXED_API}"
@@ -277,6 +305,13 @@ pub fn config(more: &str) -> ConfigFile {
         identifier = "{OLD_API}"
         scopes = ["read"]
         dpop = "refresh_only"
+
+        [[resource]]
+        identifier = "{OPAQUE_API}"
+        scopes = ["read"]
+        dpop = "allowed"
+        tokens = "opaque"
+        client = "opaque-api"
 
         {more}"#
     );
@@ -301,6 +336,9 @@ fn clients(client_key: &SigningKey) -> Vec<Value> {
                 "dpop_bound_access_tokens": false }),
         json!({ "client_id": "signed", "jwks": { "keys": [jwk] }, "redirect_uris": [REDIRECT_URI],
                 "grant_types": all_grants, "token_endpoint_auth_method": "private_key_jwt" }),
+        json!({ "client_id": "api", "client_secret": SECRET, "grant_types": ["client_credentials", TOKEN_EXCHANGE] }),
+        json!({ "client_id": "opaque-api", "client_secret": SECRET, "dpop_bound_access_tokens": false,
+                "grant_types": ["client_credentials", TOKEN_EXCHANGE] }),
     ]
 }
 

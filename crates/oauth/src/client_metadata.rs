@@ -53,6 +53,8 @@ names! {
         RefreshToken = "refresh_token",
         /// The client for itself.
         ClientCredentials = "client_credentials",
+        /// One access token for another (RFC 8693).
+        TokenExchange = "urn:ietf:params:oauth:grant-type:token-exchange",
     }
 }
 
@@ -119,6 +121,8 @@ pub struct ClientMetadata {
     pub dpop_bound_access_tokens: bool,
     /// `id_token_signed_response_alg`
     pub id_token_signed_response_alg: Option<Algorithm>,
+    /// `introspection_signed_response_alg` (RFC 9701 §6)
+    pub introspection_signed_response_alg: Option<Algorithm>,
     /// `contacts`
     pub contacts: Vec<String>,
     /// `client_uri`
@@ -143,6 +147,8 @@ pub struct ClientMetadata {
     pub require_dpop_jkt: bool,
     /// `authorization_signed_response_alg` (JARM §3)
     pub authorization_signed_response_alg: Option<Algorithm>,
+    /// `may_act` (ours): the `sub` of who may act, by token exchange, for those whose access tokens this client gets.
+    pub may_act: Option<String>,
 }
 
 /// What is wrong with client metadata. Says what to write, never what came.
@@ -248,6 +254,10 @@ impl ClientMetadata {
         put("scope", text(self.scope.as_ref().map(Scope::to_string).as_deref()));
         put("dpop_bound_access_tokens", self.dpop_bound_access_tokens.into());
         put("id_token_signed_response_alg", text(self.id_token_signed_response_alg.map(Algorithm::name)));
+        put(
+            "introspection_signed_response_alg",
+            text(self.introspection_signed_response_alg.map(Algorithm::name)),
+        );
         put("contacts", list(self.contacts.iter().map(String::as_str)));
         put("client_uri", text(self.client_uri.as_ref().map(Endpoint::as_str)));
         put("logo_uri", text(self.logo_uri.as_ref().map(Endpoint::as_str)));
@@ -262,6 +272,7 @@ impl ClientMetadata {
         put("require_dpop_jkt", switch(self.require_dpop_jkt));
         let algorithm = self.authorization_signed_response_alg.map(Algorithm::name);
         put("authorization_signed_response_alg", text(algorithm));
+        put("may_act", text(self.may_act.as_deref()));
         Value::Object(object)
     }
 }

@@ -6,6 +6,7 @@ use crate::form::{Form, FormWriter};
 use crate::identifier::ResourceId;
 use crate::pkce::CodeVerifier;
 use crate::scope::Scope;
+use crate::token_exchange::{self, TokenExchangeRequest};
 use keybound_dpop::jose::json::{Number, Object, Value};
 use keybound_dpop::secret::Secret;
 use std::fmt;
@@ -34,6 +35,8 @@ pub enum GrantRequest {
         /// `scope`
         scope: Option<Scope>,
     },
+    /// `urn:ietf:params:oauth:grant-type:token-exchange`
+    TokenExchange(Box<TokenExchangeRequest>),
     /// A grant type that is not in this file.
     Other(String),
 }
@@ -70,6 +73,9 @@ impl TokenRequest {
                 scope: read_scope(form)?,
             },
             Some("client_credentials") => GrantRequest::ClientCredentials { scope: read_scope(form)? },
+            Some(token_exchange::GRANT_TYPE) => {
+                GrantRequest::TokenExchange(Box::new(TokenExchangeRequest::parse(form)?))
+            }
             Some(other) => GrantRequest::Other(other.to_owned()),
         };
         Ok(Self { grant, resources: read_resources(form)? })
@@ -89,6 +95,7 @@ impl TokenRequest {
                 form.pair("refresh_token", refresh_token.reveal()).optional("scope", text(scope).as_deref())
             }
             GrantRequest::ClientCredentials { scope } => form.optional("scope", text(scope).as_deref()),
+            GrantRequest::TokenExchange(exchange) => exchange.write(form),
             GrantRequest::Other(_) => form,
         };
         form.each("resource", self.resources.iter().map(ResourceId::as_str))
@@ -103,6 +110,7 @@ impl GrantRequest {
             Self::AuthorizationCode { .. } => "authorization_code",
             Self::RefreshToken { .. } => "refresh_token",
             Self::ClientCredentials { .. } => "client_credentials",
+            Self::TokenExchange(_) => token_exchange::GRANT_TYPE,
             Self::Other(name) => name,
         }
     }
@@ -172,6 +180,8 @@ pub struct TokenResponse {
     pub scope: Option<Scope>,
     /// `id_token`
     pub id_token: Option<Secret>,
+    /// `issued_token_type`, with token exchange (RFC 8693 §2.2.1).
+    pub issued_token_type: Option<String>,
 }
 
 /// Why bytes are not a token response that we take. The server's fault.
@@ -206,6 +216,7 @@ impl TokenResponse {
             refresh_token: secret("refresh_token")?,
             scope: scope.map_err(|_| TokenResponseError::Member("scope"))?,
             id_token: secret("id_token")?,
+            issued_token_type: text("issued_token_type")?.map(str::to_owned),
         })
     }
 
@@ -220,6 +231,9 @@ impl TokenResponse {
         }
         if let Some(scope) = &self.scope {
             object.insert("scope".to_owned(), scope.to_string().into());
+        }
+        if let Some(issued) = &self.issued_token_type {
+            object.insert("issued_token_type".to_owned(), issued.as_str().into());
         }
         for (name, secret) in [("refresh_token", &self.refresh_token), ("id_token", &self.id_token)] {
             if let Some(secret) = secret {
@@ -257,6 +271,13 @@ mod tests {
             GrantRequest::RefreshToken { refresh_token: Secret::new("id.secret"), scope: scope.clone() },
             GrantRequest::ClientCredentials { scope },
             GrantRequest::ClientCredentials { scope: None },
+            GrantRequest::TokenExchange(Box::new(TokenExchangeRequest {
+                subject: token_exchange::TypedToken::access_token(Secret::new("a.b.c")),
+                actor: None,
+                requested_token_type: None,
+                scope: None,
+                audiences: Vec::new(),
+            })),
             GrantRequest::Other("urn:ietf:params:oauth:grant-type:device_code".to_owned()),
         ];
         for grant in grants {
@@ -298,6 +319,7 @@ mod tests {
             refresh_token: Some(Secret::new("r")),
             scope: Scope::parse("openid").ok(),
             id_token: Some(Secret::new("i.d.t")),
+            issued_token_type: Some(token_exchange::ACCESS_TOKEN.to_owned()),
         };
         let bare = TokenResponse {
             token_type: TokenType::Bearer,
@@ -305,6 +327,7 @@ mod tests {
             refresh_token: None,
             scope: None,
             id_token: None,
+            issued_token_type: None,
             ..full.clone()
         };
         for response in [full, bare] {

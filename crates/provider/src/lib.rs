@@ -1,5 +1,6 @@
 //! An OpenID Provider and OAuth authorization server that binds tokens to keys, at every endpoint.
 
+pub mod access;
 pub mod authenticate;
 pub mod bind;
 pub mod clients;

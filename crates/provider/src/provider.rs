@@ -12,6 +12,7 @@ use keybound_dpop::nonce::NonceKeys;
 use keybound_dpop::replay::{DEFAULT_CAPACITY, MemoryLog, ReplaySalt};
 use keybound_dpop::target::Target;
 use keybound_dpop::time::{Clock, Now, UnixTime};
+use keybound_resource::Guard;
 use std::sync::Arc;
 
 /// The name of the secret that nonces are made of.
@@ -49,6 +50,8 @@ pub struct Provider {
     pub replay_salt: ReplaySalt,
     /// The guards of UserInfo.
     pub userinfo: UserinfoGuards,
+    /// The guard of introspection, for callers that show an access token.
+    pub introspection: Guard,
     /// Where proofs are sent.
     pub targets: Targets,
     /// The key of the tokens that keep forms from being sent by strangers.
@@ -66,6 +69,10 @@ pub struct Targets {
     pub userinfo: Target,
     /// The pushed authorization request endpoint.
     pub pushed: Target,
+    /// Introspection.
+    pub introspect: Target,
+    /// Revocation, which takes none and is called like an endpoint that does.
+    pub revoke: Target,
 }
 
 /// The key of CSRF tokens.
@@ -145,15 +152,20 @@ impl Provider {
             clock: &clock,
         };
         let userinfo = UserinfoGuards::new(&shared, &signing_keys)?;
+        let audience = config.introspection.identifier.as_str();
+        let introspection = endpoint::introspect::guard(&shared, userinfo.keys(), audience)?;
         let target = |path| Target::parse(&config.endpoint(path)).map_err(|_| StartError::Endpoint(path));
         let targets = Targets {
             token: target(endpoint::TOKEN)?,
             userinfo: target(endpoint::USERINFO)?,
             pushed: target(endpoint::PUSHED)?,
+            introspect: target(endpoint::INTROSPECT)?,
+            revoke: target(endpoint::REVOKE)?,
         };
         Ok(Arc::new(Self {
             targets,
             userinfo,
+            introspection,
             config,
             store,
             clock,

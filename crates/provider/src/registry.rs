@@ -166,6 +166,7 @@ async fn put_client(
     for (member, algorithm) in [
         ("id_token_signed_response_alg", client.id_token_signed_response_alg),
         ("authorization_signed_response_alg", client.authorization_signed_response_alg),
+        ("introspection_signed_response_alg", client.introspection_signed_response_alg),
     ] {
         if algorithm.is_some_and(|algorithm| !ALGORITHMS.contains(&algorithm)) {
             let all = AlgorithmSet::of(&ALGORITHMS).algs();

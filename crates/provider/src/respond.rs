@@ -27,6 +27,14 @@ pub fn private_json(status: StatusCode, json: String) -> Response<Body> {
     response
 }
 
+/// Done, and nothing to say.
+#[must_use]
+pub fn done() -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    response.headers_mut().insert(CACHE_CONTROL, NO_STORE);
+    response
+}
+
 /// JSON for everybody, for five minutes.
 #[must_use]
 pub fn public_json(json: String) -> Response<Body> {

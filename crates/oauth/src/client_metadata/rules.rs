@@ -40,6 +40,12 @@ fn grants(client: &ClientMetadata) -> Result<(), MetadataError> {
              private_key_jwt) or a secret",
         ));
     }
+    if client.is_public() && client.allows_grant(GrantType::TokenExchange) {
+        return Err(MetadataError::new(
+            "grant_types",
+            "token exchange is not for public clients: give the client keys or a secret",
+        ));
+    }
     Ok(())
 }
 

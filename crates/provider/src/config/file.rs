@@ -73,6 +73,9 @@ pub struct ResourceFile {
     pub default: bool,
     /// The algorithm that its access tokens are signed with. Default: that of `[signing]`.
     pub signing_alg: Option<String>,
+    /// The client that the resource itself is: it may introspect the resource's tokens, and exchange them.
+    #[serde(default)]
+    pub client: Option<String>,
 }
 
 /// Whether tokens for a resource must be bound to a key. The stricter of this and the client's
@@ -97,6 +100,8 @@ pub enum TokenForm {
     /// A signed JWT (RFC 9068).
     #[default]
     Jwt,
+    /// A random text that says nothing by itself: the resource asks what it stands for (RFC 7662).
+    Opaque,
 }
 
 /// `[nonce]`

@@ -11,8 +11,11 @@ pub use signing::Signing;
 use keybound_dpop::jose::algorithm::{Algorithm, AlgorithmSet};
 use keybound_dpop::proof::check::Policy;
 use keybound_dpop::target::Target;
-use keybound_oauth::identifier::{Issuer, ResourceId};
+use keybound_oauth::identifier::{ClientId, Issuer, ResourceId};
 use keybound_oauth::scope::Scope;
+
+/// The scope of access tokens for the introspection endpoint.
+pub const INTROSPECT_SCOPE: &str = "introspect";
 
 /// Seconds that things live.
 #[derive(Clone, Copy, Debug)]
@@ -67,6 +70,10 @@ pub struct Resource {
     pub default: bool,
     /// The algorithm of its access tokens, where it is not that of all.
     pub signing_alg: Option<Algorithm>,
+    /// The form of its tokens.
+    pub tokens: TokenForm,
+    /// The client that it is itself: it may introspect its tokens, and exchange them.
+    pub client: Option<ClientId>,
 }
 
 /// What the provider may rely on.
@@ -78,6 +85,8 @@ pub struct Config {
     pub base: Target,
     /// The resources.
     pub resources: Vec<Resource>,
+    /// The introspection endpoint: a resource too, for callers that show an access token.
+    pub introspection: Resource,
     /// Who must use nonces.
     pub nonce: NonceMode,
     /// What proofs are accepted.
@@ -125,10 +134,12 @@ impl ConfigFile {
                 ));
             }
         }
+        let introspection = introspection(&issuer).map_err(|error| wrong("issuer", error))?;
         Ok(Config {
             issuer,
             base,
             resources,
+            introspection,
             nonce: self.nonce.mode,
             proof: self.proof.check()?,
             signing: self.signing.check()?,
@@ -145,8 +156,38 @@ impl ResourceFile {
         let scopes = Scope::parse(&self.scopes.join(" ")).map_err(|error| wrong(error.to_string()))?;
         let signing_alg = self.signing_alg.as_deref().map(signing::algorithm).transpose();
         let signing_alg = signing_alg.map_err(|what| wrong(format!("`signing_alg` {what}")))?;
-        Ok(Resource { identifier, dpop: self.dpop, scopes, default: self.default, signing_alg })
+        let client = self.client.as_deref().map(ClientId::parse).transpose();
+        let client = client.map_err(|error| wrong(format!("`client`: {error}")))?;
+        if self.tokens == TokenForm::Opaque && client.is_none() {
+            return Err(wrong(
+                "opaque tokens can be read by introspection alone: name in `client` who may do that"
+                    .to_owned(),
+            ));
+        }
+        Ok(Resource {
+            identifier,
+            dpop: self.dpop,
+            scopes,
+            default: self.default,
+            tokens: self.tokens,
+            signing_alg,
+            client,
+        })
     }
+}
+
+/// Access tokens for the introspection endpoint are for its URL, with a scope of their own (RFC 7662 §2.1).
+fn introspection(issuer: &Issuer) -> Result<Resource, String> {
+    let url = issuer.endpoint(crate::endpoint::INTROSPECT);
+    Ok(Resource {
+        identifier: ResourceId::parse(url.as_str()).map_err(|error| error.to_string())?,
+        dpop: DpopMode::Required,
+        scopes: Scope::parse(INTROSPECT_SCOPE).map_err(|error| error.to_string())?,
+        default: false,
+        tokens: TokenForm::Jwt,
+        signing_alg: None,
+        client: None,
+    })
 }
 
 impl ProofFile {
@@ -181,7 +222,21 @@ impl Config {
     /// The resource of that identifier.
     #[must_use]
     pub fn resource(&self, identifier: &str) -> Option<&Resource> {
-        self.resources.iter().find(|resource| resource.identifier.as_str() == identifier)
+        let all = self.resources.iter().chain([&self.introspection]);
+        all.into_iter().find(|resource| resource.identifier.as_str() == identifier)
+    }
+
+    /// Whether that client is one of these resources itself.
+    #[must_use]
+    pub fn is_resource_in<'a>(&self, client_id: &str, mut audience: impl Iterator<Item = &'a str>) -> bool {
+        let client_of = |name| self.resource(name).and_then(|resource| resource.client.as_ref());
+        audience.any(|name| client_of(name).is_some_and(|client| client.as_str() == client_id))
+    }
+
+    /// Whether that client is any resource itself.
+    #[must_use]
+    pub fn is_resource(&self, client_id: &str) -> bool {
+        self.is_resource_in(client_id, self.resources.iter().map(|resource| resource.identifier.as_str()))
     }
 
     /// The resource that is meant where none is named: the one marked so, or the only one there is.
@@ -214,6 +269,8 @@ mod tests {
             "issuer = \"https://as.example\"\n[[resource]]\nidentifier = \"https://as.example\"",
             "issuer = \"https://as.example\"\n[proof]\nalgorithms = [\"HS256\"]",
             "issuer = \"https://as.example\"\n[proof]\npast_window_secs = 601",
+            "issuer = \"https://as.example\"\n[[resource]]\nidentifier = \"https://a.example\"\ntokens = \"opaque\"",
+            "issuer = \"https://as.example\"\n[[resource]]\nidentifier = \"https://a.example\"\nclient = \"\"",
             "issuer = \"https://as.example\"\n[nonce]\nmode = \"optional\"",
         ] {
             assert!(check(bad).is_err(), "{bad}");

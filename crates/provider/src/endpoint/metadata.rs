@@ -40,6 +40,8 @@ pub fn document(config: &Config) -> ProviderMetadata {
             jwks_uri: endpoint(super::KEYS),
             userinfo_endpoint: endpoint(super::USERINFO),
             pushed_authorization_request_endpoint: endpoint(super::PUSHED),
+            introspection_endpoint: endpoint(super::INTROSPECT),
+            revocation_endpoint: endpoint(super::REVOKE),
             ..Endpoints::default()
         },
         supported: supported(config),
@@ -57,6 +59,7 @@ pub fn document(config: &Config) -> ProviderMetadata {
 fn supported(config: &Config) -> Supported {
     let texts = |all: &[&str]| all.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
     let names = |all: &[Algorithm]| all.iter().map(|algorithm| algorithm.name().to_owned()).collect();
+    let name = |method: &AuthMethod| method.as_str().to_owned();
     let mut scopes = texts(&OPENID_SCOPES);
     for token in config.resources.iter().flat_map(|resource| resource.scopes.iter()) {
         if !scopes.iter().any(|known| known == token) {
@@ -77,11 +80,19 @@ fn supported(config: &Config) -> Supported {
             .into_iter()
             .map(str::to_owned)
             .collect(),
-        token_endpoint_auth_methods_supported: METHODS
-            .iter()
-            .map(|method: &AuthMethod| method.as_str().to_owned())
-            .collect(),
+        token_endpoint_auth_methods_supported: METHODS.iter().map(name).collect(),
         token_endpoint_auth_signing_alg_values_supported: names(&ASSERTION_ALGORITHMS),
+        revocation_endpoint_auth_methods_supported: METHODS.iter().map(name).collect(),
+        revocation_endpoint_auth_signing_alg_values_supported: names(&ASSERTION_ALGORITHMS),
+        // RFC 8414 §2: the methods, and the types of access tokens that are taken instead.
+        introspection_endpoint_auth_methods_supported: METHODS
+            .iter()
+            .filter(|method| **method != AuthMethod::None)
+            .map(name)
+            .chain(texts(&["DPoP"]))
+            .collect(),
+        introspection_endpoint_auth_signing_alg_values_supported: names(&ASSERTION_ALGORITHMS),
+        introspection_signing_alg_values_supported: names(&ALGORITHMS),
         subject_types_supported: texts(&["public"]),
         authorization_signing_alg_values_supported: names(&ALGORITHMS),
         id_token_signing_alg_values_supported: names(&ALGORITHMS),

@@ -1,8 +1,10 @@
 //! One file an endpoint: HTTP on one side, the steps on the other.
 
 pub mod authorize;
+pub mod introspect;
 pub mod metadata;
 pub mod pushed;
+pub mod revoke;
 pub mod token;
 pub mod userinfo;
 
@@ -16,3 +18,7 @@ pub const PUSHED: &str = "/par";
 pub const KEYS: &str = "/jwks";
 /// The path of UserInfo.
 pub const USERINFO: &str = "/userinfo";
+/// The path of introspection.
+pub const INTROSPECT: &str = "/introspect";
+/// The path of revocation.
+pub const REVOKE: &str = "/revoke";

@@ -144,7 +144,7 @@ fn grant_tokens(asker: &Asker, request: &CodeRequest, code: &Code) -> Result<(Gr
         writes.push(Write::InsertRefreshToken(Box::new(first_refresh_token(asker, code, binding, now))));
         refresh_token = Some(asker.minted.refresh_token.clone());
     }
-    let granted = Granted {
+    let mut granted = Granted {
         client: asker.client.clone(),
         subject: code.subject.clone(),
         reach,
@@ -153,7 +153,10 @@ fn grant_tokens(asker: &Asker, request: &CodeRequest, code: &Code) -> Result<(Gr
         jti: asker.minted.token_id_of(code.grant_id),
         refresh_token,
         sign_in: Some(SignIn { auth_time: code.auth_time, nonce: code.nonce.clone(), acr: code.acr.clone() }),
+        opaque: None,
+        exchanged: None,
     };
+    writes.extend(asker.keep(&mut granted, Some(code.grant_id))?);
     Ok((granted, writes))
 }
 

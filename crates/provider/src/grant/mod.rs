@@ -7,21 +7,24 @@ mod refresh_token;
 use crate::authenticate::AuthenticatedClient;
 use crate::bind::Binding;
 use crate::clients::RegisteredClient;
+use crate::config::TokenForm;
 use crate::extract::Call;
-use crate::issue::Minted;
+use crate::issue::{self, Minted};
 use crate::provider::Provider;
 use crate::reach::Reach;
 use crate::refusal::{Denied, Refusal};
-use crate::store::{Id, SecretHash};
+use crate::store::{AccessToken, Credential, Id, SecretHash, Write};
 use keybound_dpop::proof::check::FreshProof;
 use keybound_dpop::secret::Secret;
 use keybound_dpop::time::{Now, UnixTime};
+use keybound_oauth::audience::Audience;
 use keybound_oauth::client_metadata::GrantType;
 use keybound_oauth::error::ErrorCode;
 use keybound_oauth::identifier::ResourceId;
 use keybound_oauth::pkce::CodeVerifier;
 use keybound_oauth::scope::Scope;
 use keybound_oauth::token::{GrantRequest, TokenRequest};
+use serde_json::Value;
 use std::sync::Arc;
 
 /// A grant that exists, and what is asked of it. Nothing is spent yet.
@@ -73,6 +76,19 @@ pub struct Granted {
     pub refresh_token: Option<Secret>,
     /// The sign-in, where a user stands behind it.
     pub sign_in: Option<SignIn>,
+    /// The access token itself, where it was written down with the decision; else it is to be signed.
+    pub opaque: Option<Secret>,
+    /// What the token that was exchanged leaves its mark on (RFC 8693).
+    pub exchanged: Option<Exchanged>,
+}
+
+/// What a token hands on to the one that it is exchanged for, besides subject and scope.
+#[derive(Clone, Debug)]
+pub struct Exchanged {
+    /// `act`: who acts now, and who did before (RFC 8693 §4.1).
+    pub act: Option<Value>,
+    /// The new token does not outlive this.
+    pub not_after: UnixTime,
 }
 
 /// What an ID token says of the sign-in.
@@ -110,7 +126,7 @@ pub async fn find(provider: &Provider, client: &AuthenticatedClient, call: &Call
         GrantRequest::ClientCredentials { scope } => {
             client_credentials::find(provider, &client.client, scope.as_ref(), &resources)
         }
-        GrantRequest::Other(_) => {
+        GrantRequest::TokenExchange(_) | GrantRequest::Other(_) => {
             Err(Denied::new(ErrorCode::UnsupportedGrantType, "AS-TOK-14", "this grant type is not offered")
                 .into())
         }
@@ -134,7 +150,7 @@ pub async fn redeem(
     match found {
         Found::Code(request) => authorization_code::redeem(asker, request).await,
         Found::Refresh(request) => refresh_token::redeem(asker, request).await,
-        Found::Client(reach) => client_credentials::redeem(&asker, reach),
+        Found::Client(reach) => client_credentials::redeem(&asker, reach).await,
     }
 }
 
@@ -145,6 +161,23 @@ struct Asker {
     proof: Option<FreshProof>,
     minted: Minted,
     now: Now,
+}
+
+impl Asker {
+    /// Writes the access token down where its resources take opaque ones; a JWT is nowhere but in the answer.
+    fn keep(&self, granted: &mut Granted, grant_id: Option<Id>) -> Result<Option<Write>, Denied> {
+        let (config, now) = (&self.provider.config, self.now.unix);
+        if granted.reach.token_form(config)? == TokenForm::Jwt {
+            return Ok(None);
+        }
+        let (id, text, secret_hash) = Credential::mint(now, &self.minted.access_entropy);
+        let audience = Audience::of(granted.audience.clone());
+        let claims = issue::new_access_token(config, granted, &audience, now).to_claims();
+        let expires_at = issue::expires_at(config, granted, now);
+        granted.opaque = Some(text);
+        let token = AccessToken { id, secret_hash, grant_id, expires_at, claims };
+        Ok(Some(Write::InsertAccessToken(Box::new(token))))
+    }
 }
 
 /// The one answer to a code or refresh token that cannot be used. The log tells more than the wire.

@@ -114,7 +114,7 @@ fn grant_tokens(
     } else {
         writes.push(Write::TouchRefreshToken { id: token.id, at: now, idle_expires_at });
     }
-    let granted = Granted {
+    let mut granted = Granted {
         client: asker.client.clone(),
         subject: token.subject.clone(),
         reach,
@@ -124,6 +124,9 @@ fn grant_tokens(
         refresh_token,
         // OpenID Connect Core §12.2: the sign-in of the original, and no nonce.
         sign_in: Some(SignIn { auth_time: token.auth_time, nonce: None, acr: None }),
+        opaque: None,
+        exchanged: None,
     };
+    writes.extend(asker.keep(&mut granted, Some(token.grant_id))?);
     Ok((granted, writes))
 }

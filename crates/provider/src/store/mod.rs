@@ -14,8 +14,8 @@ mod verdict;
 
 pub use id::{CREDENTIAL_ENTROPY, Credential, ID_ENTROPY, Id, SecretHash};
 pub use record::{
-    Client, ClientSource, Code, CodeState, Grant, KeyChange, KeyUse, Pushed, RefreshToken, RefreshTokenState,
-    SecretBytes, Session, SigningKey, User,
+    AccessToken, Client, ClientSource, Code, CodeState, Grant, KeyChange, KeyUse, Pushed, RefreshToken,
+    RefreshTokenState, SecretBytes, Session, SigningKey, User,
 };
 pub use sqlite::{Embedded, OpenError};
 pub use verdict::{Decided, Fault, Verdict, Write};
@@ -56,6 +56,10 @@ pub struct Swept {
     pub sessions: usize,
     /// Pushed authorization requests.
     pub pushed: usize,
+    /// Opaque access tokens.
+    pub access_tokens: usize,
+    /// Revocations of signed access tokens.
+    pub revoked_tokens: usize,
 }
 
 impl AddAssign for Swept {
@@ -64,6 +68,8 @@ impl AddAssign for Swept {
         self.grants += other.grants;
         self.sessions += other.sessions;
         self.pushed += other.pushed;
+        self.access_tokens += other.access_tokens;
+        self.revoked_tokens += other.revoked_tokens;
     }
 }
 
@@ -186,6 +192,25 @@ impl Store {
     pub async fn find_pushed(&self, id: Id, secret_hash: &SecretHash) -> Result<Option<Pushed>, Fault> {
         match self {
             Self::Embedded(db) => db.find_pushed(id, secret_hash),
+        }
+    }
+
+    /// The opaque access token; none where the secret is not its secret, or it was revoked by itself. It may have ended,
+    /// or its grant.
+    pub async fn find_access_token(
+        &self,
+        id: Id,
+        secret_hash: &SecretHash,
+    ) -> Result<Option<AccessToken>, Fault> {
+        match self {
+            Self::Embedded(db) => db.find_access_token(id, secret_hash),
+        }
+    }
+
+    /// Whether the access token with that `jti` ended before its time: by itself, or with its grant.
+    pub async fn is_revoked(&self, grant: Option<Id>, jti: &str) -> Result<bool, Fault> {
+        match self {
+            Self::Embedded(db) => db.is_revoked(grant, jti),
         }
     }
 

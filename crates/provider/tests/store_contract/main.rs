@@ -7,6 +7,7 @@
     reason = "a contract that fails panics"
 )]
 
+mod access_token;
 mod account;
 mod code;
 mod file;

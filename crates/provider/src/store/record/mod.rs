@@ -1,6 +1,7 @@
 //! What the store keeps, as plain structs. What is looked up or compared has a column of its own; the rest travels
 //! as JSON in the column `data`.
 
+mod access_token;
 mod client;
 mod code;
 mod grant;
@@ -11,6 +12,7 @@ mod signing_key;
 mod time_ms;
 mod user;
 
+pub use access_token::AccessToken;
 pub use client::{Client, ClientSource};
 pub use code::{Code, CodeState};
 pub use grant::Grant;

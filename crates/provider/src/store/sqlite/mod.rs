@@ -14,7 +14,9 @@ mod writer;
 pub use open::OpenError;
 
 use super::id::{Id, SecretHash};
-use super::record::{Client, Code, Grant, KeyChange, Pushed, RefreshToken, Session, SigningKey, User};
+use super::record::{
+    AccessToken, Client, Code, Grant, KeyChange, Pushed, RefreshToken, Session, SigningKey, User,
+};
 use super::verdict::{Decided, Fault, Verdict, Write};
 use super::{Inserted, Swept};
 use keybound_dpop::secret::Secret;
@@ -139,6 +141,14 @@ impl Embedded {
 
     pub(super) fn find_session(&self, id: Id, hash: &SecretHash) -> Result<Option<Session>, Fault> {
         self.read(|db| Guarded::open(db, id, hash))
+    }
+
+    pub(super) fn find_access_token(&self, id: Id, hash: &SecretHash) -> Result<Option<AccessToken>, Fault> {
+        self.read(|db| Guarded::open(db, id, hash))
+    }
+
+    pub(super) fn is_revoked(&self, grant: Option<Id>, jti: &str) -> Result<bool, Fault> {
+        self.read(|db| read::is_revoked(db, grant, jti))
     }
 
     pub(super) fn grant(&self, id: Id) -> Result<Option<Grant>, Fault> {

@@ -23,7 +23,17 @@ pub(super) fn sweep(connection: &Connection, now: UnixTime) -> Result<(Swept, bo
         grants: remove("grants", "keep_until")?,
         sessions: remove("sessions", "expires_at")?,
         pushed: remove("pushed", "keep_until")?,
+        access_tokens: remove("access_tokens", "expires_at")?,
+        revoked_tokens: remove("revoked_tokens", "expires_at")?,
     };
-    let more = [swept.refresh_tokens, swept.grants, swept.sessions, swept.pushed].contains(&BATCH);
+    let counts = [
+        swept.refresh_tokens,
+        swept.grants,
+        swept.sessions,
+        swept.pushed,
+        swept.access_tokens,
+        swept.revoked_tokens,
+    ];
+    let more = counts.contains(&BATCH);
     Ok((swept, more))
 }
