@@ -91,7 +91,14 @@ async function forItself(authentication) {
         response => oauth.processClientCredentialsResponse(server, client, response),
     );
     const answer = await orders(DPoP, tokens.access_token);
-    return { jkt: await DPoP.calculateThumbprint(), orders: [answer] };
+    const introspect = async () => oauth.processIntrospectionResponse(
+        server, client,
+        await oauth.introspectionRequest(server, client, authentication, tokens.access_token, insecure));
+    const before = await introspect();
+    await oauth.processRevocationResponse(
+        await oauth.revocationRequest(server, client, authentication, tokens.access_token, insecure));
+    const after = await introspect();
+    return { jkt: await DPoP.calculateThumbprint(), orders: [answer], told: { before, after } };
 }
 
 await play({

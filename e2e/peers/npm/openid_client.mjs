@@ -47,7 +47,10 @@ async function forItself(authentication) {
     const parameters = { scope: "read", resource: setting.resource };
     const tokens = await client.clientCredentialsGrant(config, parameters, { DPoP });
     const answer = await orders(config, DPoP, tokens.access_token);
-    return { jkt: await DPoP.calculateThumbprint(), orders: [answer] };
+    const before = await client.tokenIntrospection(config, tokens.access_token);
+    await client.tokenRevocation(config, tokens.access_token);
+    const after = await client.tokenIntrospection(config, tokens.access_token);
+    return { jkt: await DPoP.calculateThumbprint(), orders: [answer], told: { before, after } };
 }
 
 await play({

@@ -50,7 +50,11 @@ def for_itself(auth):
     client = discover(auth)
     key = DPoPKey.generate()
     tokens = client.client_credentials(scope="read", resource=setting["resource"], dpop_key=key)
-    return {"jkt": key.dpop_jkt, "orders": [orders(tokens)]}
+    answer = orders(tokens)
+    before = client.introspect_token(tokens)
+    client.revoke_access_token(tokens)
+    after = client.introspect_token(tokens)
+    return {"jkt": key.dpop_jkt, "orders": [answer], "told": {"before": before, "after": after}}
 
 
 def secret():

@@ -12,6 +12,7 @@ use huskarl::grant::authorization_code::{AuthorizationCodeGrant, CompleteInput, 
 use huskarl::grant::client_credentials::{ClientCredentialsGrant, ClientCredentialsGrantParameters};
 use huskarl::grant::refresh::RefreshGrantParameters;
 use huskarl::prelude::*;
+use huskarl::revocation::TokenRevocation;
 use huskarl::token::AccessToken;
 use huskarl::userinfo::UserInfoClient;
 use huskarl_crypto_native::asymmetric::signer::{GenerateAlgorithm, PrivateKey};
@@ -99,17 +100,23 @@ impl<'s> Party<'s> {
         Ok(json!({ "id": id, "userinfo": userinfo, "jkt": jkt, "orders": [first, second] }))
     }
 
-    async fn for_itself(&self, authentication: impl ClientAuthentication + 'static) -> Outcome {
+    async fn for_itself(&self, authentication: impl ClientAuthentication + Clone + 'static) -> Outcome {
         let grant = ClientCredentialsGrant::builder_from_metadata(&self.metadata)
             .client_id(text(self.setting, "client_id"))
             .http_client(self.http.clone())
-            .client_auth(authentication)
+            .client_auth(authentication.clone())
             .dpop(self.dpop.clone())
             .build();
         let parameters = ClientCredentialsGrantParameters::builder();
         let parameters = parameters.scope(vec!["read".to_owned()]).resource(self.resource()).build();
         let tokens = grant.exchange(parameters).await?;
         let (jkt, answer) = self.orders(tokens.access_token()).await?;
+        TokenRevocation::builder_from_metadata(&self.metadata)?
+            .client_id(text(self.setting, "client_id").to_owned())
+            .client_auth(authentication)
+            .build()
+            .revoke(&self.http, tokens.access_token())
+            .await?;
         Ok(json!({ "jkt": jkt, "orders": [answer] }))
     }
 

@@ -18,5 +18,5 @@ async fn oauth4webapi_accepts_our_token_with_its_key_only() {
     let report = Peer::Node("guards.mjs").play("validator", "secret").await.report;
     assert_eq!(report["served"], json!({ "client": "secret" }), "{report:#}");
     assert_eq!(report["stolen"]["claim"], "cnf.jkt", "{report:#}");
-    assert_eq!(report["bearer"]["code"], "OAUTH_INVALID_REQUEST", "{report:#}");
+    assert_eq!(report["bearer"]["code"], "OAUTH_INVALID_RESPONSE", "{report:#}");
 }

@@ -3,6 +3,7 @@
 
 use keybound_dpop::jose::algorithm::Algorithm;
 use keybound_dpop::jose::signer::{Signer, SigningKey};
+use keybound_dpop::time::{Clock, SystemClock};
 use keybound_e2e::answer::{assert_n_as, part};
 use keybound_e2e::servers::{CLIENT_ID, Exchange, PASSWORD, USERNAME, public_client};
 use keybound_e2e::{Answer, Hands, Servers};
@@ -45,6 +46,9 @@ impl Peer {
         let key = SigningKey::generate(Algorithm::Es256).expect("a key");
         let servers = Servers::with(clients(&key)).await;
         let setting = setting(&servers, client_id, &key);
+        if client_id == "key" {
+            next_second().await;
+        }
         let mut command = self.command();
         command.arg(flow).env("PEER", setting.to_string());
         let report = tokio::time::timeout(PATIENCE, play(command)).await.expect("it ends in time");
@@ -71,6 +75,15 @@ impl Peer {
             }
             Self::Rust(program) => Command::new(peers.join("rust/debug").join(program)),
         }
+    }
+}
+
+/// An assertion of the second in which the provider began may have been used before (OPS-REP-09): waits for the next.
+async fn next_second() {
+    let clock = SystemClock::start();
+    let begun = clock.now().unix.as_secs();
+    while clock.now().unix.as_secs() <= begun {
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
