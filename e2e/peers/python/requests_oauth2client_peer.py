@@ -62,7 +62,7 @@ def secret():
 
 
 def key():
-    return for_itself(PrivateKeyJwt(setting["client_id"], setting["client_key"], aud=setting["issuer"]))
+    return for_itself(PrivateKeyJwt(setting["client_id"], setting["client_key"]))
 
 
 play({
