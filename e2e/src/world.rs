@@ -302,16 +302,16 @@ pub fn config(more: &str) -> ConfigFile {
         dpop = "allowed"
 
         [[resource]]
-        identifier = "{OLD_API}"
-        scopes = ["read"]
-        dpop = "refresh_only"
-
-        [[resource]]
         identifier = "{OPAQUE_API}"
         scopes = ["read"]
         dpop = "allowed"
         tokens = "opaque"
         client = "opaque-api"
+
+        [[resource]]
+        identifier = "{OLD_API}"
+        scopes = ["read"]
+        dpop = "refresh_only"
 
         {more}"#
     );
