@@ -60,8 +60,9 @@ impl Peer {
         match self {
             Self::Node(script) => {
                 let folder = installed(&peers.join("npm"));
-                let own = folder.join("node_modules/.bin/node");
-                let mut command = Command::new(if own.exists() { own } else { "node".into() });
+                let package = |arch| folder.join(format!("node_modules/node-linux-{arch}/bin/node"));
+                let own = ["x64", "arm64"].map(package).into_iter().find(|node| node.exists());
+                let mut command = Command::new(own.unwrap_or_else(|| "node".into()));
                 // So that a script finds the packages beside the link to its folder.
                 command.args(["--preserve-symlinks", "--preserve-symlinks-main"]);
                 command.arg(folder.join("scripts").join(script));
