@@ -109,8 +109,13 @@ impl World {
 
     /// A World as the settings say.
     pub async fn with(settings: Settings) -> Self {
+        Self::configured(config(&settings.config)).await
+    }
+
+    /// A World as a configuration says, which begins as [`config`] gives it.
+    pub async fn configured(file: ConfigFile) -> Self {
         let client_key = new_key();
-        Self::made_of(&config(&settings.config), clients(&client_key), client_key).await
+        Self::made_of(&file, clients(&client_key), client_key).await
     }
 
     /// A World under the FAPI 2.0 Security Profile, without nonces, with more lines of configuration: its clients are

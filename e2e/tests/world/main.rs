@@ -2,6 +2,7 @@
 
 mod access_tokens;
 mod attacks;
+mod audit;
 mod client_auth;
 mod codes;
 mod cross_origin;
@@ -9,8 +10,10 @@ mod device;
 mod errors;
 mod fapi;
 mod introspection;
+mod limits;
 mod logs;
 mod metadata;
+mod metrics;
 mod nonces;
 mod opaque;
 mod proofs;

@@ -175,13 +175,14 @@ pub async fn redeem(
 ) -> Result<Granted, Refusal> {
     let asker =
         Asker { provider: Arc::clone(provider), client: Arc::clone(&client.client), proof, minted, now };
-    match found {
+    let redeemed = match found {
         Found::Code(request) => authorization_code::redeem(asker, request).await,
         Found::Refresh(request) => refresh_token::redeem(asker, request).await,
         Found::Device(request) => device_code::redeem(asker, request).await,
         Found::Exchange(request) => token_exchange::redeem(&asker, *request).await,
         Found::Client(reach) => client_credentials::redeem(&asker, reach).await,
-    }
+    };
+    redeemed.map_err(|refusal| refusal.by(&client.client.id))
 }
 
 /// Who asks, with what: all that a decision needs to own.

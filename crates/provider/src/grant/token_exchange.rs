@@ -2,6 +2,7 @@
 
 use super::{Asker, Exchanged, Found, Granted, SignIn};
 use crate::access::{self, LiveToken};
+use crate::audit::{self, Event, Facts};
 use crate::bind::{self, Binding};
 use crate::clients::RegisteredClient;
 use crate::config::Config;
@@ -123,14 +124,12 @@ pub(super) async fn redeem(asker: &Asker, request: ExchangeRequest) -> Result<Gr
     if let Some(write) = asker.keep(&mut granted, subject.grant)? {
         asker.provider.store.write(vec![write]).await?;
     }
-    tracing::info!(
-        target: "audit",
-        event = "exchanged",
-        client_id = asker.client.id.as_str(),
-        subject_jti = subject.jti(),
-        actor_jti = actor.as_ref().map(LiveToken::jti),
-        "token exchanged"
-    );
+    let facts = Facts {
+        client_id: Some(asker.client.id.as_str()),
+        token: Some(&audit::digest(subject.jti())),
+        ..Facts::default()
+    };
+    audit::write(Event::TokenExchanged, &facts);
     Ok(granted)
 }
 

@@ -33,9 +33,7 @@ pub use submission::Submission;
 pub use visitor::Visitor;
 
 use crate::passwords::Verifier;
-use crate::provider::Provider;
 use challenges::SeenChallenges;
-use keybound_dpop::jose::base64url;
 use throttle::Throttle;
 
 /// What is remembered of browsers for a while: bounded, and gone with the process.
@@ -47,11 +45,4 @@ pub struct Memory {
     challenges: SeenChallenges,
     pushes: pushed::Pushes,
     fetches: request_object::Fetches,
-}
-
-/// A name for the log: the same for the same text, and told to nobody who does not know the text and our key
-/// (OPS-LOG-03).
-fn alias(provider: &Provider, text: &str) -> String {
-    let mac = provider.form_key.0.mac(&[b"audit", text.as_bytes()]);
-    base64url::encode(mac.first_chunk::<9>().map_or(&[][..], |chunk| chunk))
 }
