@@ -6,8 +6,9 @@ use keybound_e2e::world::*;
 use keybound_e2e::{Settings, World};
 
 const ORIGIN: (&str, &str) = ("origin", "https://app.example");
-const FOR_CLIENTS: [&str; 5] = [
+const FOR_CLIENTS: [&str; 6] = [
     "/token",
+    "/par",
     "/userinfo",
     "/jwks",
     "/.well-known/oauth-authorization-server",

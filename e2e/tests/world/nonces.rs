@@ -133,14 +133,10 @@ async fn as_non_12_pages_of_other_origins_can_read_the_nonce() {
 async fn as_non_13_endpoints_that_are_not_offered_are_not_named() {
     let world = World::with(Settings::with_nonces()).await;
     let metadata = world.send(get(&format!("{ISSUER}/.well-known/openid-configuration"), &[])).await.json();
-    for absent in [
-        "pushed_authorization_request_endpoint",
-        "device_authorization_endpoint",
-        "backchannel_authentication_endpoint",
-    ] {
+    for absent in ["device_authorization_endpoint", "backchannel_authentication_endpoint"] {
         assert!(metadata.get(absent).is_none(), "{absent}");
     }
-    for path in ["/par", "/device_authorization", "/bc-authorize"] {
+    for path in ["/device_authorization", "/bc-authorize"] {
         assert_eq!(
             world.send(post(&format!("{ISSUER}{path}"), client_credentials_form(), &[])).await.status,
             404
