@@ -3,9 +3,14 @@
 use crate::common::{CHALLENGE, PASSWORD, World, query};
 use keybound_oauth::pushed::PushedResponse;
 use std::io::Write;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
+use tracing::Dispatch;
 use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::fmt::MakeWriter;
+
+/// A second subscriber, which hears nothing: where there is one only, whether an event is of interest is asked of the
+/// thread that comes by it first, and remembered for all.
+static SILENT: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(tracing_subscriber::registry()));
 
 /// Everything that this thread logs, as JSON lines would have it.
 #[derive(Clone, Default)]
@@ -13,6 +18,7 @@ struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
     fn open() -> (Self, DefaultGuard) {
+        LazyLock::force(&SILENT);
         let log = Self::default();
         let subscriber = tracing_subscriber::fmt()
             .with_writer(log.clone())
