@@ -127,7 +127,7 @@ async fn as_err_09_endpoints_that_clients_call_share_one_error_format() {
     }
     let metadata =
         world.send(get(&format!("{ISSUER}/.well-known/oauth-authorization-server"), &[])).await.json();
-    for absent in ["device_authorization_endpoint"] {
+    for absent in ["device_authorization_endpoint", "backchannel_authentication_endpoint"] {
         assert!(
             metadata.get(absent).is_none(),
             "{absent} is not offered, and must keep to this format once it is"
