@@ -9,6 +9,7 @@ const ORIGIN: (&str, &str) = ("origin", "https://app.example");
 const FOR_CLIENTS: [&str; 6] = [
     "/token",
     "/revoke",
+    "/par",
     "/userinfo",
     "/jwks",
     "/.well-known/oauth-authorization-server",

@@ -51,5 +51,6 @@ async fn answer(provider: &Provider, call: &Call, now: Now) -> Result<Answer, Re
     let proof = prove::record(provider, &client, proof, now)?;
     let wants_new_nonce = proof.as_ref().is_some_and(|proof| proof.wants_new_nonce());
     let pushed = pushed::keep(provider, &client.client, parameters, now.unix).await?;
+    tracing::info!(target: "audit", event = "pushed", client_id = client.client.id.as_str());
     Ok(Answer { pushed, wants_new_nonce })
 }
