@@ -37,6 +37,8 @@ pub const TOKEN: &str = "https://as.example/token";
 pub const PUSHED: &str = "https://as.example/par";
 /// The authorization endpoint.
 pub const AUTHORIZE: &str = "https://as.example/authorize";
+/// The device authorization endpoint.
+pub const DEVICE_AUTHORIZATION: &str = "https://as.example/device_authorization";
 /// UserInfo.
 pub const USERINFO: &str = "https://as.example/userinfo";
 /// The API that tokens are for.
@@ -302,16 +304,16 @@ pub fn config(more: &str) -> ConfigFile {
         dpop = "allowed"
 
         [[resource]]
-        identifier = "{OLD_API}"
-        scopes = ["read"]
-        dpop = "refresh_only"
-
-        [[resource]]
         identifier = "{OPAQUE_API}"
         scopes = ["read"]
         dpop = "allowed"
         tokens = "opaque"
         client = "opaque-api"
+
+        [[resource]]
+        identifier = "{OLD_API}"
+        scopes = ["read"]
+        dpop = "refresh_only"
 
         {more}"#
     );

@@ -94,6 +94,16 @@ names! {
     }
 }
 
+names! {
+    /// A set of rules that hold together.
+    ProfileName {
+        /// OAuth 2.0 with its security best current practice, and OpenID Connect.
+        Standard = "standard",
+        /// The FAPI 2.0 Security Profile.
+        Fapi2 = "fapi2",
+    }
+}
+
 /// What is registered of a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientMetadata {
@@ -142,6 +152,10 @@ pub struct ClientMetadata {
     pub legacy_oidc: bool,
     /// `errors` (ours)
     pub errors: ErrorDisplay,
+    /// `profile` (ours): a client of the standard profile unless it says so.
+    pub profile: ProfileName,
+    /// `use_mtls_endpoint_aliases` (FAPI 2.0 Security Profile §5.2.2.1.1): kept and echoed; we have no such aliases.
+    pub use_mtls_endpoint_aliases: Option<bool>,
     /// `require_pushed_authorization_requests` (RFC 9126 §6)
     pub require_pushed_authorization_requests: bool,
     /// `require_dpop_jkt` (ours): each authorization request must name the key of its code, by `dpop_jkt` or by a proof
@@ -270,6 +284,8 @@ impl ClientMetadata {
         }
         put("legacy_oidc", self.legacy_oidc.into());
         put("errors", self.errors.as_str().into());
+        put("profile", self.profile.as_str().into());
+        put("use_mtls_endpoint_aliases", self.use_mtls_endpoint_aliases.map_or(Value::Null, Value::from));
         put("require_pushed_authorization_requests", switch(self.require_pushed_authorization_requests));
         put("require_dpop_jkt", switch(self.require_dpop_jkt));
         let algorithm = self.authorization_signed_response_alg.map(Algorithm::name);

@@ -13,6 +13,7 @@ pub mod interaction;
 pub mod issue;
 pub mod page;
 pub mod passwords;
+pub mod profile;
 pub mod prove;
 pub mod provider;
 pub mod reach;

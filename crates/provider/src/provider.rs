@@ -138,7 +138,7 @@ impl Provider {
         let form = store.secret("forms", random()?).await?;
         let fetchers =
             KeyFetchers::new(Arc::clone(&clock)).map_err(|error| StartError::Fetch(error.to_string()))?;
-        let clients = Clients::load(&store, fetchers, now).await?;
+        let clients = Clients::load(&store, fetchers, config.profile, now).await?;
         let wanted = needed_by_config(&config).or(clients.signing_slots());
         let signing_keys = SigningKeys::load(&store, wanted, config.key_lives(), now.unix).await?;
         // The replay log does not outlive the process, so neither do the nonces (OPS-REP-09).

@@ -1,6 +1,7 @@
 //! Users and clients as an operator makes them: from files at start, and by command while the provider runs.
 
 use crate::passwords;
+use crate::profile::Profile;
 use crate::signing_keys::ALGORITHMS;
 use crate::store::{Client, ClientSource, Fault, Inserted, Store, User};
 use data_encoding::HEXLOWER;
@@ -128,8 +129,17 @@ async fn check_user(store: &Store, user: &User) -> Result<(), RegistryError> {
 ///
 /// # Errors
 /// [`RegistryError`]
-pub async fn add_client(
+pub async fn add_client(store: &Store, metadata: Value, now: UnixTime) -> Result<AddedClient, RegistryError> {
+    add_client_under(store, Profile::STANDARD, metadata, now).await
+}
+
+/// As [`add_client`], for a provider of that profile.
+///
+/// # Errors
+/// [`RegistryError`]; also for a client that such a provider does not serve.
+pub async fn add_client_under(
     store: &Store,
+    profile: Profile,
     mut metadata: Value,
     now: UnixTime,
 ) -> Result<AddedClient, RegistryError> {
@@ -148,13 +158,14 @@ pub async fn add_client(
         members.insert("client_secret".to_owned(), secret.clone().into());
         client_secret = Some(Secret::new(secret));
     }
-    let client_id = put_client(store, &metadata, ClientSource::Command, now).await?;
+    let client_id = put_client(store, profile, &metadata, ClientSource::Command, now).await?;
     Ok(AddedClient { client_id, client_secret })
 }
 
 /// Writes one client to the store; of a secret only the digest.
 async fn put_client(
     store: &Store,
+    profile: Profile,
     metadata: &Value,
     source: ClientSource,
     now: UnixTime,
@@ -163,6 +174,7 @@ async fn put_client(
     let wrong = |what: String| RegistryError::Client { client: named.to_owned(), what };
     let mut client = ClientMetadata::parse(metadata).map_err(|error| wrong(error.to_string()))?;
     let client_id = client.client_id.clone().ok_or_else(|| wrong("`client_id` is missing".to_owned()))?;
+    profile.check_client(&client).map_err(wrong)?;
     for (member, algorithm) in [
         ("id_token_signed_response_alg", client.id_token_signed_response_alg),
         ("authorization_signed_response_alg", client.authorization_signed_response_alg),
@@ -191,10 +203,15 @@ async fn put_client(
 ///
 /// # Errors
 /// [`RegistryError`]; the store is then as it was for all clients from the wrong one on.
-pub async fn sync_clients(store: &Store, path: &Path, now: UnixTime) -> Result<usize, RegistryError> {
+pub async fn sync_clients(
+    store: &Store,
+    profile: Profile,
+    path: &Path,
+    now: UnixTime,
+) -> Result<usize, RegistryError> {
     let mut kept = Vec::new();
     for metadata in read_array(path)? {
-        kept.push(put_client(store, &metadata, ClientSource::File, now).await?);
+        kept.push(put_client(store, profile, &metadata, ClientSource::File, now).await?);
     }
     for client in store.clients().await? {
         if client.source == ClientSource::File && !kept.contains(&client.client_id) {

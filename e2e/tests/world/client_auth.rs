@@ -6,7 +6,7 @@ use keybound_dpop::jose::signer::{Signer, SigningKey};
 use keybound_dpop::jose::{base64url, jws};
 use keybound_e2e::forge::new_key;
 use keybound_e2e::world::*;
-use keybound_e2e::{Answer, World};
+use keybound_e2e::{Answer, Settings, World};
 use keybound_oauth::form::FormWriter;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -92,16 +92,22 @@ async fn as_ca_04_times_may_be_a_little_ahead_and_never_past() {
 }
 
 #[tokio::test]
-async fn as_ca_05_as_ca_06_the_issuer_is_the_audience_and_the_endpoint_is_tolerated() {
+async fn as_ca_06_the_issuer_is_the_audience_and_the_endpoint_is_tolerated() {
     let world = World::new().await;
     assert_eq!(with(&world, "aud", json!(ISSUER)).await.status, 200);
     assert_eq!(with(&world, "aud", json!([ISSUER])).await.status, 200);
     assert_eq!(with(&world, "aud", json!(TOKEN)).await.status, 200);
     assert_invalid_client(&with(&world, "aud", json!(USERINFO)).await);
-    // Only the FAPI profile narrows this to the issuer as a string; that profile is not offered yet.
-    assert!(
-        keybound_provider::config::ConfigFile::parse("issuer = \"x\"\nprofile = \"fapi2\"", "x").is_err()
-    );
+}
+
+#[tokio::test]
+async fn as_ca_06_a_setting_makes_the_audience_strict() {
+    let strict = "[nonce]\nmode = \"off\"\n[assertion]\naudience = \"issuer\"\n";
+    let world = World::with(Settings { config: strict.to_owned() }).await;
+    assert_eq!(with(&world, "aud", json!(ISSUER)).await.status, 200);
+    for lax in [json!([ISSUER]), json!(TOKEN), json!([ISSUER, TOKEN])] {
+        assert_invalid_client(&with(&world, "aud", lax).await);
+    }
 }
 
 #[tokio::test]

@@ -13,7 +13,6 @@ use keybound_provider::registry::add_client;
 use keybound_provider::store::{Approval, Decided, DeviceCode, Grant, Id, Verdict, Write};
 use serde_json::json;
 
-const DEVICE_AUTHORIZATION: &str = "https://as.example/device_authorization";
 const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:device_code";
 
 /// A World with two devices: `tv`, which is public, and `box`, which has a secret.

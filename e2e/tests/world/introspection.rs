@@ -309,5 +309,6 @@ async fn as_md_08_as_md_07_metadata_name_both_endpoints() {
         let algorithms = list(&format!("{name}_endpoint_auth_signing_alg_values_supported"));
         assert!(algorithms.contains(&json!("ES256")) && !algorithms.contains(&json!("none")), "{name}");
     }
-    assert_eq!(list("introspection_signing_alg_values_supported"), [json!("ES256")]);
+    let signed_with = ["ES256", "EdDSA", "PS256", "RS256"].map(|algorithm| json!(algorithm));
+    assert_eq!(list("introspection_signing_alg_values_supported"), signed_with);
 }

@@ -5,7 +5,8 @@ use crate::error::CommandError;
 use crate::{input, output};
 use clap::ValueEnum;
 use keybound_dpop::time::{Clock, SystemClock, UnixTime};
-use keybound_provider::registry::{AddedClient, add_client};
+use keybound_provider::profile::Profile;
+use keybound_provider::registry::{AddedClient, add_client_under};
 use keybound_provider::store::{Client, Store};
 use serde_json::{Map, Value, json};
 use std::process::ExitCode;
@@ -157,12 +158,14 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, CommandError> {
 }
 
 async fn add(args: &Add, now: UnixTime) -> Result<(), CommandError> {
-    let store = args.config.store()?;
+    let file = args.config.load()?;
+    let store = Store::open(&file.store)?;
     let metadata = match &args.from {
         Some(file) => input::json(file)?,
         None => args.written.metadata()?,
     };
-    let AddedClient { client_id, client_secret } = add_client(&store, metadata, now).await?;
+    let AddedClient { client_id, client_secret } =
+        add_client_under(&store, Profile::of_provider(&file), metadata, now).await?;
     if args.json {
         let secret = client_secret.as_ref().map(|secret| secret.reveal());
         return output::json(&match secret {

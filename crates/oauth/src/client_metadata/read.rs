@@ -1,6 +1,8 @@
 //! Each member by itself: its type, its form, its default.
 
-use super::{ApplicationType, AuthMethod, ClientMetadata, ErrorDisplay, GrantType, MetadataError};
+use super::{
+    ApplicationType, AuthMethod, ClientMetadata, ErrorDisplay, GrantType, MetadataError, ProfileName,
+};
 use crate::client_secret::ClientSecret;
 use crate::identifier::{ClientId, Endpoint, ResourceId};
 use crate::redirect_uri::RedirectUri;
@@ -55,6 +57,9 @@ pub(super) fn members(object: &Members) -> Result<ClientMetadata, MetadataError>
         resources: each(object, "resources", ResourceId::parse)?,
         legacy_oidc,
         errors: named(object, "errors", ErrorDisplay::parse, "page, redirect")?.unwrap_or(ErrorDisplay::Page),
+        profile: named(object, "profile", ProfileName::parse, "standard, fapi2")?
+            .unwrap_or(ProfileName::Standard),
+        use_mtls_endpoint_aliases: boolean(object, "use_mtls_endpoint_aliases")?,
         require_pushed_authorization_requests: boolean(object, "require_pushed_authorization_requests")?
             .unwrap_or(false),
         require_dpop_jkt: boolean(object, "require_dpop_jkt")?.unwrap_or(false),

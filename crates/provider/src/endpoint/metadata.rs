@@ -1,6 +1,5 @@
 //! What the provider says of itself (RFC 8414, OpenID Connect Discovery) and its public keys.
 
-use crate::authenticate::{ASSERTION_ALGORITHMS, METHODS};
 use crate::config::Config;
 use crate::provider::Provider;
 use crate::reach::OPENID_SCOPES;
@@ -60,7 +59,8 @@ pub fn document(config: &Config) -> ProviderMetadata {
 fn supported(config: &Config) -> Supported {
     let texts = |all: &[&str]| all.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
     let names = |all: &[Algorithm]| all.iter().map(|algorithm| algorithm.name().to_owned()).collect();
-    let name = |method: &AuthMethod| method.as_str().to_owned();
+    let methods: Vec<String> =
+        config.profile.auth_methods().iter().map(|method| method.as_str().to_owned()).collect();
     let mut scopes = texts(&OPENID_SCOPES);
     for token in config.resources.iter().flat_map(|resource| resource.scopes.iter()) {
         if !scopes.iter().any(|known| known == token) {
@@ -81,18 +81,19 @@ fn supported(config: &Config) -> Supported {
             .into_iter()
             .map(str::to_owned)
             .collect(),
-        token_endpoint_auth_methods_supported: METHODS.iter().map(name).collect(),
-        token_endpoint_auth_signing_alg_values_supported: names(&ASSERTION_ALGORITHMS),
-        revocation_endpoint_auth_methods_supported: METHODS.iter().map(name).collect(),
-        revocation_endpoint_auth_signing_alg_values_supported: names(&ASSERTION_ALGORITHMS),
+        token_endpoint_auth_methods_supported: methods.clone(),
+        token_endpoint_auth_signing_alg_values_supported: names(config.profile.signature_algorithms()),
+        revocation_endpoint_auth_methods_supported: methods.clone(),
+        revocation_endpoint_auth_signing_alg_values_supported: names(config.profile.signature_algorithms()),
         // RFC 8414 §2: the methods, and the types of access tokens that are taken instead.
-        introspection_endpoint_auth_methods_supported: METHODS
-            .iter()
-            .filter(|method| **method != AuthMethod::None)
-            .map(name)
+        introspection_endpoint_auth_methods_supported: methods
+            .into_iter()
+            .filter(|method| method != AuthMethod::None.as_str())
             .chain(texts(&["DPoP"]))
             .collect(),
-        introspection_endpoint_auth_signing_alg_values_supported: names(&ASSERTION_ALGORITHMS),
+        introspection_endpoint_auth_signing_alg_values_supported: names(
+            config.profile.signature_algorithms(),
+        ),
         introspection_signing_alg_values_supported: names(&ALGORITHMS),
         subject_types_supported: texts(&["public"]),
         authorization_signing_alg_values_supported: names(&ALGORITHMS),

@@ -90,7 +90,7 @@ pub(super) fn examine(
     parameters: Parameters<'_>,
 ) -> Outcome {
     let Parameters { form, pushed } = parameters;
-    let address = match ReturnAddress::find(&client, &ReturnTo::read(&form), &provider.config.issuer) {
+    let address = match ReturnAddress::find(&client, &ReturnTo::read(&form), &provider.config) {
         Ok(address) => address,
         Err(denied) => return Outcome::Page(denied),
     };
@@ -113,7 +113,7 @@ pub(super) fn examine(
 
 /// Tells the client, where it has a redirect URI that holds.
 fn tell(provider: &Provider, client: Arc<RegisteredClient>, form: &Form, denied: Denied) -> Outcome {
-    match ReturnAddress::find(&client, &ReturnTo::read(form), &provider.config.issuer) {
+    match ReturnAddress::find(&client, &ReturnTo::read(form), &provider.config) {
         Ok(address) => faulty(client, address, form, denied),
         Err(_) => Outcome::Page(denied),
     }

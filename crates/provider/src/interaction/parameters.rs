@@ -52,7 +52,10 @@ pub(super) async fn of<'f>(
         let found = pushed::find(provider, client, reference, begun).await?;
         return Ok(found.map_err(Unresolved::Page));
     }
-    if provider.config.require_pushed_authorization_requests || client.require_pushed_authorization_requests {
+    if provider.config.require_pushed_authorization_requests
+        || client.require_pushed_authorization_requests
+        || provider.config.profile.of(client).demands_pushed_requests()
+    {
         let wire =
             "the request must be pushed: send `request_uri` from the pushed authorization request endpoint";
         return Ok(Err(Unresolved::Return(Denied::new(ErrorCode::InvalidRequest, "AS-PAR-14", wire))));
