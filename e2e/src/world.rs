@@ -39,6 +39,8 @@ pub const PUSHED: &str = "https://as.example/par";
 pub const DEVICE_AUTHORIZATION: &str = "https://as.example/device_authorization";
 /// The authorization endpoint.
 pub const AUTHORIZE: &str = "https://as.example/authorize";
+/// The device authorization endpoint.
+pub const DEVICE_AUTHORIZATION: &str = "https://as.example/device_authorization";
 /// UserInfo.
 pub const USERINFO: &str = "https://as.example/userinfo";
 /// The API that tokens are for.

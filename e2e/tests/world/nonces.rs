@@ -135,7 +135,8 @@ async fn as_non_13_every_endpoint_that_takes_proofs_has_the_same_nonces() {
     for endpoint in [PUSHED, DEVICE_AUTHORIZATION] {
         let ask = async |proof: Forge| {
             let proof = proof.claim("htu", endpoint).sign(&world.key);
-            world.send(post(endpoint, client_credentials_form(), &[("dpop", &proof)])).await
+            let headers = with_proof(vec![("authorization", basic("service", SECRET))], Some(&proof));
+            world.send(post(endpoint, client_credentials_form(), &borrow(&headers))).await
         };
         let asked = ask(world.proof()).await;
         assert_n_as(&asked);

@@ -24,6 +24,8 @@ pub struct LifetimesFile {
     pub session_hours: Option<u64>,
     /// Pushed authorization requests. Default 90, from 10 to 599.
     pub pushed_request_secs: Option<u64>,
+    /// Device codes. Default 600, from 60 to 1800.
+    pub device_code_secs: Option<u64>,
 }
 
 /// Seconds that things live.
@@ -41,10 +43,10 @@ pub struct Lifetimes {
     pub refresh_idle_secs: u64,
     /// Sign-in sessions.
     pub session_secs: u64,
-    /// Device codes (AS-DEV-06).
-    pub device_code_secs: u64,
     /// Pushed authorization requests, until a browser comes with them (AS-PAR-12).
     pub pushed_request_secs: u64,
+    /// Device codes (AS-DEV-06).
+    pub device_code_secs: u64,
     /// How much longer a visitor who came in time may take.
     pub begun_request_secs: u64,
     /// How long a rotated refresh token still works for the same client (DEC-26).
@@ -60,8 +62,8 @@ impl Default for Lifetimes {
             refresh_token_secs: 90 * DAY,
             refresh_idle_secs: 30 * DAY,
             session_secs: 12 * HOUR,
-            device_code_secs: 600,
             pushed_request_secs: 90,
+            device_code_secs: 600,
             begun_request_secs: HOUR,
             rotation_grace_secs: 60,
         }
@@ -103,12 +105,18 @@ impl LifetimesFile {
                 DAY,
             )?,
             session_secs: within(self.session_hours, "session_hours", (1, 720), held.session_secs, HOUR)?,
-            device_code_secs: held.device_code_secs,
             pushed_request_secs: within(
                 self.pushed_request_secs,
                 "pushed_request_secs",
                 (10, 599),
                 held.pushed_request_secs,
+                1,
+            )?,
+            device_code_secs: within(
+                self.device_code_secs,
+                "device_code_secs",
+                (60, 1800),
+                held.device_code_secs,
                 1,
             )?,
             begun_request_secs: held.begun_request_secs,
