@@ -35,8 +35,6 @@ pub const ISSUER: &str = "https://as.example";
 pub const TOKEN: &str = "https://as.example/token";
 /// The pushed authorization request endpoint.
 pub const PUSHED: &str = "https://as.example/par";
-/// The device authorization endpoint.
-pub const DEVICE_AUTHORIZATION: &str = "https://as.example/device_authorization";
 /// The authorization endpoint.
 pub const AUTHORIZE: &str = "https://as.example/authorize";
 /// The device authorization endpoint.

@@ -239,4 +239,15 @@ mod tests {
             checked("issuer = \"https://as.example\"\nprofile = \"fapi1\"").expect_err("no such profile");
         assert!(unknown.place.contains("line 2") && unknown.what.contains("fapi2"), "{unknown}");
     }
+
+    #[test]
+    fn ops_dep_01_the_examples_are_safe() {
+        for (text, name) in [
+            (include_str!("../../../../docs/examples/keybound.toml"), ProfileName::Standard),
+            (include_str!("../../../../docs/examples/keybound-fapi2.toml"), ProfileName::Fapi2),
+        ] {
+            let config = ConfigFile::parse(text, "example").and_then(|file| file.check()).expect("safe");
+            assert_eq!(config.profile.name(), name);
+        }
+    }
 }

@@ -332,6 +332,12 @@ fn fapi_net_08_deployers_are_told_of_dnssec_and_caa() {
     assert!(guide.contains("DNSSEC") && guide.contains("CAA"));
 }
 
+#[test]
+fn bcp_inj_04_mix_up_is_not_left_to_redirect_uris() {
+    let choices = include_str!("../../../../docs/choices.md");
+    assert!(choices.contains("BCP-INJ-04") && choices.contains("which is in every answer (RFC 9207)"));
+}
+
 #[tokio::test]
 async fn bcp_inj_01_a_code_in_another_session_is_of_no_use() {
     let world = World::fapi2("").await;
