@@ -16,6 +16,7 @@ use keybound_dpop::time::{Clock, UnixTime};
 use keybound_oauth::client_auth::{ASSERTION_TYPE, sign_assertion};
 use keybound_oauth::form::FormWriter;
 use keybound_oauth::identifier::{ClientId, Issuer};
+use keybound_oauth::token_exchange::GRANT_TYPE as TOKEN_EXCHANGE;
 use keybound_provider::config::ConfigFile;
 use keybound_provider::provider::Provider;
 use keybound_provider::registry::{NewUser, add_client, add_user};
@@ -36,6 +37,8 @@ pub const TOKEN: &str = "https://as.example/token";
 pub const PUSHED: &str = "https://as.example/par";
 /// The authorization endpoint.
 pub const AUTHORIZE: &str = "https://as.example/authorize";
+/// The device authorization endpoint.
+pub const DEVICE_AUTHORIZATION: &str = "https://as.example/device_authorization";
 /// UserInfo.
 pub const USERINFO: &str = "https://as.example/userinfo";
 /// The API that tokens are for.
@@ -44,6 +47,12 @@ pub const API: &str = "https://api.example/";
 pub const MIXED_API: &str = "https://mixed.example/";
 /// A third, which knows nothing of DPoP.
 pub const OLD_API: &str = "https://old.example/";
+/// A fourth, whose tokens say nothing by themselves.
+pub const OPAQUE_API: &str = "https://opaque.example/";
+/// Introspection.
+pub const INTROSPECT: &str = "https://as.example/introspect";
+/// Revocation.
+pub const REVOKE: &str = "https://as.example/revoke";
 /// The secret of the client `service`.
 pub const SECRET: &str = "a:b%2F+ secret";
 /// The password of the user.
@@ -105,12 +114,29 @@ impl World {
 
     /// A World as a configuration says, which begins as [`config`] gives it.
     pub async fn configured(file: ConfigFile) -> Self {
+        let client_key = new_key();
+        Self::made_of(&file, clients(&client_key), client_key).await
+    }
+
+    /// A World under the FAPI 2.0 Security Profile, without nonces, with more lines of configuration: its clients are
+    /// `signed` and `signed-too`.
+    pub async fn fapi2(more: &str) -> Self {
+        let text = format!(
+            "issuer = \"{ISSUER}\"\nprofile = \"fapi2\"\n[nonce]\nmode = \"off\"\n\
+             [[resource]]\nidentifier = \"{API}\"\nscopes = [\"read\", \"write\"]\n{more}\n"
+        );
+        let config = ConfigFile::parse(&text, "fapi2.toml").expect("TOML");
+        let client_key = new_key();
+        let clients = vec![signed("signed", &client_key), signed("signed-too", &client_key)];
+        Self::made_of(&config, clients, client_key).await
+    }
+
+    async fn made_of(config: &ConfigFile, clients: Vec<Value>, client_key: SigningKey) -> Self {
         let folder = TempDir::new().expect("a folder");
         let clock = Arc::new(TurnedClock::default());
         let store = Store::open(&folder.path().join("store.sqlite")).expect("a store");
-        let client_key = new_key();
         let now = clock.now().unix;
-        for metadata in clients(&client_key) {
+        for metadata in clients {
             add_client(&store, metadata, now).await.expect("a client");
         }
         let new = NewUser {
@@ -123,7 +149,7 @@ impl World {
                 .clone(),
         };
         let user = add_user(&store, new, now).await.expect("a user");
-        let config = file.check().expect("a configuration");
+        let config = config.check().expect("a configuration");
         let provider = Provider::open(config, store.clone(), clock.clone()).await.expect("a provider");
         let router = service(&provider);
         // Without nonces, nothing is believed that may have been used before the start (OPS-REP-09).
@@ -245,6 +271,26 @@ impl World {
         self.send(get(USERINFO, &borrow(&headers))).await
     }
 
+    /// Asks what stands behind a token, as a client with the World's secret.
+    pub async fn introspect(&self, caller: &str, token: &str) -> Answer {
+        let form = FormWriter::new().pair("token", token);
+        self.send(post(INTROSPECT, form, &[("authorization", &basic(caller, SECRET))])).await
+    }
+
+    /// Ends a token, as the public client `app`.
+    pub async fn revoke(&self, token: &str) -> Answer {
+        let form = FormWriter::new().pair("token", token).pair("client_id", "app");
+        self.send(post(REVOKE, form, &[])).await
+    }
+
+    /// Tokens for the client `app` at the API that takes opaque ones, bound to the World's key.
+    pub async fn opaque_tokens(&self) -> Answer {
+        let code = self.code_with("app", |code| code.resources = vec![OPAQUE_API.to_owned()]).await;
+        let answer = self.redeem(&code, Some(&self.proof().sign(&self.key))).await;
+        assert_eq!(answer.status.as_u16(), 200, "{answer:?}");
+        answer
+    }
+
     /// An assertion of the client `signed`.
     pub fn assertion(&self) -> Secret {
         let jti = base64url::encode(&random::<16>().expect("entropy"));
@@ -272,11 +318,19 @@ pub fn config(more: &str) -> ConfigFile {
         identifier = "{API}"
         scopes = ["read", "write"]
         default = true
+        client = "api"
 
         [[resource]]
         identifier = "{MIXED_API}"
         scopes = ["read"]
         dpop = "allowed"
+
+        [[resource]]
+        identifier = "{OPAQUE_API}"
+        scopes = ["read"]
+        dpop = "allowed"
+        tokens = "opaque"
+        client = "opaque-api"
 
         [[resource]]
         identifier = "{OLD_API}"
@@ -288,9 +342,16 @@ pub fn config(more: &str) -> ConfigFile {
     ConfigFile::parse(&text, "world.toml").expect("a configuration")
 }
 
+/// A client that may ask for everything and authenticates by a key.
+fn signed(client_id: &str, key: &SigningKey) -> Value {
+    let jwk: Value = serde_json::from_str(&key.public_jwk().to_json()).expect("JSON");
+    json!({ "client_id": client_id, "jwks": { "keys": [jwk] }, "redirect_uris": [REDIRECT_URI],
+            "grant_types": ["authorization_code", "refresh_token", "client_credentials"],
+            "token_endpoint_auth_method": "private_key_jwt" })
+}
+
 /// The clients of a World.
 fn clients(client_key: &SigningKey) -> Vec<Value> {
-    let jwk: Value = serde_json::from_str(&client_key.public_jwk().to_json()).expect("JSON");
     let all_grants = json!(["authorization_code", "refresh_token", "client_credentials"]);
     vec![
         json!({ "client_id": "app", "redirect_uris": [REDIRECT_URI],
@@ -304,8 +365,12 @@ fn clients(client_key: &SigningKey) -> Vec<Value> {
         json!({ "client_id": "poster", "client_secret": SECRET, "redirect_uris": [REDIRECT_URI],
                 "grant_types": all_grants, "token_endpoint_auth_method": "client_secret_post",
                 "dpop_bound_access_tokens": false }),
-        json!({ "client_id": "signed", "jwks": { "keys": [jwk] }, "redirect_uris": [REDIRECT_URI],
-                "grant_types": all_grants, "token_endpoint_auth_method": "private_key_jwt" }),
+        signed("signed", client_key),
+        json!({ "client_id": "api", "client_secret": SECRET, "grant_types": ["client_credentials", TOKEN_EXCHANGE] }),
+        json!({ "client_id": "broker", "client_secret": SECRET, "grant_types": ["client_credentials", TOKEN_EXCHANGE],
+                "dpop_bound_access_tokens": false }),
+        json!({ "client_id": "opaque-api", "client_secret": SECRET, "dpop_bound_access_tokens": false,
+                "grant_types": ["client_credentials", TOKEN_EXCHANGE] }),
     ]
 }
 

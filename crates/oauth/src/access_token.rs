@@ -39,6 +39,10 @@ pub struct NewAccessToken<'a> {
     pub auth_time: Option<UnixTime>,
     /// `acr`
     pub acr: Option<&'a str>,
+    /// `act`: who acts, where it is not the subject itself (RFC 8693 §4.1).
+    pub act: Option<&'a serde_json::Value>,
+    /// `may_act`: the `sub` of who may act for the subject (RFC 8693 §4.4).
+    pub may_act: Option<&'a str>,
 }
 
 impl NewAccessToken<'_> {
@@ -47,10 +51,13 @@ impl NewAccessToken<'_> {
     /// # Errors
     /// [`SignError`] where the signer cannot sign.
     pub fn sign(&self, signer: &impl Signer, kid: Option<&str>) -> Result<Secret, SignError> {
-        jws::sign(signer, TYP, kid, self.claims().to_string().as_bytes()).map(Secret::new)
+        let claims = serde_json::Value::Object(self.to_claims());
+        jws::sign(signer, TYP, kid, claims.to_string().as_bytes()).map(Secret::new)
     }
 
-    fn claims(&self) -> serde_json::Value {
+    /// The claims, for a token that is kept instead of signed.
+    #[must_use]
+    pub fn to_claims(&self) -> Map<String, serde_json::Value> {
         let mut claims = Map::new();
         let mut put = |name: &str, value: serde_json::Value| claims.insert(name.to_owned(), value);
         put("iss", self.iss.into());
@@ -72,7 +79,13 @@ impl NewAccessToken<'_> {
         if let Some(acr) = self.acr {
             put("acr", acr.into());
         }
-        serde_json::Value::Object(claims)
+        if let Some(act) = self.act {
+            put("act", act.clone());
+        }
+        if let Some(sub) = self.may_act {
+            put("may_act", serde_json::json!({ "sub": sub }));
+        }
+        claims
     }
 }
 
@@ -131,6 +144,14 @@ impl AccessTokenClaims {
     pub fn read(jwt: &VerifiedJwt) -> Result<Self, AccessTokenError> {
         let claims = jwt.claims().map_err(|_| AccessTokenError::Malformed)?;
         Self::from_claims(&claims)
+    }
+
+    /// Reads the claims of a token that was kept instead of signed.
+    ///
+    /// # Errors
+    /// [`AccessTokenError`]
+    pub fn parse(json: &[u8]) -> Result<Self, AccessTokenError> {
+        Self::from_claims(&Object::parse(json).map_err(|_| AccessTokenError::Malformed)?)
     }
 
     fn from_claims(claims: &Object<'_>) -> Result<Self, AccessTokenError> {
@@ -195,6 +216,7 @@ mod tests {
         let scope = Scope::parse("openid read").expect("a scope");
         let aud = Audience::of(vec!["https://a.example".to_owned(), "https://b.example".to_owned()]);
         let (iat, exp) = (UnixTime::from_secs(1000), UnixTime::from_secs(1600));
+        let act = serde_json::json!({ "sub": "a", "act": { "sub": "b" } });
         let token = NewAccessToken {
             iss: "https://id.example",
             sub: "u-1",
@@ -207,7 +229,12 @@ mod tests {
             jkt: Some(jkt),
             auth_time: Some(iat),
             acr: Some("1"),
+            act: Some(&act),
+            may_act: Some("gateway"),
         };
+        let kept = serde_json::Value::Object(token.to_claims());
+        assert_eq!(kept["act"]["act"]["sub"], "b");
+        assert_eq!(kept["may_act"], serde_json::json!({ "sub": "gateway" }));
         let jwt = verified(token.sign(&key, Some("k")).expect("signed").reveal(), &key);
         assert!(has_access_token_type(&jwt));
         let expected = AccessTokenClaims {
@@ -224,9 +251,11 @@ mod tests {
             auth_time: Some(iat),
             acr: Some("1".to_owned()),
         };
-        assert_eq!(AccessTokenClaims::read(&jwt), Ok(expected));
+        assert_eq!(AccessTokenClaims::read(&jwt), Ok(expected.clone()));
+        assert_eq!(AccessTokenClaims::parse(kept.to_string().as_bytes()), Ok(expected));
+        let none = Scope::default();
         let bearer =
-            NewAccessToken { jkt: None, auth_time: None, acr: None, scope: &Scope::default(), ..token };
+            NewAccessToken { jkt: None, auth_time: None, acr: None, act: None, scope: &none, ..token };
         let jwt = verified(bearer.sign(&key, None).expect("signed").reveal(), &key);
         let claims = AccessTokenClaims::read(&jwt).expect("claims");
         assert_eq!((claims.confirmation, claims.scope.is_empty()), (Confirmation::None, true));

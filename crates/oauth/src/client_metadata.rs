@@ -53,6 +53,10 @@ names! {
         RefreshToken = "refresh_token",
         /// The client for itself.
         ClientCredentials = "client_credentials",
+        /// A device code (RFC 8628 §3.4).
+        DeviceCode = "urn:ietf:params:oauth:grant-type:device_code",
+        /// One access token for another (RFC 8693).
+        TokenExchange = "urn:ietf:params:oauth:grant-type:token-exchange",
     }
 }
 
@@ -90,6 +94,16 @@ names! {
     }
 }
 
+names! {
+    /// A set of rules that hold together.
+    ProfileName {
+        /// OAuth 2.0 with its security best current practice, and OpenID Connect.
+        Standard = "standard",
+        /// The FAPI 2.0 Security Profile.
+        Fapi2 = "fapi2",
+    }
+}
+
 /// What is registered of a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientMetadata {
@@ -119,6 +133,8 @@ pub struct ClientMetadata {
     pub dpop_bound_access_tokens: bool,
     /// `id_token_signed_response_alg`
     pub id_token_signed_response_alg: Option<Algorithm>,
+    /// `introspection_signed_response_alg` (RFC 9701 §6)
+    pub introspection_signed_response_alg: Option<Algorithm>,
     /// `contacts`
     pub contacts: Vec<String>,
     /// `client_uri`
@@ -136,6 +152,10 @@ pub struct ClientMetadata {
     pub legacy_oidc: bool,
     /// `errors` (ours)
     pub errors: ErrorDisplay,
+    /// `profile` (ours): a client of the standard profile unless it says so.
+    pub profile: ProfileName,
+    /// `use_mtls_endpoint_aliases` (FAPI 2.0 Security Profile §5.2.2.1.1): kept and echoed; we have no such aliases.
+    pub use_mtls_endpoint_aliases: Option<bool>,
     /// `require_pushed_authorization_requests` (RFC 9126 §6)
     pub require_pushed_authorization_requests: bool,
     /// `require_dpop_jkt` (ours): each authorization request must name the key of its code, by `dpop_jkt` or by a proof
@@ -143,6 +163,14 @@ pub struct ClientMetadata {
     pub require_dpop_jkt: bool,
     /// `authorization_signed_response_alg` (JARM §3)
     pub authorization_signed_response_alg: Option<Algorithm>,
+    /// `may_act` (ours): the `sub` of who may act, by token exchange, for those whose access tokens this client gets.
+    pub may_act: Option<String>,
+    /// `request_object_signing_alg` (RFC 9101 §10.5); left out, any that the server takes.
+    pub request_object_signing_alg: Option<Algorithm>,
+    /// `require_signed_request_object` (RFC 9101 §10.5)
+    pub require_signed_request_object: bool,
+    /// `request_uris` (OpenID Connect Registration §2): where request objects may be fetched.
+    pub request_uris: Vec<Endpoint>,
 }
 
 /// What is wrong with client metadata. Says what to write, never what came.
@@ -248,6 +276,10 @@ impl ClientMetadata {
         put("scope", text(self.scope.as_ref().map(Scope::to_string).as_deref()));
         put("dpop_bound_access_tokens", self.dpop_bound_access_tokens.into());
         put("id_token_signed_response_alg", text(self.id_token_signed_response_alg.map(Algorithm::name)));
+        put(
+            "introspection_signed_response_alg",
+            text(self.introspection_signed_response_alg.map(Algorithm::name)),
+        );
         put("contacts", list(self.contacts.iter().map(String::as_str)));
         put("client_uri", text(self.client_uri.as_ref().map(Endpoint::as_str)));
         put("logo_uri", text(self.logo_uri.as_ref().map(Endpoint::as_str)));
@@ -258,10 +290,16 @@ impl ClientMetadata {
         }
         put("legacy_oidc", self.legacy_oidc.into());
         put("errors", self.errors.as_str().into());
+        put("profile", self.profile.as_str().into());
+        put("use_mtls_endpoint_aliases", self.use_mtls_endpoint_aliases.map_or(Value::Null, Value::from));
         put("require_pushed_authorization_requests", switch(self.require_pushed_authorization_requests));
         put("require_dpop_jkt", switch(self.require_dpop_jkt));
         let algorithm = self.authorization_signed_response_alg.map(Algorithm::name);
         put("authorization_signed_response_alg", text(algorithm));
+        put("may_act", text(self.may_act.as_deref()));
+        put("request_object_signing_alg", text(self.request_object_signing_alg.map(Algorithm::name)));
+        put("require_signed_request_object", switch(self.require_signed_request_object));
+        put("request_uris", list(self.request_uris.iter().map(Endpoint::as_str)));
         Value::Object(object)
     }
 }

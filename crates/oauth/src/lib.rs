@@ -13,8 +13,13 @@
 //! | [`authorization`] | authorization request and response |
 //! | [`response_mode`] | how the response travels |
 //! | [`jarm`] | the response, signed (JARM) |
+//! | [`request_object`] | the request as a signed JWT (RFC 9101) |
 //! | [`pushed`] | the answer to a pushed authorization request (RFC 9126) |
 //! | [`token`] | token request and response |
+//! | [`device`] | device authorization request and response, the user code (RFC 8628) |
+//! | [`token_exchange`] | what a token request asks for by token exchange (RFC 8693) |
+//! | [`introspection`] | what stands behind a token (RFC 7662, RFC 9701) |
+//! | [`revocation`] | the end of a token (RFC 7009) |
 //! | [`client_auth`] | how a client shows who it is |
 //! | [`client_secret`] | a secret, or its digest |
 //! | [`client_metadata`] | what is registered of a client (RFC 7591) |
@@ -29,16 +34,21 @@ pub mod authorization;
 pub mod client_auth;
 pub mod client_metadata;
 pub mod client_secret;
+pub mod device;
 pub mod error;
 pub mod form;
 pub mod id_token;
 pub mod identifier;
+pub mod introspection;
 pub mod jarm;
 pub mod pkce;
 pub mod provider_metadata;
 pub mod pushed;
 pub mod redirect_uri;
+pub mod request_object;
 pub mod response_mode;
+pub mod revocation;
 pub mod scope;
 pub mod token;
+pub mod token_exchange;
 pub mod userinfo;

@@ -94,6 +94,7 @@ lists! {
         revocation_endpoint_auth_signing_alg_values_supported,
         introspection_endpoint_auth_methods_supported,
         introspection_endpoint_auth_signing_alg_values_supported,
+        introspection_signing_alg_values_supported,
         subject_types_supported,
         id_token_signing_alg_values_supported,
         authorization_signing_alg_values_supported,

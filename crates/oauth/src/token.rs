@@ -6,9 +6,13 @@ use crate::form::{Form, FormWriter};
 use crate::identifier::ResourceId;
 use crate::pkce::CodeVerifier;
 use crate::scope::Scope;
+use crate::token_exchange::{self, TokenExchangeRequest};
 use keybound_dpop::jose::json::{Number, Object, Value};
 use keybound_dpop::secret::Secret;
 use std::fmt;
+
+/// `grant_type` of a device code (RFC 8628 §3.4).
+const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
 
 /// What a client hands in to get tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +38,13 @@ pub enum GrantRequest {
         /// `scope`
         scope: Option<Scope>,
     },
+    /// `urn:ietf:params:oauth:grant-type:device_code` (RFC 8628 §3.4)
+    DeviceCode {
+        /// `device_code`
+        device_code: Secret,
+    },
+    /// `urn:ietf:params:oauth:grant-type:token-exchange`
+    TokenExchange(Box<TokenExchangeRequest>),
     /// A grant type that is not in this file.
     Other(String),
 }
@@ -70,6 +81,12 @@ impl TokenRequest {
                 scope: read_scope(form)?,
             },
             Some("client_credentials") => GrantRequest::ClientCredentials { scope: read_scope(form)? },
+            Some(DEVICE_CODE) => GrantRequest::DeviceCode {
+                device_code: form.secret("device_code").ok_or(missing("device_code"))?,
+            },
+            Some(token_exchange::GRANT_TYPE) => {
+                GrantRequest::TokenExchange(Box::new(TokenExchangeRequest::parse(form)?))
+            }
             Some(other) => GrantRequest::Other(other.to_owned()),
         };
         Ok(Self { grant, resources: read_resources(form)? })
@@ -89,6 +106,8 @@ impl TokenRequest {
                 form.pair("refresh_token", refresh_token.reveal()).optional("scope", text(scope).as_deref())
             }
             GrantRequest::ClientCredentials { scope } => form.optional("scope", text(scope).as_deref()),
+            GrantRequest::DeviceCode { device_code } => form.pair("device_code", device_code.reveal()),
+            GrantRequest::TokenExchange(exchange) => exchange.write(form),
             GrantRequest::Other(_) => form,
         };
         form.each("resource", self.resources.iter().map(ResourceId::as_str))
@@ -103,6 +122,8 @@ impl GrantRequest {
             Self::AuthorizationCode { .. } => "authorization_code",
             Self::RefreshToken { .. } => "refresh_token",
             Self::ClientCredentials { .. } => "client_credentials",
+            Self::DeviceCode { .. } => DEVICE_CODE,
+            Self::TokenExchange(_) => token_exchange::GRANT_TYPE,
             Self::Other(name) => name,
         }
     }
@@ -172,6 +193,8 @@ pub struct TokenResponse {
     pub scope: Option<Scope>,
     /// `id_token`
     pub id_token: Option<Secret>,
+    /// `issued_token_type`, with token exchange (RFC 8693 §2.2.1).
+    pub issued_token_type: Option<String>,
 }
 
 /// Why bytes are not a token response that we take. The server's fault.
@@ -206,6 +229,7 @@ impl TokenResponse {
             refresh_token: secret("refresh_token")?,
             scope: scope.map_err(|_| TokenResponseError::Member("scope"))?,
             id_token: secret("id_token")?,
+            issued_token_type: text("issued_token_type")?.map(str::to_owned),
         })
     }
 
@@ -220,6 +244,9 @@ impl TokenResponse {
         }
         if let Some(scope) = &self.scope {
             object.insert("scope".to_owned(), scope.to_string().into());
+        }
+        if let Some(issued) = &self.issued_token_type {
+            object.insert("issued_token_type".to_owned(), issued.as_str().into());
         }
         for (name, secret) in [("refresh_token", &self.refresh_token), ("id_token", &self.id_token)] {
             if let Some(secret) = secret {
@@ -257,7 +284,15 @@ mod tests {
             GrantRequest::RefreshToken { refresh_token: Secret::new("id.secret"), scope: scope.clone() },
             GrantRequest::ClientCredentials { scope },
             GrantRequest::ClientCredentials { scope: None },
-            GrantRequest::Other("urn:ietf:params:oauth:grant-type:device_code".to_owned()),
+            GrantRequest::DeviceCode { device_code: Secret::new("id.secret") },
+            GrantRequest::Other("urn:example:other".to_owned()),
+            GrantRequest::TokenExchange(Box::new(TokenExchangeRequest {
+                subject: token_exchange::TypedToken::access_token(Secret::new("a.b.c")),
+                actor: None,
+                requested_token_type: None,
+                scope: None,
+                audiences: Vec::new(),
+            })),
         ];
         for grant in grants {
             let resources = vec![ResourceId::parse("https://api.example/").expect("a resource")];
@@ -274,6 +309,11 @@ mod tests {
             ("grant_type=authorization_code", "code", ErrorCode::InvalidRequest),
             ("grant_type=authorization_code&code=", "code", ErrorCode::InvalidRequest),
             ("grant_type=refresh_token", "refresh_token", ErrorCode::InvalidRequest),
+            (
+                "grant_type=urn:ietf:params:oauth:grant-type:device_code",
+                "device_code",
+                ErrorCode::InvalidRequest,
+            ),
             ("grant_type=client_credentials&scope=%22", "scope", ErrorCode::InvalidScope),
             ("grant_type=client_credentials&resource=%23", "resource", ErrorCode::InvalidTarget),
         ] {
@@ -298,6 +338,7 @@ mod tests {
             refresh_token: Some(Secret::new("r")),
             scope: Scope::parse("openid").ok(),
             id_token: Some(Secret::new("i.d.t")),
+            issued_token_type: Some(token_exchange::ACCESS_TOKEN.to_owned()),
         };
         let bare = TokenResponse {
             token_type: TokenType::Bearer,
@@ -305,6 +346,7 @@ mod tests {
             refresh_token: None,
             scope: None,
             id_token: None,
+            issued_token_type: None,
             ..full.clone()
         };
         for response in [full, bare] {

@@ -42,6 +42,8 @@ events! {
     TokensIssued = "tokens_issued",
     /// Tokens were issued for a refresh token.
     TokensRefreshed = "tokens_refreshed",
+    /// A token was shown for another one (RFC 8693); `token` is the one that was shown.
+    TokenExchanged = "token_exchanged",
     /// A token, or all that belongs to a grant, was revoked.
     TokensRevoked = "tokens_revoked",
     /// A proof did not hold.

@@ -21,16 +21,6 @@ use keybound_oauth::error::ErrorCode;
 use keybound_oauth::identifier::ClientId;
 use std::sync::Arc;
 
-/// The algorithms of assertions that we take (AS-MD-07). RS256 is for clients of OpenID Connect.
-pub const ASSERTION_ALGORITHMS: [Algorithm; 5] =
-    [Algorithm::Es256, Algorithm::Ps256, Algorithm::EdDsa, Algorithm::Ed25519, Algorithm::Rs256];
-/// The methods on offer.
-pub const METHODS: [AuthMethod; 4] = [
-    AuthMethod::None,
-    AuthMethod::ClientSecretBasic,
-    AuthMethod::ClientSecretPost,
-    AuthMethod::PrivateKeyJwt,
-];
 /// How far ahead `exp` may be (AS-CA-01).
 const MAX_LIFE_SECS: u64 = 3600;
 /// How far ahead `iat` and `nbf` may be (AS-CA-04).
@@ -191,7 +181,7 @@ async fn verify_assertion(
     let keys = client.keys(kid.as_deref()).await.map_err(|error| {
         Refusal::Unavailable(format!("the keys of client {} cannot be fetched: {error}", client.id))
     })?;
-    let accepted = AlgorithmSet::of(&ASSERTION_ALGORITHMS);
+    let accepted = AlgorithmSet::of(provider.config.profile.of(client).signature_algorithms());
     let verified_by = keys.candidates(kid.as_deref(), algorithm).find_map(|key| {
         provider.metrics.client_checked(ClientCheck::Assertion);
         jwt.verify(accepted, std::iter::once(key)).ok().map(|verified| (verified, key.thumbprint()))
@@ -215,8 +205,9 @@ fn check_parties(
     // RFC 9126 §2: the endpoint that is called is tolerated too (AS-PAR-16).
     let issuer = provider.config.issuer.as_str();
     let token_endpoint = provider.config.endpoint(crate::endpoint::TOKEN);
-    let accepted = |audience: &str| [issuer, &token_endpoint, called.as_str()].contains(&audience);
-    if !claims.aud.as_ref().is_some_and(|aud| aud.iter().any(accepted)) {
+    let profile = provider.config.profile.of(client);
+    let is_endpoint = |audience: &str| [token_endpoint.as_str(), called.as_str()].contains(&audience);
+    if !claims.aud.as_ref().is_some_and(|aud| profile.accepts_audience(aud, issuer, is_endpoint)) {
         let wire = format!("`aud` of the client assertion must be the issuer, {issuer}");
         return Err(refused("AS-CA-06", wire));
     }

@@ -1,5 +1,6 @@
 //! The registered clients: kept in the store, held in memory, read again when the store's version changes.
 
+use crate::profile::Profile;
 use crate::provider::StartError;
 use crate::signing_keys::{DEFAULT_ALGORITHM, Slots, needed_by_client};
 use crate::store::{Client as StoredClient, ClientSource, Fault, Store};
@@ -29,6 +30,7 @@ pub struct RegisteredClient {
     pub id_token_algorithm: Algorithm,
     metadata: ClientMetadata,
     remote_keys: Option<JwksSource>,
+    fetcher: Fetcher,
 }
 
 impl Deref for RegisteredClient {
@@ -44,6 +46,12 @@ impl RegisteredClient {
     #[must_use]
     pub fn display_name(&self) -> &str {
         self.client_name.as_deref().unwrap_or(self.id.as_str())
+    }
+
+    /// What fetches documents from its URLs.
+    #[must_use]
+    pub const fn fetcher(&self) -> &Fetcher {
+        &self.fetcher
     }
 
     /// Its public keys: as registered, or from its `jwks_uri`, where a `kid` that is not known yet is looked for once
@@ -84,11 +92,14 @@ impl KeyFetchers {
 
     fn source(&self, stored: &StoredClient, metadata: &ClientMetadata) -> Option<JwksSource> {
         let url = metadata.jwks_uri.as_ref()?.url().clone();
-        let fetcher = match stored.source {
+        Some(JwksSource::new(self.fetcher(stored).clone(), url, Arc::clone(&self.clock)))
+    }
+
+    const fn fetcher(&self, stored: &StoredClient) -> &Fetcher {
+        match stored.source {
             ClientSource::File | ClientSource::Command => &self.operator,
             ClientSource::Registered => &self.strangers,
-        };
-        Some(JwksSource::new(fetcher.clone(), url, Arc::clone(&self.clock)))
+        }
     }
 }
 
@@ -97,6 +108,7 @@ impl KeyFetchers {
 pub struct Clients {
     held: ArcSwap<Held>,
     fetchers: KeyFetchers,
+    profile: Profile,
 }
 
 #[derive(Debug)]
@@ -121,15 +133,20 @@ impl Clients {
     ///
     /// # Errors
     /// [`StartError`] where the store does not answer or a client in it cannot be used.
-    pub async fn load(store: &Store, fetchers: KeyFetchers, now: Now) -> Result<Self, StartError> {
+    pub async fn load(
+        store: &Store,
+        fetchers: KeyFetchers,
+        profile: Profile,
+        now: Now,
+    ) -> Result<Self, StartError> {
         let version = store.version().await?;
         let mut by_id = HashMap::new();
         for stored in store.clients().await? {
-            let client = read(&stored, &fetchers, None)
+            let client = read(&stored, &fetchers, profile, None)
                 .map_err(|what| StartError::Client { client_id: stored.client_id.clone(), what })?;
             by_id.insert(stored.client_id, Arc::new(client));
         }
-        Ok(Self { held: ArcSwap::from_pointee(Held::new(by_id, version, now)), fetchers })
+        Ok(Self { held: ArcSwap::from_pointee(Held::new(by_id, version, now)), fetchers, profile })
     }
 
     /// Whether some client may use bearer tokens at UserInfo.
@@ -189,7 +206,8 @@ impl Clients {
     async fn reread(&self, store: &Store, before: &Held, version: u64, now: Now) -> Result<Held, Fault> {
         let mut by_id = HashMap::new();
         for stored in store.clients().await? {
-            match read(&stored, &self.fetchers, before.by_id.get(&stored.client_id)) {
+            let known = before.by_id.get(&stored.client_id);
+            match read(&stored, &self.fetchers, self.profile, known) {
                 Ok(client) => {
                     by_id.insert(stored.client_id, Arc::new(client));
                 }
@@ -203,10 +221,12 @@ impl Clients {
 fn read(
     stored: &StoredClient,
     fetchers: &KeyFetchers,
+    profile: Profile,
     known: Option<&Arc<RegisteredClient>>,
 ) -> Result<RegisteredClient, String> {
     let id = ClientId::parse(&stored.client_id).map_err(|error| error.to_string())?;
     let metadata = ClientMetadata::parse(&stored.metadata).map_err(|error| error.to_string())?;
+    profile.check_client(&metadata)?;
     // The keys that were fetched stay, as long as they come from the same place.
     let known = known.filter(|known| known.jwks_uri == metadata.jwks_uri);
     let remote_keys = match known {
@@ -214,9 +234,14 @@ fn read(
         None => fetchers.source(stored, &metadata),
     };
     let id_token_algorithm = metadata.id_token_signed_response_alg.unwrap_or(match stored.source {
-        ClientSource::File | ClientSource::Command => DEFAULT_ALGORITHM,
-        // OpenID Connect Registration §2.
-        ClientSource::Registered => Algorithm::Rs256,
+        // OpenID Connect Registration §2; not where the profile forbids it.
+        ClientSource::Registered
+            if profile.of(&metadata).signing_algorithms().contains(&Algorithm::Rs256) =>
+        {
+            Algorithm::Rs256
+        }
+        ClientSource::File | ClientSource::Command | ClientSource::Registered => DEFAULT_ALGORITHM,
     });
-    Ok(RegisteredClient { id, id_token_algorithm, metadata, remote_keys })
+    let fetcher = fetchers.fetcher(stored).clone();
+    Ok(RegisteredClient { id, id_token_algorithm, metadata, remote_keys, fetcher })
 }

@@ -1,8 +1,8 @@
 //! The work that a known client would have cost, done for one that nobody knows (OPS-LIM-07): the time of a refusal then
 //! tells nobody which clients there are.
 
-use crate::authenticate::ASSERTION_ALGORITHMS;
 use crate::metrics::{ClientCheck, Metrics};
+use crate::profile::Profile;
 use keybound_dpop::jose::algorithm::{Algorithm, AlgorithmSet};
 use keybound_dpop::jose::jws::UnverifiedJwt;
 use keybound_dpop::jose::key_set::KeySet;
@@ -38,12 +38,12 @@ pub(crate) fn check(presented: &Presented, metrics: &Metrics) {
 fn verify(jwt: &UnverifiedJwt<'_>, metrics: &Metrics) {
     let Ok(header) = jwt.header() else { return };
     let algorithm = header.string("alg").ok().flatten().and_then(Algorithm::parse);
-    let Some(algorithm) = algorithm.filter(|known| ASSERTION_ALGORITHMS.contains(known)) else { return };
+    let accepted = Profile::STANDARD.signature_algorithms();
+    let Some(algorithm) = algorithm.filter(|known| accepted.contains(known)) else { return };
     for key in DECOYS.candidates(None, algorithm) {
         metrics.client_checked(ClientCheck::Assertion);
         // That it does not verify is known beforehand.
-        let _ =
-            std::hint::black_box(jwt.verify(AlgorithmSet::of(&ASSERTION_ALGORITHMS), std::iter::once(key)));
+        let _ = std::hint::black_box(jwt.verify(AlgorithmSet::of(accepted), std::iter::once(key)));
     }
 }
 
@@ -53,8 +53,8 @@ mod tests {
 
     #[test]
     fn ops_lim_07_there_is_a_key_for_each_algorithm_of_assertions() {
-        for algorithm in ASSERTION_ALGORITHMS {
-            assert_eq!(DECOYS.candidates(None, algorithm).count(), 1, "{algorithm}");
+        for algorithm in Profile::STANDARD.signature_algorithms() {
+            assert_eq!(DECOYS.candidates(None, *algorithm).count(), 1, "{algorithm}");
         }
     }
 }

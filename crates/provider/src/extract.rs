@@ -26,17 +26,21 @@ pub struct Call {
 }
 
 /// Parameters that belong into the body and nowhere else (RFC 6749 §2.3.1, §3.2).
-const BODY_ONLY: [&str; 10] = [
+const BODY_ONLY: [&str; 14] = [
     "grant_type",
     "code",
     "code_verifier",
     "refresh_token",
+    "device_code",
     "client_id",
     "client_secret",
     "client_assertion",
     "client_assertion_type",
     "redirect_uri",
     "scope",
+    "token",
+    "subject_token",
+    "actor_token",
 ];
 
 /// Reads a posted form (RFC 6749 §3.2).

@@ -1,6 +1,7 @@
 //! Writing tokens down and signing them. No I/O, nothing to undo.
 
 use crate::clients::RegisteredClient;
+use crate::config::Config;
 use crate::grant::Granted;
 use crate::provider::Provider;
 use crate::refusal::Refusal;
@@ -16,6 +17,7 @@ use keybound_oauth::audience::Audience;
 use keybound_oauth::client_metadata::GrantType;
 use keybound_oauth::id_token::NewIdToken;
 use keybound_oauth::token::TokenResponse;
+use keybound_oauth::token_exchange;
 
 /// The random parts of an answer, drawn before the decision so that the decision can run twice.
 #[derive(Clone, Debug)]
@@ -28,6 +30,8 @@ pub struct Minted {
     pub refresh_token: Secret,
     /// What is stored of it.
     pub refresh_hash: SecretHash,
+    /// What an opaque access token would be made of.
+    pub access_entropy: [u8; CREDENTIAL_ENTROPY],
 }
 
 impl Minted {
@@ -50,7 +54,13 @@ pub fn grant_of(jti: &str) -> Option<Id> {
 /// [`CryptoError`] where the system has no entropy to give.
 pub fn mint(now: UnixTime) -> Result<Minted, CryptoError> {
     let (refresh_id, refresh_token, refresh_hash) = Credential::mint(now, &random::<CREDENTIAL_ENTROPY>()?);
-    Ok(Minted { token_id: base64url::encode(&random::<16>()?), refresh_id, refresh_token, refresh_hash })
+    Ok(Minted {
+        token_id: base64url::encode(&random::<16>()?),
+        refresh_id,
+        refresh_token,
+        refresh_hash,
+        access_entropy: random()?,
+    })
 }
 
 impl From<CryptoError> for Refusal {
@@ -77,12 +87,47 @@ pub fn check_keys(provider: &Provider, client: &RegisteredClient, now: UnixTime)
     Ok(())
 }
 
+/// When the access token ends.
+#[must_use]
+pub fn expires_at(config: &Config, granted: &Granted, now: UnixTime) -> UnixTime {
+    let longest = now.plus_secs(config.lifetimes.access_token_secs);
+    granted.exchanged.as_ref().map_or(longest, |exchanged| longest.min(exchanged.not_after))
+}
+
+/// What the access token says, in whichever form (RFC 9068, with `cnf` where it is bound, RFC 9449 §6.1).
+#[must_use]
+pub fn new_access_token<'a>(
+    config: &'a Config,
+    granted: &'a Granted,
+    aud: &'a Audience,
+    now: UnixTime,
+) -> NewAccessToken<'a> {
+    NewAccessToken {
+        iss: config.issuer.as_str(),
+        sub: &granted.subject,
+        aud,
+        exp: expires_at(config, granted, now),
+        iat: now,
+        jti: &granted.jti,
+        client_id: granted.client.id.as_str(),
+        scope: &granted.reach.scope,
+        jkt: granted.binding.access_key(),
+        auth_time: granted.sign_in.as_ref().map(|sign_in| sign_in.auth_time),
+        acr: granted.sign_in.as_ref().and_then(|sign_in| sign_in.acr.as_deref()),
+        act: granted.exchanged.as_ref().and_then(|exchanged| exchanged.act.as_ref()),
+        may_act: granted.client.may_act.as_deref(),
+    }
+}
+
 /// Signs what was granted.
 ///
 /// # Errors
 /// [`Refusal::Unavailable`] where no key can sign.
 pub fn tokens(provider: &Provider, granted: Granted, now: UnixTime) -> Result<TokenResponse, Refusal> {
-    let access_token = access_token(provider, &granted, now)?;
+    let access_token = match &granted.opaque {
+        Some(kept) => kept.clone(),
+        None => access_token(provider, &granted, now)?,
+    };
     let id_token = match &granted.sign_in {
         Some(_) if granted.reach.scope.contains("openid") => {
             Some(id_token(provider, &granted, &access_token, now)?)
@@ -92,30 +137,19 @@ pub fn tokens(provider: &Provider, granted: Granted, now: UnixTime) -> Result<To
     Ok(TokenResponse {
         access_token,
         token_type: granted.binding.token_type(),
-        expires_in_secs: Some(provider.config.lifetimes.access_token_secs),
+        expires_in_secs: Some(expires_at(&provider.config, &granted, now).since(now).as_secs()),
+        issued_token_type: granted.exchanged.map(|_| token_exchange::ACCESS_TOKEN.to_owned()),
         refresh_token: granted.refresh_token,
         scope: Some(granted.reach.scope),
         id_token,
     })
 }
 
-/// RFC 9068, with `cnf` where it is bound (RFC 9449 §6.1).
 fn access_token(provider: &Provider, granted: &Granted, now: UnixTime) -> Result<Secret, Refusal> {
     let algorithm = provider.config.access_token_algorithm(&granted.audience);
     let key = provider.signing_keys.signer(KeyUse::Tokens, algorithm, now)?;
-    let token = NewAccessToken {
-        iss: provider.config.issuer.as_str(),
-        sub: &granted.subject,
-        aud: &Audience::of(granted.audience.clone()),
-        exp: now.plus_secs(provider.config.lifetimes.access_token_secs),
-        iat: now,
-        jti: &granted.jti,
-        client_id: granted.client.id.as_str(),
-        scope: &granted.reach.scope,
-        jkt: granted.binding.access_key(),
-        auth_time: granted.sign_in.as_ref().map(|sign_in| sign_in.auth_time),
-        acr: granted.sign_in.as_ref().and_then(|sign_in| sign_in.acr.as_deref()),
-    };
+    let audience = Audience::of(granted.audience.clone());
+    let token = new_access_token(&provider.config, granted, &audience, now);
     Ok(token.sign(&key.key, Some(&key.kid))?)
 }
 

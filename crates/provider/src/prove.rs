@@ -42,12 +42,13 @@ pub fn offered(
     if header.is_absent() {
         return Ok(None);
     }
+    let policy = provider.config.profile.of(&client.client).proofs(&provider.config.proof);
     let expected = Expected {
         method: call.method.as_str(),
         target: &call.target,
         token: None,
         nonce: provider.nonces_for(client.client.is_public()),
-        policy: &provider.config.proof,
+        policy: &policy,
     };
     let proof = verify_proof(header, &expected, now.unix).map_err(|refusal| {
         let denied = Denied::from(refusal).by(&client.client.id);

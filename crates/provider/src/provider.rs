@@ -14,6 +14,7 @@ use keybound_dpop::nonce::NonceKeys;
 use keybound_dpop::replay::{DEFAULT_CAPACITY, MemoryLog, ReplaySalt};
 use keybound_dpop::target::Target;
 use keybound_dpop::time::{Clock, Now, UnixTime};
+use keybound_resource::Guard;
 use std::sync::Arc;
 
 /// The name of the secret that nonces are made of.
@@ -51,6 +52,8 @@ pub struct Provider {
     pub replay_salt: ReplaySalt,
     /// The guards of UserInfo.
     pub userinfo: UserinfoGuards,
+    /// The guard of introspection, for callers that show an access token.
+    pub introspection: Guard,
     /// Where proofs are sent.
     pub targets: Targets,
     /// The key of the tokens that keep forms from being sent by strangers.
@@ -70,8 +73,14 @@ pub struct Targets {
     pub token: Target,
     /// UserInfo.
     pub userinfo: Target,
+    /// The device authorization endpoint.
+    pub device_authorization: Target,
     /// The pushed authorization request endpoint.
     pub pushed: Target,
+    /// Introspection.
+    pub introspect: Target,
+    /// Revocation, which takes none and is called like an endpoint that does.
+    pub revoke: Target,
 }
 
 /// The key of CSRF tokens.
@@ -135,7 +144,7 @@ impl Provider {
         let form = store.secret("forms", random()?).await?;
         let fetchers =
             KeyFetchers::new(Arc::clone(&clock)).map_err(|error| StartError::Fetch(error.to_string()))?;
-        let clients = Clients::load(&store, fetchers, now).await?;
+        let clients = Clients::load(&store, fetchers, config.profile, now).await?;
         let wanted = needed_by_config(&config).or(clients.signing_slots());
         let signing_keys = SigningKeys::load(&store, wanted, config.key_lives(), now.unix).await?;
         // The replay log does not outlive the process, so neither do the nonces (OPS-REP-09).
@@ -151,11 +160,16 @@ impl Provider {
             clock: &clock,
         };
         let userinfo = UserinfoGuards::new(&shared, &signing_keys)?;
+        let audience = config.introspection.identifier.as_str();
+        let introspection = endpoint::introspect::guard(&shared, userinfo.keys(), audience)?;
         let target = |path| Target::parse(&config.endpoint(path)).map_err(|_| StartError::Endpoint(path));
         let targets = Targets {
             token: target(endpoint::TOKEN)?,
             userinfo: target(endpoint::USERINFO)?,
+            device_authorization: target(endpoint::DEVICE_AUTHORIZATION)?,
             pushed: target(endpoint::PUSHED)?,
+            introspect: target(endpoint::INTROSPECT)?,
+            revoke: target(endpoint::REVOKE)?,
         };
         let metrics = Metrics::default();
         store.measure(Arc::clone(&clock), metrics.clone());
@@ -164,6 +178,7 @@ impl Provider {
             metrics,
             targets,
             userinfo,
+            introspection,
             config,
             store,
             clock,

@@ -1,7 +1,7 @@
 //! How far a grant reaches: which scope, at which resources (RFC 6749 §3.3, RFC 8707, OpenID Connect Core §5.4).
 
 use crate::clients::RegisteredClient;
-use crate::config::{Config, Resource};
+use crate::config::{Config, Resource, TokenForm};
 use crate::refusal::Denied;
 use keybound_oauth::client_metadata::GrantType;
 use keybound_oauth::error::ErrorCode;
@@ -74,6 +74,10 @@ fn choose_resources<'c>(
     let mut chosen: Vec<&Resource> = Vec::new();
     for name in named {
         let found = config.resource(name.as_str()).filter(|_| client.allows_resource(name));
+        // Only who may introspect can use a token for it.
+        let found = found.filter(|found| {
+            found.identifier != config.introspection.identifier || config.is_resource(client.id.as_str())
+        });
         let found = found.ok_or_else(|| {
             target("AS-RES-01", "`resource` is not a resource that this client can ask for")
         })?;
@@ -93,6 +97,21 @@ impl Reach {
             audience.push(config.issuer.to_string());
         }
         audience
+    }
+
+    /// The form of an access token for these resources; UserInfo takes either.
+    ///
+    /// # Errors
+    /// `invalid_target` where they take different ones: no token could be read by all.
+    pub fn token_form(&self, config: &Config) -> Result<TokenForm, Denied> {
+        let known = self.resources.iter().filter_map(|name| config.resource(name));
+        let mut forms = known.map(|resource| resource.tokens);
+        let form = forms.next().unwrap_or_default();
+        if forms.any(|other| other != form) {
+            let wire = "these resources take access tokens of different forms: ask for one token each";
+            return Err(Denied::new(ErrorCode::InvalidTarget, "AS-AT-04", wire));
+        }
+        Ok(form)
     }
 
     /// The part of this reach that a token request asks for (RFC 6749 §6, RFC 8707 §2.2): the same or less.

@@ -1,6 +1,7 @@
 //! Users and clients as an operator makes them: from files at start, and by command while the provider runs.
 
 use crate::passwords;
+use crate::profile::Profile;
 use crate::signing_keys::ALGORITHMS;
 use crate::store::{Client, ClientSource, Fault, Inserted, Store, User};
 use data_encoding::HEXLOWER;
@@ -128,8 +129,17 @@ async fn check_user(store: &Store, user: &User) -> Result<(), RegistryError> {
 ///
 /// # Errors
 /// [`RegistryError`]
-pub async fn add_client(
+pub async fn add_client(store: &Store, metadata: Value, now: UnixTime) -> Result<AddedClient, RegistryError> {
+    add_client_under(store, Profile::STANDARD, metadata, now).await
+}
+
+/// As [`add_client`], for a provider of that profile.
+///
+/// # Errors
+/// [`RegistryError`]; also for a client that such a provider does not serve.
+pub async fn add_client_under(
     store: &Store,
+    profile: Profile,
     mut metadata: Value,
     now: UnixTime,
 ) -> Result<AddedClient, RegistryError> {
@@ -148,13 +158,14 @@ pub async fn add_client(
         members.insert("client_secret".to_owned(), secret.clone().into());
         client_secret = Some(Secret::new(secret));
     }
-    let client_id = put_client(store, &metadata, ClientSource::Command, now).await?;
+    let client_id = put_client(store, profile, &metadata, ClientSource::Command, now).await?;
     Ok(AddedClient { client_id, client_secret })
 }
 
 /// Writes one client to the store; of a secret only the digest.
 async fn put_client(
     store: &Store,
+    profile: Profile,
     metadata: &Value,
     source: ClientSource,
     now: UnixTime,
@@ -163,15 +174,8 @@ async fn put_client(
     let wrong = |what: String| RegistryError::Client { client: named.to_owned(), what };
     let mut client = ClientMetadata::parse(metadata).map_err(|error| wrong(error.to_string()))?;
     let client_id = client.client_id.clone().ok_or_else(|| wrong("`client_id` is missing".to_owned()))?;
-    for (member, algorithm) in [
-        ("id_token_signed_response_alg", client.id_token_signed_response_alg),
-        ("authorization_signed_response_alg", client.authorization_signed_response_alg),
-    ] {
-        if algorithm.is_some_and(|algorithm| !ALGORITHMS.contains(&algorithm)) {
-            let all = AlgorithmSet::of(&ALGORITHMS).algs();
-            return Err(wrong(format!("`{member}` must be one of {all}")));
-        }
-    }
+    profile.check_client(&client).map_err(wrong)?;
+    check_algorithms(profile.of(&client), &client).map_err(wrong)?;
     if store.find_user_by_subject(client_id.as_str()).await?.is_some() {
         return Err(wrong("`client_id` is the `sub` of a user; the two must differ".to_owned()));
     }
@@ -185,15 +189,37 @@ async fn put_client(
     Ok(client_id.to_string())
 }
 
+/// What we sign for the client, and what it signs, within its profile (DEC-03).
+fn check_algorithms(profile: Profile, client: &ClientMetadata) -> Result<(), String> {
+    let theirs = AlgorithmSet::of(profile.signature_algorithms());
+    let ours = AlgorithmSet::of(&ALGORITHMS).intersection(theirs);
+    for (member, algorithm, known) in [
+        ("id_token_signed_response_alg", client.id_token_signed_response_alg, ours),
+        ("authorization_signed_response_alg", client.authorization_signed_response_alg, ours),
+        ("introspection_signed_response_alg", client.introspection_signed_response_alg, ours),
+        ("request_object_signing_alg", client.request_object_signing_alg, theirs),
+    ] {
+        if algorithm.is_some_and(|algorithm| !known.contains(algorithm)) {
+            return Err(format!("`{member}` must be one of {}", known.algs()));
+        }
+    }
+    Ok(())
+}
+
 /// Makes the store's clients from the file those of the file: new ones are added, changed ones replaced, missing ones
 /// removed. Gives their number.
 ///
 /// # Errors
 /// [`RegistryError`]; the store is then as it was for all clients from the wrong one on.
-pub async fn sync_clients(store: &Store, path: &Path, now: UnixTime) -> Result<usize, RegistryError> {
+pub async fn sync_clients(
+    store: &Store,
+    profile: Profile,
+    path: &Path,
+    now: UnixTime,
+) -> Result<usize, RegistryError> {
     let mut kept = Vec::new();
     for metadata in read_array(path)? {
-        kept.push(put_client(store, &metadata, ClientSource::File, now).await?);
+        kept.push(put_client(store, profile, &metadata, ClientSource::File, now).await?);
     }
     for client in store.clients().await? {
         if client.source == ClientSource::File && !kept.contains(&client.client_id) {

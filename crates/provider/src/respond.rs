@@ -28,6 +28,14 @@ pub fn private_json(status: StatusCode, json: String) -> Response<Body> {
     response
 }
 
+/// Done, and nothing to say.
+#[must_use]
+pub fn done() -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    response.headers_mut().insert(CACHE_CONTROL, NO_STORE);
+    response
+}
+
 /// JSON for everybody, for five minutes.
 #[must_use]
 pub fn public_json(json: String) -> Response<Body> {
@@ -90,7 +98,10 @@ pub fn refusal(refusal: &Refusal, nonce: Option<&Nonce>) -> Response<Body> {
 
 /// The event of a refusal, with the row that was not met (OPS-LOG-02).
 pub fn audit(denied: &Denied) {
-    audit::refused(denied);
+    // Asked for every few seconds, and no refusal yet.
+    if denied.code != ErrorCode::AuthorizationPending {
+        audit::refused(denied);
+    }
 }
 
 fn refused(denied: &Denied, nonce: Option<&Nonce>) -> Response<Body> {
@@ -117,7 +128,9 @@ fn refused(denied: &Denied, nonce: Option<&Nonce>) -> Response<Body> {
 
 /// Refusals that have to do with a proof carry a nonce where nonces are asked for (AS-ERR-10).
 fn speaks_of_dpop(code: ErrorCode) -> bool {
-    matches!(code, ErrorCode::InvalidDpopProof | ErrorCode::UseDpopNonce | ErrorCode::InvalidGrant)
+    use ErrorCode::{AuthorizationPending, InvalidDpopProof, InvalidGrant, SlowDown, UseDpopNonce};
+    // A device that has to wait needs a good nonce the next time.
+    matches!(code, InvalidDpopProof | UseDpopNonce | InvalidGrant | AuthorizationPending | SlowDown)
 }
 
 /// 503 (requirements 0.6).

@@ -1,6 +1,8 @@
 //! The provider as a tower service: routes, and what every answer carries.
 
-use crate::endpoint::{self, authorize, metadata, pushed, token, userinfo};
+use crate::endpoint::{
+    self, authorize, device, device_authorization, introspect, metadata, pushed, revoke, token, userinfo,
+};
 use crate::peer;
 use crate::provider::Provider;
 use crate::respond;
@@ -22,15 +24,21 @@ pub fn service(provider: &Arc<Provider>) -> Router {
     let below = |path: &str| format!("{}{path}", issuer.path());
     let for_clients = Router::new()
         .route(&below(endpoint::TOKEN), any(token::handle))
+        .route(&below(endpoint::DEVICE_AUTHORIZATION), any(device_authorization::handle))
         .route(&below(endpoint::PUSHED), any(pushed::handle))
         .route(&below(endpoint::USERINFO), get(userinfo::handle).post(userinfo::handle))
+        .route(&below(endpoint::REVOKE), any(revoke::handle))
         .route(&below(endpoint::KEYS), get(metadata::keys))
         .route(issuer.oauth_metadata_url().path(), get(metadata::handle))
         .route(issuer.openid_metadata_url().path(), get(metadata::handle))
         .layer(middleware::from_fn_with_state(Arc::clone(provider), admit))
         .layer(middleware::from_fn(cross_origin))
         .with_state(Arc::clone(provider));
-    let for_browsers = authorize::routes().with_state(Arc::clone(provider));
+    // Called by servers alone: no page of another origin has business there.
+    let for_servers = Router::new()
+        .route(&below(endpoint::INTROSPECT), any(introspect::handle))
+        .with_state(Arc::clone(provider));
+    let for_browsers = authorize::routes().merge(device::routes()).with_state(Arc::clone(provider));
     let for_browsers = match issuer.path() {
         "" => for_browsers,
         // The front page is below the path, with a slash and without.
@@ -39,6 +47,7 @@ pub fn service(provider: &Arc<Provider>) -> Router {
             .nest(path, for_browsers),
     };
     for_clients
+        .merge(for_servers)
         .merge(for_browsers)
         .fallback(not_found)
         .layer(middleware::from_fn_with_state(Arc::clone(provider), harden))

@@ -2,8 +2,8 @@
 
 use crate::access::Access;
 use crate::challenges;
-use crate::config::{ConfigError, DpopUse, GuardConfig};
-use crate::credentials::{self, Credentials, Scheme};
+use crate::config::{ConfigError, DpopUse, GuardConfig, TokenProfile};
+use crate::credentials::{self, Scheme};
 use crate::rejection::{Reason, Rejection};
 use crate::token::{self, Token, TokenError};
 use http::header::{CACHE_CONTROL, VARY};
@@ -11,10 +11,12 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue};
 use keybound_dpop::confirmation::Confirmation;
 use keybound_dpop::header::{DPOP_NONCE, ProofHeader};
+use keybound_dpop::jose::jws;
 use keybound_dpop::jose::key_set::KeySet;
 use keybound_dpop::jose::thumbprint::Thumbprint;
 use keybound_dpop::nonce::Nonce;
 use keybound_dpop::proof::check::{BoundToken, Expected, FreshProof, NotFresh, verify};
+use keybound_dpop::secret::Secret;
 use keybound_dpop::target::Target;
 use keybound_dpop::time::Now;
 use keybound_dpop::token_hash::TokenHash;
@@ -22,6 +24,7 @@ use keybound_oauth::access_token::AccessTokenError;
 use keybound_oauth::scope::Scope;
 use quick_cache::sync::Cache;
 use std::fmt;
+use std::future::{Future, Ready};
 use std::sync::Arc;
 
 /// The guard of one protected resource. Share it: it remembers which tokens it has found good, never which proofs
@@ -38,6 +41,9 @@ struct Verdict {
     issuer: usize,
     kid: Option<String>,
 }
+
+/// What is known of an opaque token: its claims where it is good; or why that cannot be found out.
+pub type LookedUp = Result<Option<Vec<u8>>, String>;
 
 /// What the token of a request was found to be, and what its proof is to be held against.
 struct Presented<'a> {
@@ -78,21 +84,22 @@ impl Guard {
         form: Option<&[u8]>,
         target: &Target,
     ) -> Result<Access, Rejection> {
-        let now = self.config.clock.now();
-        let (scheme, judged) = match credentials::read(&request.headers, request.uri.query(), form) {
-            Err(unreadable) => (unreadable.scheme, Err(unreadable.reason)),
-            Ok(None) => (None, Err(Reason::NoCredentials)),
-            Ok(Some(credentials)) => {
-                let hash = TokenHash::of(credentials.token);
-                let presented = Presented { request, target, hash, now };
-                (Some(credentials.scheme), self.judge(credentials, &presented).await)
-            }
-        };
-        judged.map_err(|reason| {
-            let rejection = self.reject(reason, scheme, now);
-            audit(&rejection, request);
-            rejection
-        })
+        let nobody: Option<fn(Secret) -> Ready<LookedUp>> = None;
+        self.check_any(request, form, target, nobody).await
+    }
+
+    /// The same for a service that knows what tokens stand for which are no JWTs: `look_up` gives the claims of one that
+    /// is good, as the JSON that a JWT would hold (RFC 9068 §2.2), and none for any other. It is asked each time.
+    ///
+    /// # Errors
+    /// A [`Rejection`], which has been written to the audit log.
+    pub async fn check_known<F: Future<Output = LookedUp>>(
+        &self,
+        request: &Parts,
+        target: &Target,
+        look_up: impl FnOnce(Secret) -> F,
+    ) -> Result<Access, Rejection> {
+        self.check_any(request, None, target, Some(look_up)).await
     }
 
     /// Asks for a scope on top of a good token (RFC 6750 §3.1).
@@ -160,10 +167,48 @@ impl Guard {
         &self.config
     }
 
+    async fn check_any<F: Future<Output = LookedUp>>(
+        &self,
+        request: &Parts,
+        form: Option<&[u8]>,
+        target: &Target,
+        look_up: Option<impl FnOnce(Secret) -> F>,
+    ) -> Result<Access, Rejection> {
+        let now = self.config.clock.now();
+        let (scheme, judged) = match credentials::read(&request.headers, request.uri.query(), form) {
+            Err(unreadable) => (unreadable.scheme, Err(unreadable.reason)),
+            Ok(None) => (None, Err(Reason::NoCredentials)),
+            Ok(Some(credentials)) => {
+                let hash = TokenHash::of(credentials.token);
+                let presented = Presented { request, target, hash, now };
+                let token = match look_up {
+                    Some(look_up) if jws::split(credentials.token).is_none() => {
+                        self.known_token(look_up(Secret::new(credentials.token)).await, now)
+                    }
+                    _ => self.token(credentials.token, &presented).await,
+                };
+                let judged = match token {
+                    Ok(token) => self.judge(token, credentials.scheme, &presented).await,
+                    Err(reason) => Err(reason),
+                };
+                (Some(credentials.scheme), judged)
+            }
+        };
+        judged.map_err(|reason| {
+            let rejection = self.reject(reason, scheme, now);
+            audit(&rejection, request);
+            rejection
+        })
+    }
+
     /// The token decides what has to be proven, never the scheme that the caller chose (RS-DWN-02).
-    async fn judge(&self, credentials: Credentials<'_>, presented: &Presented<'_>) -> Result<Access, Reason> {
-        let token = self.token(credentials.token, presented).await?;
-        match (token.claims.confirmation, credentials.scheme) {
+    async fn judge(
+        &self,
+        token: Arc<Token>,
+        scheme: Scheme,
+        presented: &Presented<'_>,
+    ) -> Result<Access, Reason> {
+        match (token.claims.confirmation, scheme) {
             (Confirmation::Unusable(because), _) => Err(Reason::Unusable(because)),
             (Confirmation::Jkt(_), Scheme::Bearer) => Err(Reason::Downgrade),
             (Confirmation::None, Scheme::Dpop) => Err(Reason::Unbound),
@@ -181,6 +226,20 @@ impl Guard {
                 Ok(Access::new(token, Some(*proof.jkt()), proof.wants_new_nonce()))
             }
         }
+    }
+
+    /// A token whose claims were looked up. Not remembered, so that its end is seen at once.
+    fn known_token(&self, looked_up: LookedUp, now: Now) -> Result<Arc<Token>, Reason> {
+        let claims = looked_up.map_err(Reason::TokensUnavailable)?;
+        let claims = claims.ok_or(Reason::Token(TokenError::Unknown))?;
+        let token =
+            token::believe(&claims, TokenProfile::Rfc9068, &self.config.audience).map_err(unusable)?;
+        let came = &token.claims.iss;
+        if !self.config.issuers.iter().any(|trusted| trusted.issuer == *came) {
+            return Err(Reason::Token(TokenError::Issuer { came: came.clone() }));
+        }
+        token.check_time(now.unix).map_err(Reason::Token)?;
+        Ok(Arc::new(token))
     }
 
     async fn token(&self, text: &str, presented: &Presented<'_>) -> Result<Arc<Token>, Reason> {
@@ -215,10 +274,7 @@ impl Guard {
         let keys = keys.map_err(|error| Reason::KeysUnavailable(error.0))?;
         let algorithms = self.config.token_algorithms;
         let token = token::verify(&jwt, issuer, &keys, &self.config.audience, algorithms);
-        let token = Arc::new(token.map_err(|error| match error {
-            TokenError::Claims(AccessTokenError::Confirmation(because)) => Reason::Unusable(because),
-            error => Reason::Token(error),
-        })?);
+        let token = Arc::new(token.map_err(unusable)?);
         let verdict = Arc::new(Verdict { token, keys, issuer: index, kid });
         self.verdicts.insert(presented.hash, Arc::clone(&verdict));
         Ok(verdict)
@@ -256,6 +312,14 @@ impl Guard {
 impl fmt::Debug for Guard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Guard").field(&self.config).finish()
+    }
+}
+
+/// A binding that cannot be relied on is told by itself (DPOP-CNF-05).
+fn unusable(error: TokenError) -> Reason {
+    match error {
+        TokenError::Claims(AccessTokenError::Confirmation(because)) => Reason::Unusable(because),
+        error => Reason::Token(error),
     }
 }
 

@@ -51,7 +51,7 @@ pub use config::{ConfigError, DpopUse, GuardConfig, TokenProfile, TrustedIssuer}
 pub use cors::{Cors, CorsError};
 #[cfg(feature = "jwks")]
 pub use discovered::IssuerKeys;
-pub use guard::Guard;
+pub use guard::{Guard, LookedUp};
 pub use keys::{Keys, KeysUnavailable, LocalKeys};
 pub use layer::{GuardLayer, GuardService, GuardedBody};
 pub use public_url::PublicUrl;

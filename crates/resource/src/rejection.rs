@@ -45,6 +45,8 @@ pub enum Reason {
     ReplayLogUnavailable,
     /// The issuer's keys cannot be had. Our fault.
     KeysUnavailable(String),
+    /// What an opaque token stands for cannot be looked up. Our fault.
+    TokensUnavailable(String),
 }
 
 impl Reason {
@@ -65,6 +67,7 @@ impl Reason {
             Self::Scope(_) => "RS-CHK-05",
             Self::ReplayLogUnavailable => "RS-GW-09",
             Self::KeysUnavailable(_) => "RS-CHK-02",
+            Self::TokensUnavailable(_) => "RS-GW-09",
         }
     }
 
@@ -85,7 +88,9 @@ impl Reason {
                 Fault::Binding => ErrorCode::InvalidToken,
             }),
             Self::Scope(_) => Some(ErrorCode::InsufficientScope),
-            Self::ReplayLogUnavailable | Self::KeysUnavailable(_) => Some(ErrorCode::TemporarilyUnavailable),
+            Self::ReplayLogUnavailable | Self::KeysUnavailable(_) | Self::TokensUnavailable(_) => {
+                Some(ErrorCode::TemporarilyUnavailable)
+            }
         }
     }
 
@@ -103,7 +108,7 @@ impl Reason {
     /// Whether the fault is ours.
     #[must_use]
     pub fn is_fault(&self) -> bool {
-        matches!(self, Self::ReplayLogUnavailable | Self::KeysUnavailable(_))
+        matches!(self, Self::ReplayLogUnavailable | Self::KeysUnavailable(_) | Self::TokensUnavailable(_))
     }
 
     /// The text for the wire: the row, and what we expected.
@@ -125,6 +130,7 @@ impl Reason {
             Self::Scope(needed) => format!("the scope must hold: {needed}"),
             Self::ReplayLogUnavailable => "the record of used proofs cannot be reached".to_owned(),
             Self::KeysUnavailable(_) => "the issuer's keys cannot be reached".to_owned(),
+            Self::TokensUnavailable(_) => "the token cannot be looked up".to_owned(),
         };
         format!("{}: {text}", self.row())
     }
@@ -137,7 +143,9 @@ impl Reason {
             Self::Token(error) if !error.evidence().is_empty() => {
                 format!("{}; came {}", self.for_wire(), error.evidence())
             }
-            Self::KeysUnavailable(why) => format!("{}: {}", self.for_wire(), why.escape_debug()),
+            Self::KeysUnavailable(why) | Self::TokensUnavailable(why) => {
+                format!("{}: {}", self.for_wire(), why.escape_debug())
+            }
             _ => self.for_wire(),
         }
     }
@@ -156,7 +164,9 @@ impl Reason {
                 _ => "proof_refused",
             },
             Self::Scope(_) => "scope_refused",
-            Self::ReplayLogUnavailable | Self::KeysUnavailable(_) => "unavailable",
+            Self::ReplayLogUnavailable | Self::KeysUnavailable(_) | Self::TokensUnavailable(_) => {
+                "unavailable"
+            }
         }
     }
 }

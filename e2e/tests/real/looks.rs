@@ -87,6 +87,29 @@ async fn the_pages_fit_and_can_be_read_in_light_and_dark_wide_and_narrow() {
 }
 
 #[tokio::test]
+async fn as_dev_07_the_pages_for_devices_fit_too() {
+    let (parties, browser) = (Parties::start().await, Browser::open().await);
+    let device = parties.device().await;
+    browser.goto(format!("{}/device", parties.servers.issuer)).await.expect("a page");
+    browser.element("user_code").await.send_keys("wrong").await.expect("typed");
+    browser.click("continue").await;
+    browser.element("error").await;
+    picture(&browser, "device-error").await;
+    browser.goto(device.verification_uri_complete.expect("a link").as_str()).await.expect("a page");
+    browser.element("continue").await;
+    picture(&browser, "device").await;
+    browser.click("continue").await;
+    browser.sign_in(USERNAME, PASSWORD).await;
+    browser.element("allow").await;
+    assert_eq!(browser.element("code").await.text().await.expect("text"), device.user_code.reveal());
+    picture(&browser, "device-consent").await;
+    browser.click("allow").await;
+    browser.element("done").await;
+    picture(&browser, "device-done").await;
+    browser.close().await;
+}
+
+#[tokio::test]
 async fn the_page_that_carries_an_error_back_fits_too() {
     let (parties, browser) = (Parties::start().await, Browser::open().await);
     browser.goto(parties.ask("app", "no-such-scope", "s")).await.expect("a page");

@@ -3,9 +3,14 @@
 use crate::browser::{Browser, Scripts};
 use axum::response::Html;
 use axum::routing::any;
+use bytes::Bytes;
+use http::Request;
+use http::header::CONTENT_TYPE;
 use keybound_e2e::Servers;
 use keybound_e2e::servers::{CLIENT_ID, PASSWORD, Record, USERNAME, serve};
 use keybound_e2e::world::{VERIFIER, challenge};
+use keybound_fetch::{Fetcher, Settings};
+use keybound_oauth::device::DeviceAuthorizationResponse;
 use keybound_oauth::form::{Form, FormWriter};
 use thirtyfour::prelude::*;
 
@@ -43,6 +48,21 @@ impl Parties {
             .pair("code_challenge", &challenge(VERIFIER))
             .pair("code_challenge_method", "S256");
         format!("{}/authorize?{}", self.servers.issuer, query.finish())
+    }
+
+    /// What a device is told that asks for somebody to sign in.
+    pub(crate) async fn device(&self) -> DeviceAuthorizationResponse {
+        let form = FormWriter::new()
+            .pair("client_id", CLIENT_ID)
+            .pair("scope", "openid read")
+            .pair("resource", &format!("{}/", self.servers.api));
+        let request = Request::post(format!("{}/device_authorization", self.servers.issuer))
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(Bytes::from(form.finish()))
+            .expect("a request");
+        let fetcher = Fetcher::for_operator(&Settings::default()).expect("an HTTP client");
+        let response = fetcher.send(request).await.expect("an answer");
+        DeviceAuthorizationResponse::parse(response.body()).expect("a response")
     }
 
     /// What the client was told last.
@@ -123,6 +143,31 @@ async fn nothing_needs_javascript() {
     assert!(!arrive(&browser, &parties, "s").await.is_empty());
     assert_eq!(browser.title().await.expect("a title"), "still", "pages run no scripts in this browser");
     browser.close().await;
+}
+
+#[tokio::test]
+async fn oidc_fp_01_oidc_fp_03_a_form_brings_the_answer_by_itself_or_by_its_button() {
+    let parties = Parties::start().await;
+    for scripts in [Scripts::On, Scripts::Off] {
+        let browser = Browser::with(scripts).await;
+        let state = "\"><script>document.title = 'no'</script>";
+        browser.goto(parties.authorize(state) + "&response_mode=form_post").await.expect("a page");
+        browser.sign_in(USERNAME, PASSWORD).await;
+        browser.click("allow").await;
+        if scripts == Scripts::Off {
+            browser.click("continue").await;
+        }
+        browser.element("arrived").await;
+        let posted = parties.at_client.at("/callback").pop().expect("the client was called");
+        assert_eq!((posted.method.as_str(), posted.target.query()), ("POST", None));
+        let told = Form::parse(&posted.body).expect("a form");
+        assert_eq!(
+            (told.get("state"), told.get("iss")),
+            (Some(state), Some(parties.servers.issuer.as_str()))
+        );
+        assert!(told.has("code"), "{told:?}");
+        browser.close().await;
+    }
 }
 
 #[tokio::test]

@@ -6,14 +6,18 @@ use keybound_e2e::world::*;
 use keybound_e2e::{Settings, World};
 
 const ORIGIN: (&str, &str) = ("origin", "https://app.example");
-const FOR_CLIENTS: [&str; 5] = [
+const FOR_CLIENTS: [&str; 7] = [
     "/token",
+    "/revoke",
+    "/par",
     "/userinfo",
     "/jwks",
     "/.well-known/oauth-authorization-server",
     "/.well-known/openid-configuration",
 ];
 const FOR_BROWSERS: [&str; 3] = ["/authorize", "/login", "/consent"];
+/// Called by servers; no page of another origin has business there.
+const FOR_SERVERS: [&str; 1] = ["/introspect"];
 
 fn preflight(path: &str) -> Request<Body> {
     Request::options(format!("{ISSUER}{path}"))
@@ -35,7 +39,7 @@ async fn ops_cors_01_endpoints_for_clients_are_open_and_pages_are_not() {
             "{path}"
         );
     }
-    for path in FOR_BROWSERS {
+    for path in FOR_BROWSERS.iter().chain(&FOR_SERVERS) {
         let answer = world.send(preflight(path)).await;
         assert!(answer.header("access-control-allow-origin").is_empty(), "{path}");
         let answer = world.send(get(&format!("{ISSUER}{path}"), &[ORIGIN])).await;
@@ -104,7 +108,10 @@ async fn ops_cache_01_private_answers_are_not_stored() {
     let tokens = world.tokens().await;
     let token = tokens.text("access_token");
     let userinfo = world.userinfo("DPoP", &token, Some(&world.userinfo_proof(&token).sign(&world.key))).await;
-    for answer in [tokens, userinfo, world.send(get(USERINFO, &[])).await] {
+    let introspected = world.introspect("api", &token).await;
+    let answers =
+        [tokens, userinfo, introspected, world.send(get(USERINFO, &[])).await, world.revoke(&token).await];
+    for answer in answers {
         assert_eq!(answer.header("cache-control"), ["no-store"], "{answer:?}");
     }
 }

@@ -3,7 +3,7 @@
 use keybound_dpop::nonce::is_nqchar;
 use keybound_e2e::answer::{assert_n_as, assert_uncacheable_json};
 use keybound_e2e::world::*;
-use keybound_e2e::{Settings, World};
+use keybound_e2e::{Forge, Settings, World};
 
 async fn nonce(world: &World) -> String {
     assert_n_as(&world.client_credentials(Some(&world.proof().sign(&world.key))).await)
@@ -130,22 +130,23 @@ async fn as_non_12_pages_of_other_origins_can_read_the_nonce() {
 }
 
 #[tokio::test]
-async fn as_non_13_endpoints_that_are_not_offered_are_not_named() {
+async fn as_non_13_every_endpoint_that_takes_proofs_has_the_same_nonces() {
     let world = World::with(Settings::with_nonces()).await;
+    for endpoint in [PUSHED, DEVICE_AUTHORIZATION] {
+        let ask = async |proof: Forge| {
+            let proof = proof.claim("htu", endpoint).sign(&world.key);
+            let headers = with_proof(vec![("authorization", basic("service", SECRET))], Some(&proof));
+            world.send(post(endpoint, client_credentials_form(), &borrow(&headers))).await
+        };
+        let asked = ask(world.proof()).await;
+        assert_n_as(&asked);
+        let told = ask(world.proof().nonce(&asked.nonce())).await;
+        assert_ne!(told.json()["error"], "use_dpop_nonce", "{endpoint}");
+    }
     let metadata = world.send(get(&format!("{ISSUER}/.well-known/openid-configuration"), &[])).await.json();
-    for absent in [
-        "pushed_authorization_request_endpoint",
-        "device_authorization_endpoint",
-        "backchannel_authentication_endpoint",
-    ] {
-        assert!(metadata.get(absent).is_none(), "{absent}");
-    }
-    for path in ["/par", "/device_authorization", "/bc-authorize"] {
-        assert_eq!(
-            world.send(post(&format!("{ISSUER}{path}"), client_credentials_form(), &[])).await.status,
-            404
-        );
-    }
+    assert!(metadata.get("backchannel_authentication_endpoint").is_none(), "not offered");
+    let url = format!("{ISSUER}/bc-authorize");
+    assert_eq!(world.send(post(&url, client_credentials_form(), &[])).await.status, 404);
 }
 
 #[tokio::test]

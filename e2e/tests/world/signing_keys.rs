@@ -7,6 +7,7 @@ use keybound_dpop::jose::key_set::KeySet;
 use keybound_e2e::answer::part;
 use keybound_e2e::world::*;
 use keybound_e2e::{Answer, Settings, World};
+use keybound_provider::profile::Profile;
 use keybound_provider::registry::{add_client, sync_clients};
 use keybound_provider::signing_keys::command::{KeyError, Pace, retire, rotate};
 use keybound_provider::signing_keys::{JWKS_MAX_AGE_SECS, KeyUse};
@@ -340,5 +341,6 @@ async fn clients_of_a_file_may_name_an_algorithm() {
     let file = json!([{ "client_id": "filed", "redirect_uris": [REDIRECT_URI],
         "id_token_signed_response_alg": "EdDSA" }]);
     std::fs::write(&path, file.to_string()).expect("written");
-    assert_eq!(sync_clients(&world.store, &path, world.now()).await, Ok(1));
+    let synced = sync_clients(&world.store, Profile::STANDARD, &path, world.now()).await;
+    assert_eq!(synced, Ok(1));
 }

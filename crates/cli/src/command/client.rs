@@ -5,7 +5,8 @@ use crate::error::CommandError;
 use crate::{input, output};
 use clap::ValueEnum;
 use keybound_dpop::time::{Clock, SystemClock, UnixTime};
-use keybound_provider::registry::{AddedClient, add_client};
+use keybound_provider::profile::Profile;
+use keybound_provider::registry::{AddedClient, add_client_under};
 use keybound_provider::store::{Client, Store};
 use serde_json::{Map, Value, json};
 use std::process::ExitCode;
@@ -25,6 +26,8 @@ Examples:
     keybound client add --auth client_secret_basic --redirect-uri https://app.example/callback
   A service that acts for itself, with a key pair:
     keybound client add --grant client_credentials --auth private_key_jwt --jwks keys.json --scope 'read write'
+  A device without a keyboard, whose user signs in elsewhere:
+    keybound client add --id tv --grant device_code --grant refresh_token
   Anything else, as client metadata (RFC 7591 section 2):
     keybound client add --from client.json";
 
@@ -125,6 +128,8 @@ enum Grant {
     AuthorizationCode,
     RefreshToken,
     ClientCredentials,
+    #[value(name = "urn:ietf:params:oauth:grant-type:device_code", alias = "device_code")]
+    DeviceCode,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -153,12 +158,14 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, CommandError> {
 }
 
 async fn add(args: &Add, now: UnixTime) -> Result<(), CommandError> {
-    let store = args.config.store()?;
+    let file = args.config.load()?;
+    let store = Store::open(&file.store)?;
     let metadata = match &args.from {
         Some(file) => input::json(file)?,
         None => args.written.metadata()?,
     };
-    let AddedClient { client_id, client_secret } = add_client(&store, metadata, now).await?;
+    let AddedClient { client_id, client_secret } =
+        add_client_under(&store, Profile::of_provider(&file), metadata, now).await?;
     if args.json {
         let secret = client_secret.as_ref().map(|secret| secret.reveal());
         return output::json(&match secret {

@@ -48,7 +48,9 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args) -> Result<ExitCode, CommandError> {
-    let file = args.config.load()?;
+    let mut file = args.config.load()?;
+    // Before anything is checked: what is safe depends on where it listens.
+    file.listen = args.listen.unwrap_or(file.listen);
     let provider = open(&file).await?;
     let tls = file.tls.as_ref().map(|tls| shell::tls(&tls.certificate, &tls.key)).transpose()?;
     let issuer = &provider.config.issuer;
@@ -56,7 +58,7 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, CommandError> {
     provider.metrics.register(&mut registry);
     let place = Place {
         name: "provider",
-        listen: args.listen.unwrap_or(file.listen),
+        listen: file.listen,
         admin: file.admin,
         tls,
         registry,
@@ -76,7 +78,7 @@ async fn open(file: &ConfigFile) -> Result<Arc<Provider>, CommandError> {
     let clock = SystemClock::start();
     let now = clock.now().unix;
     if let Some(path) = &file.clients {
-        let count = sync_clients(&store, path, now).await?;
+        let count = sync_clients(&store, config.profile, path, now).await?;
         tracing::info!(count, file = %path.display(), "clients read");
     }
     if let Some(path) = &file.users {

@@ -121,6 +121,12 @@ impl AlgorithmSet {
         self.0 & bit(algorithm) != 0
     }
 
+    /// The algorithms that are on both lists.
+    #[must_use]
+    pub const fn intersection(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
     /// Whether the list is empty.
     #[must_use]
     pub const fn is_empty(self) -> bool {

@@ -209,6 +209,8 @@ impl World {
             jkt: bound.then(|| self.client_key.public_jwk().thumbprint()),
             auth_time: None,
             acr: None,
+            act: None,
+            may_act: None,
         };
         token.sign(&self.issuer_key, Some("k1")).expect("signed").reveal().to_owned()
     }

@@ -1,6 +1,8 @@
 //! Each member by itself: its type, its form, its default.
 
-use super::{ApplicationType, AuthMethod, ClientMetadata, ErrorDisplay, GrantType, MetadataError};
+use super::{
+    ApplicationType, AuthMethod, ClientMetadata, ErrorDisplay, GrantType, MetadataError, ProfileName,
+};
 use crate::client_secret::ClientSecret;
 use crate::identifier::{ClientId, Endpoint, ResourceId};
 use crate::redirect_uri::RedirectUri;
@@ -46,6 +48,7 @@ pub(super) fn members(object: &Members) -> Result<ClientMetadata, MetadataError>
         scope: parsed(object, "scope", Scope::parse)?,
         dpop_bound_access_tokens: boolean(object, "dpop_bound_access_tokens")?.unwrap_or(!legacy_oidc),
         id_token_signed_response_alg: algorithm(object, "id_token_signed_response_alg")?,
+        introspection_signed_response_alg: algorithm(object, "introspection_signed_response_alg")?,
         contacts: strings(object, "contacts")?.unwrap_or_default().into_iter().map(str::to_owned).collect(),
         client_uri: parsed(object, "client_uri", Endpoint::parse)?,
         logo_uri: parsed(object, "logo_uri", Endpoint::parse)?,
@@ -54,11 +57,26 @@ pub(super) fn members(object: &Members) -> Result<ClientMetadata, MetadataError>
         resources: each(object, "resources", ResourceId::parse)?,
         legacy_oidc,
         errors: named(object, "errors", ErrorDisplay::parse, "page, redirect")?.unwrap_or(ErrorDisplay::Page),
+        profile: named(object, "profile", ProfileName::parse, "standard, fapi2")?
+            .unwrap_or(ProfileName::Standard),
+        use_mtls_endpoint_aliases: boolean(object, "use_mtls_endpoint_aliases")?,
         require_pushed_authorization_requests: boolean(object, "require_pushed_authorization_requests")?
             .unwrap_or(false),
         require_dpop_jkt: boolean(object, "require_dpop_jkt")?.unwrap_or(false),
         authorization_signed_response_alg: algorithm(object, "authorization_signed_response_alg")?,
+        may_act: parsed(object, "may_act", subject)?,
+        request_object_signing_alg: algorithm(object, "request_object_signing_alg")?,
+        require_signed_request_object: boolean(object, "require_signed_request_object")?.unwrap_or(false),
+        request_uris: each(object, "request_uris", Endpoint::parse)?.unwrap_or_default(),
     })
+}
+
+/// The `sub` of a client or a user.
+fn subject(text: &str) -> Result<String, &'static str> {
+    let is_one = (1..=255).contains(&text.len()) && text.bytes().all(|byte| (0x20..=0x7e).contains(&byte));
+    is_one
+        .then(|| text.to_owned())
+        .ok_or("must be the `sub` of a client or a user: 1 to 255 ASCII characters")
 }
 
 fn client_secret(object: &Members) -> Result<Option<ClientSecret>, MetadataError> {
@@ -86,8 +104,8 @@ fn grant_types(object: &Members) -> Result<Vec<GrantType>, MetadataError> {
     let mut grants = Vec::new();
     for name in names {
         let grant = GrantType::parse(name).ok_or_else(|| {
-            let offered = "authorization_code, refresh_token, client_credentials";
-            MetadataError::new("grant_types", format!("must be an array out of {offered}"))
+            let offered: Vec<&str> = GrantType::ALL.iter().map(|grant| grant.as_str()).collect();
+            MetadataError::new("grant_types", format!("must be an array out of {}", offered.join(", ")))
         })?;
         if !grants.contains(&grant) {
             grants.push(grant);

@@ -1,7 +1,10 @@
 //! What was written: the configuration file, in TOML.
 
-use super::ConfigError;
-use serde::Deserialize;
+use super::source::line_at;
+use super::{ConfigError, LifetimesFile, Source};
+use keybound_oauth::client_metadata::ProfileName;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -47,6 +50,20 @@ pub struct ConfigFile {
     /// How often anybody may ask.
     #[serde(default)]
     pub limits: LimitsFile,
+    /// `standard`, or `fapi2`: the FAPI 2.0 Security Profile, all of it.
+    #[serde(default = "default_profile", deserialize_with = "profile")]
+    pub profile: ProfileName,
+    /// What client assertions must look like.
+    #[serde(default)]
+    pub assertion: AssertionFile,
+    /// What becomes of refresh tokens.
+    #[serde(default)]
+    pub refresh_tokens: RefreshTokensFile,
+    /// How long things live.
+    #[serde(default)]
+    pub lifetimes: LifetimesFile,
+    #[serde(skip)]
+    pub(crate) source: Source,
 }
 
 /// `[tls]`
@@ -79,6 +96,9 @@ pub struct ResourceFile {
     pub default: bool,
     /// The algorithm that its access tokens are signed with. Default: that of `[signing]`.
     pub signing_alg: Option<String>,
+    /// The client that the resource itself is: it may introspect the resource's tokens, and exchange them.
+    #[serde(default)]
+    pub client: Option<String>,
 }
 
 /// Whether tokens for a resource must be bound to a key. The stricter of this and the client's
@@ -103,6 +123,8 @@ pub enum TokenForm {
     /// A signed JWT (RFC 9068).
     #[default]
     Jwt,
+    /// A random text that says nothing by itself: the resource asks what it stands for (RFC 7662).
+    Opaque,
 }
 
 /// `[nonce]`
@@ -159,6 +181,53 @@ pub struct LimitsFile {
     pub client_per_minute: Option<u32>,
 }
 
+/// `[assertion]`
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AssertionFile {
+    /// What `aud` may be. Default: what the profile asks for, which is `issuer_or_endpoint` in the standard one.
+    pub audience: Option<AudienceRule>,
+}
+
+/// What `aud` of a client assertion may be (DEC-02).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AudienceRule {
+    /// The issuer or the URL of an endpoint, alone or in an array.
+    IssuerOrEndpoint,
+    /// The issuer as a string, and nothing else.
+    Issuer,
+}
+
+/// `[refresh_tokens]`
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RefreshTokensFile {
+    /// Which are replaced when they are used.
+    #[serde(default)]
+    pub rotate: Rotate,
+}
+
+/// Which refresh tokens are replaced when they are used (DEC-01). The one before works for another minute.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rotate {
+    /// Those that neither a key nor client authentication protects.
+    #[default]
+    Unbound,
+    /// All.
+    Always,
+}
+
+fn default_profile() -> ProfileName {
+    ProfileName::Standard
+}
+
+fn profile<'de, D: Deserializer<'de>>(from: D) -> Result<ProfileName, D::Error> {
+    let written = String::deserialize(from)?;
+    ProfileName::parse(&written).ok_or_else(|| D::Error::custom("must be \"standard\" or \"fapi2\""))
+}
+
 fn default_listen() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 8080))
 }
@@ -195,12 +264,12 @@ impl ConfigFile {
     /// # Errors
     /// As [`ConfigFile::load`].
     pub fn parse(text: &str, place: &str) -> Result<Self, ConfigError> {
-        toml::from_str(text).map_err(|error| {
-            let line = error
-                .span()
-                .map_or(1, |span| 1 + text.bytes().take(span.start).filter(|b| *b == b'\n').count());
+        let mut file: Self = toml::from_str(text).map_err(|error| {
+            let line = error.span().map_or(1, |span| line_at(text, span.start));
             ConfigError { place: format!("{place}, line {line}"), what: with_hint(error.message()) }
-        })
+        })?;
+        file.source = Source::new(place, text);
+        Ok(file)
     }
 }
 

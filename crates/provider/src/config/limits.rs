@@ -1,7 +1,7 @@
 //! `[limits]` and `trusted_proxies`: how often anybody may ask, and who tells who that is.
 
-use super::ConfigError;
 use super::file::LimitsFile;
+use super::{ConfigError, Source};
 use crate::peer::Network;
 
 /// Requests a minute; zero: no limit (OPS-LIM-05).
@@ -30,11 +30,11 @@ impl LimitsFile {
 }
 
 /// The proxies that are listed.
-pub(super) fn proxies(written: &[String]) -> Result<Vec<Network>, ConfigError> {
+pub(super) fn proxies(written: &[String], source: &Source) -> Result<Vec<Network>, ConfigError> {
     let read = |text: &String| {
-        Network::parse(text).ok_or_else(|| ConfigError {
-            place: "`trusted_proxies`".to_owned(),
-            what: format!("`{text}` is neither an address nor a network such as 10.0.0.0/8"),
+        Network::parse(text).ok_or_else(|| {
+            let what = format!("`{text}` is neither an address nor a network such as 10.0.0.0/8");
+            source.error("trusted_proxies", what)
         })
     };
     written.iter().map(read).collect()

@@ -1,62 +1,30 @@
 //! Configuration in two types: [`ConfigFile`] is what was written, [`Config`] what may be relied on.
 
 mod file;
+mod lifetimes;
 mod limits;
 mod signing;
+mod source;
 
 pub use file::{
-    ConfigFile, DpopMode, LimitsFile, NonceFile, NonceMode, ProofFile, ResourceFile, SigningFile, TlsFile,
-    TokenForm,
+    AssertionFile, AudienceRule, ConfigFile, DpopMode, LimitsFile, NonceFile, NonceMode, ProofFile,
+    RefreshTokensFile, ResourceFile, Rotate, SigningFile, TlsFile, TokenForm,
 };
+pub use lifetimes::{Lifetimes, LifetimesFile};
 pub use limits::RateLimits;
 pub use signing::Signing;
+pub(crate) use source::Source;
 
 use crate::peer::Network;
+use crate::profile::Profile;
 use keybound_dpop::jose::algorithm::{Algorithm, AlgorithmSet};
 use keybound_dpop::proof::check::Policy;
 use keybound_dpop::target::Target;
-use keybound_oauth::identifier::{Issuer, ResourceId};
+use keybound_oauth::identifier::{ClientId, Issuer, ResourceId};
 use keybound_oauth::scope::Scope;
 
-/// Seconds that things live.
-#[derive(Clone, Copy, Debug)]
-pub struct Lifetimes {
-    /// Access tokens (AS-TOK-11).
-    pub access_token_secs: u64,
-    /// Authorization codes (AS-AUT-07).
-    pub code_secs: u64,
-    /// ID tokens (OIDC-IDT-10).
-    pub id_token_secs: u64,
-    /// Refresh tokens, whatever happens (AS-RT-10).
-    pub refresh_token_secs: u64,
-    /// Refresh tokens that are not used.
-    pub refresh_idle_secs: u64,
-    /// Sign-in sessions.
-    pub session_secs: u64,
-    /// Pushed authorization requests, until a browser comes with them (AS-PAR-12).
-    pub pushed_request_secs: u64,
-    /// How much longer a visitor who came in time may take.
-    pub begun_request_secs: u64,
-    /// How long a rotated refresh token still works for the same client (DEC-26).
-    pub rotation_grace_secs: u64,
-}
-
-impl Default for Lifetimes {
-    fn default() -> Self {
-        const DAY: u64 = 24 * 3600;
-        Self {
-            access_token_secs: 600,
-            code_secs: 60,
-            id_token_secs: 600,
-            refresh_token_secs: 90 * DAY,
-            refresh_idle_secs: 30 * DAY,
-            session_secs: 12 * 3600,
-            pushed_request_secs: 90,
-            begun_request_secs: 3600,
-            rotation_grace_secs: 60,
-        }
-    }
-}
+/// The scope of access tokens for the introspection endpoint.
+pub const INTROSPECT_SCOPE: &str = "introspect";
 
 /// A protected resource.
 #[derive(Clone, Debug)]
@@ -71,6 +39,10 @@ pub struct Resource {
     pub default: bool,
     /// The algorithm of its access tokens, where it is not that of all.
     pub signing_alg: Option<Algorithm>,
+    /// The form of its tokens.
+    pub tokens: TokenForm,
+    /// The client that it is itself: it may introspect its tokens, and exchange them.
+    pub client: Option<ClientId>,
 }
 
 /// What the provider may rely on.
@@ -82,6 +54,8 @@ pub struct Config {
     pub base: Target,
     /// The resources.
     pub resources: Vec<Resource>,
+    /// The introspection endpoint: a resource too, for callers that show an access token.
+    pub introspection: Resource,
     /// Who must use nonces.
     pub nonce: NonceMode,
     /// What proofs are accepted.
@@ -94,6 +68,10 @@ pub struct Config {
     pub trusted_proxies: Vec<Network>,
     /// How long things live.
     pub lifetimes: Lifetimes,
+    /// The profile of all clients; one may ask for more by itself.
+    pub profile: Profile,
+    /// Which refresh tokens are replaced when they are used.
+    pub rotate: Rotate,
     /// Whether every authorization request must be pushed (RFC 9126 §5).
     pub require_pushed_authorization_requests: bool,
 }
@@ -114,72 +92,112 @@ impl ConfigFile {
     /// # Errors
     /// [`ConfigError`] for a value that cannot be used, or a combination that is not safe.
     pub fn check(&self) -> Result<Config, ConfigError> {
-        let wrong = |key: &str, what: String| ConfigError { place: format!("`{key}`"), what };
+        let wrong = |key: &str, what: String| self.source.error(key, what);
         let issuer = Issuer::parse(&self.issuer).map_err(|error| wrong("issuer", error.to_string()))?;
         let base = Target::parse(issuer.as_str()).map_err(|error| wrong("issuer", error.to_string()))?;
-        let resources = self.resources.iter().map(ResourceFile::check).collect::<Result<Vec<_>, _>>()?;
+        let resources = self.checked_resources()?;
         if resources.iter().filter(|resource| resource.default).count() > 1 {
             return Err(wrong("resource", "only one resource can be the `default`".to_owned()));
         }
         for (index, resource) in resources.iter().enumerate() {
             let before = resources.iter().take(index);
             if before.into_iter().any(|other| other.identifier == resource.identifier) {
-                return Err(wrong("resource", format!("{} is there twice", resource.identifier)));
+                let key = format!("resource.{index}.identifier");
+                return Err(wrong(&key, format!("{} is there twice", resource.identifier)));
             }
             if resource.identifier.as_str() == issuer.as_str() {
                 return Err(wrong(
-                    "resource",
+                    &format!("resource.{index}.identifier"),
                     "the issuer is a resource already (UserInfo); leave it out".to_owned(),
                 ));
             }
         }
+        let introspection = introspection(&issuer).map_err(|error| wrong("issuer", error))?;
+        crate::profile::check_config(self)?;
         Ok(Config {
             issuer,
             base,
             resources,
+            introspection,
             nonce: self.nonce.mode,
-            proof: self.proof.check()?,
-            signing: self.signing.check()?,
+            proof: self.proof.check(&self.source)?,
+            signing: self.signing.check(&self.source)?,
             limits: self.limits.check(),
-            trusted_proxies: limits::proxies(&self.trusted_proxies)?,
-            lifetimes: Lifetimes::default(),
-            require_pushed_authorization_requests: self.require_pushed_authorization_requests,
+            trusted_proxies: limits::proxies(&self.trusted_proxies, &self.source)?,
+            lifetimes: self.lifetimes.check(&self.source)?,
+            profile: Profile::of_provider(self),
+            rotate: self.refresh_tokens.rotate,
+            require_pushed_authorization_requests: self.require_pushed_authorization_requests
+                || Profile::of_provider(self).demands_pushed_requests(),
         })
+    }
+
+    fn checked_resources(&self) -> Result<Vec<Resource>, ConfigError> {
+        let numbered = self.resources.iter().enumerate();
+        numbered.map(|(index, resource)| resource.check(index, &self.source)).collect()
     }
 }
 
 impl ResourceFile {
-    fn check(&self) -> Result<Resource, ConfigError> {
-        let wrong = |what: String| ConfigError { place: format!("resource `{}`", self.identifier), what };
-        let identifier = ResourceId::parse(&self.identifier).map_err(|error| wrong(error.to_string()))?;
-        let scopes = Scope::parse(&self.scopes.join(" ")).map_err(|error| wrong(error.to_string()))?;
+    fn check(&self, index: usize, source: &Source) -> Result<Resource, ConfigError> {
+        let wrong = |key: &str, what: String| source.error(&format!("resource.{index}.{key}"), what);
+        let identifier =
+            ResourceId::parse(&self.identifier).map_err(|error| wrong("identifier", error.to_string()))?;
+        let scopes =
+            Scope::parse(&self.scopes.join(" ")).map_err(|error| wrong("scopes", error.to_string()))?;
         let signing_alg = self.signing_alg.as_deref().map(signing::algorithm).transpose();
-        let signing_alg = signing_alg.map_err(|what| wrong(format!("`signing_alg` {what}")))?;
-        Ok(Resource { identifier, dpop: self.dpop, scopes, default: self.default, signing_alg })
+        let signing_alg = signing_alg.map_err(|what| wrong("signing_alg", what))?;
+        let client = self.client.as_deref().map(ClientId::parse).transpose();
+        let client = client.map_err(|error| wrong("client", error.to_string()))?;
+        if self.tokens == TokenForm::Opaque && client.is_none() {
+            let what = "opaque tokens can be read by introspection alone: name in `client` who may do that";
+            return Err(wrong("tokens", what.to_owned()));
+        }
+        Ok(Resource {
+            identifier,
+            dpop: self.dpop,
+            scopes,
+            default: self.default,
+            tokens: self.tokens,
+            signing_alg,
+            client,
+        })
     }
 }
 
+/// Access tokens for the introspection endpoint are for its URL, with a scope of their own (RFC 7662 §2.1).
+fn introspection(issuer: &Issuer) -> Result<Resource, String> {
+    let url = issuer.endpoint(crate::endpoint::INTROSPECT);
+    Ok(Resource {
+        identifier: ResourceId::parse(url.as_str()).map_err(|error| error.to_string())?,
+        dpop: DpopMode::Required,
+        scopes: Scope::parse(INTROSPECT_SCOPE).map_err(|error| error.to_string())?,
+        default: false,
+        tokens: TokenForm::Jwt,
+        signing_alg: None,
+        client: None,
+    })
+}
+
 impl ProofFile {
-    fn check(&self) -> Result<Policy, ConfigError> {
-        let wrong = |what: String| ConfigError { place: "[proof]".to_owned(), what };
+    fn check(&self, source: &Source) -> Result<Policy, ConfigError> {
+        let wrong = |key: &str, what: String| source.error(&format!("proof.{key}"), what);
         let mut policy = Policy::default();
         if let Some(names) = &self.algorithms {
-            let known = names.iter().map(|name| Algorithm::parse(name)).collect::<Option<Vec<_>>>();
-            let known = known.filter(|known| !known.is_empty()).ok_or_else(|| {
+            policy.algorithms = algorithms(names).ok_or_else(|| {
                 let all = AlgorithmSet::of(&Algorithm::ALL).algs();
-                wrong(format!("`algorithms` must be a list out of {all}"))
+                wrong("algorithms", format!("must be a list out of {all}"))
             })?;
-            policy.algorithms = AlgorithmSet::of(&known);
         }
         if let Some(secs) = self.past_window_secs {
             if !(30..=600).contains(&secs) {
-                return Err(wrong("`past_window_secs` must be from 30 to 600".to_owned()));
+                return Err(wrong("past_window_secs", "must be from 30 to 600".to_owned()));
             }
             policy.past_window_secs = secs;
         }
         if let Some(secs) = self.future_window_secs {
             if secs > 60 {
-                return Err(wrong("`future_window_secs` must be at most 60".to_owned()));
+                return Err(wrong("future_window_secs", "must be at most 60".to_owned()));
             }
             policy.future_window_secs = secs;
         }
@@ -187,11 +205,31 @@ impl ProofFile {
     }
 }
 
+/// The algorithms of these names, where there is at least one and we know them all.
+pub(crate) fn algorithms(names: &[String]) -> Option<AlgorithmSet> {
+    let known = names.iter().map(|name| Algorithm::parse(name)).collect::<Option<Vec<_>>>()?;
+    (!known.is_empty()).then(|| AlgorithmSet::of(&known))
+}
+
 impl Config {
     /// The resource of that identifier.
     #[must_use]
     pub fn resource(&self, identifier: &str) -> Option<&Resource> {
-        self.resources.iter().find(|resource| resource.identifier.as_str() == identifier)
+        let all = self.resources.iter().chain([&self.introspection]);
+        all.into_iter().find(|resource| resource.identifier.as_str() == identifier)
+    }
+
+    /// Whether that client is one of these resources itself.
+    #[must_use]
+    pub fn is_resource_in<'a>(&self, client_id: &str, mut audience: impl Iterator<Item = &'a str>) -> bool {
+        let client_of = |name| self.resource(name).and_then(|resource| resource.client.as_ref());
+        audience.any(|name| client_of(name).is_some_and(|client| client.as_str() == client_id))
+    }
+
+    /// Whether that client is any resource itself.
+    #[must_use]
+    pub fn is_resource(&self, client_id: &str) -> bool {
+        self.is_resource_in(client_id, self.resources.iter().map(|resource| resource.identifier.as_str()))
     }
 
     /// The resource that is meant where none is named: the one marked so, or the only one there is.
@@ -224,6 +262,8 @@ mod tests {
             "issuer = \"https://as.example\"\n[[resource]]\nidentifier = \"https://as.example\"",
             "issuer = \"https://as.example\"\n[proof]\nalgorithms = [\"HS256\"]",
             "issuer = \"https://as.example\"\n[proof]\npast_window_secs = 601",
+            "issuer = \"https://as.example\"\n[[resource]]\nidentifier = \"https://a.example\"\ntokens = \"opaque\"",
+            "issuer = \"https://as.example\"\n[[resource]]\nidentifier = \"https://a.example\"\nclient = \"\"",
             "issuer = \"https://as.example\"\n[nonce]\nmode = \"optional\"",
         ] {
             assert!(check(bad).is_err(), "{bad}");

@@ -76,6 +76,7 @@ async fn carry_back(State(provider): State<Arc<Provider>>, request: Request) -> 
     finish(&provider, answer.await)
 }
 
-fn finish(provider: &Provider, answer: Result<Response<Body>, Refusal>) -> Response<Body> {
+/// The answer, or the page that says why there is none.
+pub(super) fn finish(provider: &Provider, answer: Result<Response<Body>, Refusal>) -> Response<Body> {
     answer.unwrap_or_else(|refusal| page::refusal(&provider.config, &refusal))
 }

@@ -1,11 +1,10 @@
 //! What the provider says of itself (RFC 8414, OpenID Connect Discovery) and its public keys.
 
-use crate::authenticate::{ASSERTION_ALGORITHMS, METHODS};
 use crate::config::Config;
 use crate::provider::Provider;
 use crate::reach::OPENID_SCOPES;
 use crate::respond;
-use crate::signing_keys::{ALGORITHMS, JWKS_MAX_AGE_SECS};
+use crate::signing_keys::JWKS_MAX_AGE_SECS;
 use axum::body::Body;
 use axum::extract::State;
 use http::{HeaderMap, Response};
@@ -39,7 +38,10 @@ pub fn document(config: &Config) -> ProviderMetadata {
             token_endpoint: endpoint(super::TOKEN),
             jwks_uri: endpoint(super::KEYS),
             userinfo_endpoint: endpoint(super::USERINFO),
+            device_authorization_endpoint: endpoint(super::DEVICE_AUTHORIZATION),
             pushed_authorization_request_endpoint: endpoint(super::PUSHED),
+            introspection_endpoint: endpoint(super::INTROSPECT),
+            revocation_endpoint: endpoint(super::REVOKE),
             ..Endpoints::default()
         },
         supported: supported(config),
@@ -47,8 +49,9 @@ pub fn document(config: &Config) -> ProviderMetadata {
             authorization_response_iss_parameter_supported: Some(true),
             require_pushed_authorization_requests: Some(config.require_pushed_authorization_requests),
             claims_parameter_supported: Some(false),
-            request_parameter_supported: Some(false),
-            request_uri_parameter_supported: Some(false),
+            request_parameter_supported: Some(true),
+            request_uri_parameter_supported: Some(true),
+            require_request_uri_registration: Some(true),
             ..Flags::default()
         },
     }
@@ -57,6 +60,8 @@ pub fn document(config: &Config) -> ProviderMetadata {
 fn supported(config: &Config) -> Supported {
     let texts = |all: &[&str]| all.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
     let names = |all: &[Algorithm]| all.iter().map(|algorithm| algorithm.name().to_owned()).collect();
+    let methods: Vec<String> =
+        config.profile.auth_methods().iter().map(|method| method.as_str().to_owned()).collect();
     let mut scopes = texts(&OPENID_SCOPES);
     for token in config.resources.iter().flat_map(|resource| resource.scopes.iter()) {
         if !scopes.iter().any(|known| known == token) {
@@ -77,14 +82,24 @@ fn supported(config: &Config) -> Supported {
             .into_iter()
             .map(str::to_owned)
             .collect(),
-        token_endpoint_auth_methods_supported: METHODS
-            .iter()
-            .map(|method: &AuthMethod| method.as_str().to_owned())
+        token_endpoint_auth_methods_supported: methods.clone(),
+        token_endpoint_auth_signing_alg_values_supported: names(config.profile.signature_algorithms()),
+        revocation_endpoint_auth_methods_supported: methods.clone(),
+        revocation_endpoint_auth_signing_alg_values_supported: names(config.profile.signature_algorithms()),
+        // RFC 8414 §2: the methods, and the types of access tokens that are taken instead.
+        introspection_endpoint_auth_methods_supported: methods
+            .into_iter()
+            .filter(|method| method != AuthMethod::None.as_str())
+            .chain(texts(&["DPoP"]))
             .collect(),
-        token_endpoint_auth_signing_alg_values_supported: names(&ASSERTION_ALGORITHMS),
+        introspection_endpoint_auth_signing_alg_values_supported: names(
+            config.profile.signature_algorithms(),
+        ),
+        introspection_signing_alg_values_supported: names(config.profile.signing_algorithms()),
         subject_types_supported: texts(&["public"]),
-        authorization_signing_alg_values_supported: names(&ALGORITHMS),
-        id_token_signing_alg_values_supported: names(&ALGORITHMS),
+        authorization_signing_alg_values_supported: names(config.profile.signing_algorithms()),
+        request_object_signing_alg_values_supported: names(config.profile.signature_algorithms()),
+        id_token_signing_alg_values_supported: names(config.profile.signing_algorithms()),
         claims_supported: std::iter::once("sub").chain(claims.copied()).map(str::to_owned).collect(),
         prompt_values_supported: texts(&["none", "login", "consent", "select_account"]),
         protected_resources: config

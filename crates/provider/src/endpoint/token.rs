@@ -43,7 +43,7 @@ pub async fn handle(State(provider): State<Arc<Provider>>, request: Request<Body
 async fn answer(provider: &Arc<Provider>, call: &Call, now: Now) -> Result<Answer, Refusal> {
     let client = authenticate::client(provider, call, now).await?;
     let proof = prove::verify(provider, &client, call, now)?;
-    let grant = grant::find(provider, &client, call).await?;
+    let grant = grant::find(provider, &client, call, now).await?;
     issue::check_keys(provider, &client.client, now.unix)?;
     let proof = prove::record(provider, &client, proof, now)?;
     let wants_new_nonce = proof.as_ref().is_some_and(|proof| proof.wants_new_nonce());

@@ -1,5 +1,6 @@
 //! UserInfo (OpenID Connect Core §5.3): a protected resource like any other, behind the same guard.
 
+use crate::access;
 use crate::issue;
 use crate::provider::{Provider, StartError};
 use crate::refusal::Refusal;
@@ -55,24 +56,14 @@ impl UserinfoGuards {
     /// [`StartError`]
     pub fn new(shared: &Shared<'_>, signing_keys: &SigningKeys) -> Result<Self, StartError> {
         let keys = LocalKeys::new(signing_keys.key_set_of(KeyUse::Tokens, shared.clock.now().unix));
-        let guard = |dpop| {
-            let issuer = TrustedIssuer {
-                issuer: shared.issuer.to_owned(),
-                keys: Keys::Local(keys.clone()),
-                tokens: TokenProfile::Rfc9068,
-            };
-            let config = GuardConfig {
-                dpop,
-                nonce: shared.nonces.cloned(),
-                replay: ReplayLog::Memory(Arc::clone(shared.replay)),
-                replay_salt: shared.salt.clone(),
-                proof: shared.policy.clone(),
-                scope: Scope::parse("openid").ok(),
-                ..GuardConfig::new(issuer, shared.issuer, Arc::clone(shared.clock))?
-            };
-            Guard::new(config).map_err(|error| StartError::Store(error.to_string()))
-        };
+        let guard = |dpop| guard(shared, &keys, (shared.issuer, "openid"), dpop);
         Ok(Self { strict: guard(DpopUse::Required)?, legacy: guard(DpopUse::Allowed)?, keys })
+    }
+
+    /// Our keys, for other guards of ours.
+    #[must_use]
+    pub const fn keys(&self) -> &LocalKeys {
+        &self.keys
     }
 
     /// Takes the keys of tokens as they are now; where they are the same, what is remembered of tokens stays.
@@ -84,6 +75,30 @@ impl UserinfoGuards {
     }
 }
 
+/// A guard for tokens of ours, for that audience and scope.
+pub(super) fn guard(
+    shared: &Shared<'_>,
+    keys: &LocalKeys,
+    (audience, scope): (&str, &str),
+    dpop: DpopUse,
+) -> Result<Guard, StartError> {
+    let issuer = TrustedIssuer {
+        issuer: shared.issuer.to_owned(),
+        keys: Keys::Local(keys.clone()),
+        tokens: TokenProfile::Rfc9068,
+    };
+    let config = GuardConfig {
+        dpop,
+        nonce: shared.nonces.cloned(),
+        replay: ReplayLog::Memory(Arc::clone(shared.replay)),
+        replay_salt: shared.salt.clone(),
+        proof: shared.policy.clone(),
+        scope: Scope::parse(scope).ok(),
+        ..GuardConfig::new(issuer, audience, Arc::clone(shared.clock))?
+    };
+    Guard::new(config).map_err(|error| StartError::Store(error.to_string()))
+}
+
 /// Answers a UserInfo request, GET or POST.
 pub async fn handle(State(provider): State<Arc<Provider>>, request: Request<Body>) -> Response<Body> {
     let (mut parts, body) = request.into_parts();
@@ -92,7 +107,8 @@ pub async fn handle(State(provider): State<Arc<Provider>>, request: Request<Body
     }
     let guards = &provider.userinfo;
     let guard = if provider.clients.any_legacy() { &guards.legacy } else { &guards.strict };
-    let access = match guard.check(&parts, &provider.targets.userinfo).await {
+    let look_up = |token| access::look_up(&provider, token);
+    let access = match guard.check_known(&parts, &provider.targets.userinfo, look_up).await {
         Ok(access) => access,
         Err(rejection) => {
             count(&provider, rejection.reason());
@@ -144,11 +160,8 @@ async fn claims(
     let revoked = || NoClaims::Rejected(Box::new(guard.refuse_revoked(access, parts)));
     let unavailable = |fault: crate::store::Fault| NoClaims::Unavailable(fault.into());
     let jti = access.claims().get("jti").and_then(|jti| jti.as_str()).unwrap_or_default();
-    let grant = match issue::grant_of(jti) {
-        Some(id) => provider.store.grant(id).await.map_err(unavailable)?,
-        None => None,
-    };
-    if grant.is_none_or(|grant| grant.revoked_at.is_some()) {
+    let grant = issue::grant_of(jti);
+    if grant.is_none() || provider.store.is_revoked(grant, jti).await.map_err(unavailable)? {
         return Err(revoked());
     }
     if access.jkt().is_none() && !allows_bearer(provider, access).await.map_err(unavailable)? {

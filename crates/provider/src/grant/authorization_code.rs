@@ -1,20 +1,14 @@
 //! The authorization code (RFC 6749 §4.1.3, RFC 7636 §4.6, RFC 9449 §10).
 
-use super::{Asker, CodeRequest, Found, Granted, SignIn, invalid_grant};
-use crate::bind::{self, Binding};
+use super::agreed::Agreed;
+use super::{Asker, CodeRequest, Found, Granted, invalid_grant};
 use crate::prove;
 use crate::provider::Provider;
-use crate::reach::Reach;
 use crate::refusal::{Denied, Refusal};
-use crate::store::{
-    Code, CodeState, Credential, Decided, Grant, RefreshToken, RefreshTokenState, Verdict, Write,
-};
+use crate::store::{Code, CodeState, Credential, Decided, Grant, Verdict, Write};
 use keybound_dpop::secret::Secret;
-use keybound_dpop::time::UnixTime;
-use keybound_oauth::client_metadata::GrantType;
 use keybound_oauth::identifier::ResourceId;
 use keybound_oauth::pkce::{CodeChallenge, CodeVerifier};
-use keybound_oauth::scope::Scope;
 
 /// Refusals after which a code is of no more use (AS-COD-06).
 const MAX_REFUSALS: u8 = 5;
@@ -66,7 +60,7 @@ fn decide(asker: &Asker, request: &CodeRequest, code: &Code, grant: &Grant) -> V
     if let Err(denied) = check(asker, request, code) {
         return refuse(code, denied);
     }
-    match grant_tokens(asker, request, code) {
+    match agreed(code).grant_tokens(asker, &request.resources) {
         Ok((granted, writes)) => Verdict::Take { writes, out: Box::new(granted) },
         Err(denied) => Verdict::Leave(denied),
     }
@@ -127,62 +121,15 @@ fn check_verifier(challenge: Option<&str>, verifier: Option<&CodeVerifier>) -> R
     }
 }
 
-fn grant_tokens(asker: &Asker, request: &CodeRequest, code: &Code) -> Result<(Granted, Vec<Write>), Denied> {
-    let config = &asker.provider.config;
-    let now = asker.now.unix;
-    let whole = Reach {
-        scope: Scope::parse(&code.scope.join(" ")).unwrap_or_default(),
-        resources: code.resources.clone(),
-    };
-    let reach = whole.narrow(None, &request.resources)?;
-    let audience = reach.audience(config);
-    let binding = bind::decide(config, &asker.client, &audience, asker.proof.as_ref())?;
-    let until = now.plus_secs(config.lifetimes.access_token_secs);
-    let mut writes = vec![Write::KeepGrant { id: code.grant_id, until }];
-    let mut refresh_token = None;
-    if asker.client.allows_grant(GrantType::RefreshToken) {
-        writes.push(Write::InsertRefreshToken(Box::new(first_refresh_token(asker, code, binding, now))));
-        refresh_token = Some(asker.minted.refresh_token.clone());
-    }
-    let granted = Granted {
-        client: asker.client.clone(),
-        subject: code.subject.clone(),
-        reach,
-        audience,
-        binding,
-        jti: asker.minted.token_id_of(code.grant_id),
-        refresh_token,
-        sign_in: Some(SignIn { auth_time: code.auth_time, nonce: code.nonce.clone(), acr: code.acr.clone() }),
-    };
-    Ok((granted, writes))
-}
-
-/// Bound to the key for a public client, to the client's authentication for a confidential one (RFC 9449 §5).
-fn first_refresh_token(asker: &Asker, code: &Code, binding: Binding, now: UnixTime) -> RefreshToken {
-    let lifetimes = &asker.provider.config.lifetimes;
-    // Without `openid` there is no sign-in for it to end with (DEC-26).
-    let has = |scope: &str| code.scope.iter().any(|token| token == scope);
-    let offline = has("offline_access") || !has("openid");
-    let sign_in_ends = code.auth_time.plus_secs(lifetimes.session_secs);
-    let longest = now.plus_secs(lifetimes.refresh_token_secs);
-    let expires_at = if offline { longest } else { longest.min(sign_in_ends) };
-    let jkt = if asker.client.is_public() { binding.refresh_key() } else { None };
-    RefreshToken {
-        id: asker.minted.refresh_id,
-        secret_hash: asker.minted.refresh_hash,
+fn agreed(code: &Code) -> Agreed<'_> {
+    Agreed {
         grant_id: code.grant_id,
-        client_id: code.client_id.clone(),
-        subject: code.subject.clone(),
-        jkt: jkt.map(|jkt| jkt.to_string()),
-        scope: code.scope.clone(),
-        resources: code.resources.clone(),
-        auth_time: code.auth_time,
+        subject: &code.subject,
+        scope: &code.scope,
+        resources: &code.resources,
         session_id: code.session_id,
-        offline,
-        issued_at: now,
-        last_used_at: now,
-        expires_at,
-        idle_expires_at: now.plus_secs(lifetimes.refresh_idle_secs).min(expires_at),
-        state: RefreshTokenState::Live,
+        auth_time: code.auth_time,
+        nonce: code.nonce.as_deref(),
+        acr: code.acr.as_deref(),
     }
 }

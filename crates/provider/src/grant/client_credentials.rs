@@ -1,4 +1,4 @@
-//! The client for itself (RFC 6749 §4.4). Nothing is stored.
+//! The client for itself (RFC 6749 §4.4). Nothing is stored but an opaque token.
 
 use super::{Asker, Found, Granted};
 use crate::bind;
@@ -23,11 +23,11 @@ pub(super) fn find(
     Ok(Found::Client(reach::decide(&provider.config, client, scope, resources, false)?))
 }
 
-pub(super) fn redeem(asker: &Asker, reach: Reach) -> Result<Granted, Refusal> {
+pub(super) async fn redeem(asker: &Asker, reach: Reach) -> Result<Granted, Refusal> {
     let config = &asker.provider.config;
     let audience = reach.audience(config);
     let binding = bind::decide(config, &asker.client, &audience, asker.proof.as_ref())?;
-    Ok(Granted {
+    let mut granted = Granted {
         client: asker.client.clone(),
         subject: asker.client.id.to_string(),
         reach,
@@ -36,5 +36,11 @@ pub(super) fn redeem(asker: &Asker, reach: Reach) -> Result<Granted, Refusal> {
         jti: asker.minted.token_id.clone(),
         refresh_token: None,
         sign_in: None,
-    })
+        opaque: None,
+        exchanged: None,
+    };
+    if let Some(write) = asker.keep(&mut granted, None)? {
+        asker.provider.store.write(vec![write]).await?;
+    }
+    Ok(granted)
 }

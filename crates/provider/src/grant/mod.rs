@@ -1,27 +1,35 @@
 //! What a client hands in for tokens: found without a lock, then decided, retired and written in one transaction.
 
+mod agreed;
 mod authorization_code;
 mod client_credentials;
+mod device_code;
 mod refresh_token;
+mod token_exchange;
+
+pub use token_exchange::ExchangeRequest;
 
 use crate::authenticate::AuthenticatedClient;
 use crate::bind::Binding;
 use crate::clients::RegisteredClient;
+use crate::config::TokenForm;
 use crate::extract::Call;
-use crate::issue::Minted;
+use crate::issue::{self, Minted};
 use crate::provider::Provider;
 use crate::reach::Reach;
 use crate::refusal::{Denied, Refusal};
-use crate::store::{Id, SecretHash};
+use crate::store::{AccessToken, Credential, Id, SecretHash, Write};
 use keybound_dpop::proof::check::FreshProof;
 use keybound_dpop::secret::Secret;
 use keybound_dpop::time::{Now, UnixTime};
+use keybound_oauth::audience::Audience;
 use keybound_oauth::client_metadata::GrantType;
 use keybound_oauth::error::ErrorCode;
 use keybound_oauth::identifier::ResourceId;
 use keybound_oauth::pkce::CodeVerifier;
 use keybound_oauth::scope::Scope;
 use keybound_oauth::token::{GrantRequest, TokenRequest};
+use serde_json::Value;
 use std::sync::Arc;
 
 /// A grant that exists, and what is asked of it. Nothing is spent yet.
@@ -31,8 +39,12 @@ pub enum Found {
     Code(CodeRequest),
     /// A refresh token.
     Refresh(RefreshRequest),
+    /// A device code.
+    Device(DeviceRequest),
     /// The client for itself.
     Client(Reach),
+    /// An access token.
+    Exchange(Box<ExchangeRequest>),
 }
 
 /// A token request with a code.
@@ -51,6 +63,14 @@ pub struct RefreshRequest {
     id: Id,
     hash: SecretHash,
     scope: Option<Scope>,
+    resources: Vec<ResourceId>,
+}
+
+/// A token request with a device code.
+#[derive(Clone, Debug)]
+pub struct DeviceRequest {
+    id: Id,
+    hash: SecretHash,
     resources: Vec<ResourceId>,
 }
 
@@ -73,6 +93,19 @@ pub struct Granted {
     pub refresh_token: Option<Secret>,
     /// The sign-in, where a user stands behind it.
     pub sign_in: Option<SignIn>,
+    /// The access token itself, where it was written down with the decision; else it is to be signed.
+    pub opaque: Option<Secret>,
+    /// What the token that was exchanged leaves its mark on (RFC 8693).
+    pub exchanged: Option<Exchanged>,
+}
+
+/// What a token hands on to the one that it is exchanged for, besides subject and scope.
+#[derive(Clone, Debug)]
+pub struct Exchanged {
+    /// `act`: who acts now, and who did before (RFC 8693 §4.1).
+    pub act: Option<Value>,
+    /// The new token does not outlive this.
+    pub not_after: UnixTime,
 }
 
 /// What an ID token says of the sign-in.
@@ -90,7 +123,12 @@ pub struct SignIn {
 ///
 /// # Errors
 /// `invalid_request`, `unsupported_grant_type`, `unauthorized_client`, `invalid_grant`.
-pub async fn find(provider: &Provider, client: &AuthenticatedClient, call: &Call) -> Result<Found, Refusal> {
+pub async fn find(
+    provider: &Provider,
+    client: &AuthenticatedClient,
+    call: &Call,
+    now: Now,
+) -> Result<Found, Refusal> {
     let TokenRequest { grant, resources } = TokenRequest::parse(&call.form).map_err(Denied::from)?;
     let Some(grant_type) = GrantType::parse(grant.grant_type()) else {
         let wire = "this grant type is not offered";
@@ -109,6 +147,12 @@ pub async fn find(provider: &Provider, client: &AuthenticatedClient, call: &Call
         }
         GrantRequest::ClientCredentials { scope } => {
             client_credentials::find(provider, &client.client, scope.as_ref(), &resources)
+        }
+        GrantRequest::DeviceCode { device_code } => {
+            device_code::find(provider, &device_code, resources).await
+        }
+        GrantRequest::TokenExchange(exchange) => {
+            token_exchange::find(provider, &client.client, &exchange, resources, now).await
         }
         GrantRequest::Other(_) => {
             Err(Denied::new(ErrorCode::UnsupportedGrantType, "AS-TOK-14", "this grant type is not offered")
@@ -134,7 +178,9 @@ pub async fn redeem(
     let redeemed = match found {
         Found::Code(request) => authorization_code::redeem(asker, request).await,
         Found::Refresh(request) => refresh_token::redeem(asker, request).await,
-        Found::Client(reach) => client_credentials::redeem(&asker, reach),
+        Found::Device(request) => device_code::redeem(asker, request).await,
+        Found::Exchange(request) => token_exchange::redeem(&asker, *request).await,
+        Found::Client(reach) => client_credentials::redeem(&asker, reach).await,
     };
     redeemed.map_err(|refusal| refusal.by(&client.client.id))
 }
@@ -146,6 +192,23 @@ struct Asker {
     proof: Option<FreshProof>,
     minted: Minted,
     now: Now,
+}
+
+impl Asker {
+    /// Writes the access token down where its resources take opaque ones; a JWT is nowhere but in the answer.
+    fn keep(&self, granted: &mut Granted, grant_id: Option<Id>) -> Result<Option<Write>, Denied> {
+        let (config, now) = (&self.provider.config, self.now.unix);
+        if granted.reach.token_form(config)? == TokenForm::Jwt {
+            return Ok(None);
+        }
+        let (id, text, secret_hash) = Credential::mint(now, &self.minted.access_entropy);
+        let audience = Audience::of(granted.audience.clone());
+        let claims = issue::new_access_token(config, granted, &audience, now).to_claims();
+        let expires_at = issue::expires_at(config, granted, now);
+        granted.opaque = Some(text);
+        let token = AccessToken { id, secret_hash, grant_id, expires_at, claims };
+        Ok(Some(Write::InsertAccessToken(Box::new(token))))
+    }
 }
 
 /// The one answer to a code or refresh token that cannot be used. The log tells more than the wire.

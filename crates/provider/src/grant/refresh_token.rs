@@ -2,6 +2,7 @@
 
 use super::{Asker, Found, Granted, RefreshRequest, SignIn, invalid_grant};
 use crate::bind;
+use crate::config::Rotate;
 use crate::prove;
 use crate::provider::Provider;
 use crate::reach::Reach;
@@ -95,13 +96,17 @@ fn grant_tokens(
     let idle_expires_at = now.plus_secs(config.lifetimes.refresh_idle_secs).min(token.expires_at);
     let mut writes = vec![Write::KeepGrant { id: token.grant_id, until }];
     let mut refresh_token = None;
-    // DEC-01: rotated only where neither a key nor client authentication protects it.
-    if asker.client.is_public() && token.jkt.is_none() {
+    // DEC-01: rotated only where neither a key nor client authentication protects it, unless configured.
+    let is_unbound = asker.client.is_public() && token.jkt.is_none();
+    if is_unbound || config.rotate == Rotate::Always {
         let successor = RefreshToken {
             id: asker.minted.refresh_id,
             secret_hash: asker.minted.refresh_hash,
-            // A proof that comes with the refresh binds from now on.
-            jkt: binding.refresh_key().map(|jkt| jkt.to_string()),
+            // A proof that comes with a public client's refresh binds from now on.
+            jkt: match is_unbound {
+                true => binding.refresh_key().map(|jkt| jkt.to_string()),
+                false => token.jkt.clone(),
+            },
             issued_at: now,
             last_used_at: now,
             idle_expires_at,
@@ -114,7 +119,7 @@ fn grant_tokens(
     } else {
         writes.push(Write::TouchRefreshToken { id: token.id, at: now, idle_expires_at });
     }
-    let granted = Granted {
+    let mut granted = Granted {
         client: asker.client.clone(),
         subject: token.subject.clone(),
         reach,
@@ -124,6 +129,9 @@ fn grant_tokens(
         refresh_token,
         // OpenID Connect Core §12.2: the sign-in of the original, and no nonce.
         sign_in: Some(SignIn { auth_time: token.auth_time, nonce: None, acr: None }),
+        opaque: None,
+        exchanged: None,
     };
+    writes.extend(asker.keep(&mut granted, Some(token.grant_id))?);
     Ok((granted, writes))
 }

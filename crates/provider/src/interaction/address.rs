@@ -1,6 +1,7 @@
 //! Where the answer goes, and how: the only thing that a redirect or a form to a client can be built from.
 
 use crate::clients::RegisteredClient;
+use crate::config::Config;
 use crate::page::{self, Frame, PostBackPage};
 use crate::provider::Provider;
 use crate::refusal::{Denied, Refusal};
@@ -11,7 +12,6 @@ use keybound_dpop::secret::Secret;
 use keybound_oauth::authorization::{AuthorizationResponse, ReturnTo};
 use keybound_oauth::error::ErrorCode;
 use keybound_oauth::form::FormWriter;
-use keybound_oauth::identifier::Issuer;
 use keybound_oauth::jarm;
 use keybound_oauth::redirect_uri::RedirectUri;
 use keybound_oauth::response_mode::ResponseMode;
@@ -40,8 +40,9 @@ impl ReturnAddress {
     pub(super) fn find(
         client: &Arc<RegisteredClient>,
         to: &ReturnTo,
-        issuer: &Issuer,
+        config: &Config,
     ) -> Result<Self, Denied> {
+        let profile = config.profile.of(client);
         let redirect_uri = match (&to.redirect_uri, client.redirect_uris.as_slice()) {
             (Some(requested), registered) => client.find_redirect_uri(requested).ok_or_else(|| {
                 let wire =
@@ -51,16 +52,16 @@ impl ReturnAddress {
                 let log = format!("nearest: {}; asked for: {requested}", nearest.unwrap_or("none"));
                 Denied::new(ErrorCode::InvalidRequest, "AS-AUT-02", wire).log(&log)
             })?,
-            (None, [only]) => only.clone(),
+            (None, [only]) if !profile.demands_redirect_uri() => only.clone(),
             (None, _) => {
-                let wire = "`redirect_uri` must be there: the client has not exactly one registered";
+                let wire = "`redirect_uri` must be there";
                 return Err(Denied::new(ErrorCode::InvalidRequest, "OIDC-AUT-20", wire));
             }
         };
         // Errors travel like codes (Form Post §2); that a mode is unknown is told in the query.
         let mode = to.response_mode.as_deref().and_then(ResponseMode::parse).unwrap_or_default();
         let mode = if redirect_uri.is_private_use() { in_query(mode) } else { mode };
-        let iss = issuer.as_str().to_owned();
+        let iss = config.issuer.as_str().to_owned();
         Ok(Self { redirect_uri, state: to.state.clone(), iss, mode, client: Arc::clone(client) })
     }
 
@@ -105,7 +106,9 @@ impl ReturnAddress {
             true => Ok(self.post(provider, fields)),
             false => {
                 let form = fields.into_iter().fold(FormWriter::new(), |f, (name, value)| f.pair(name, value));
-                page::redirect(&provider.config, &self.redirect_uri.with_query(&form.finish()))
+                let location = self.redirect_uri.with_query(&form.finish());
+                // BCP-RED-03: with a fragment of its own, no browser hangs an older one onto it (RFC 9110 §10.2.2).
+                page::redirect(&provider.config, &format!("{location}#_"))
             }
         }
     }

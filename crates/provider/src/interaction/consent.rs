@@ -4,7 +4,7 @@ use super::form_token::Purpose;
 use super::judge::{Outcome, ValidRequest, judge};
 use super::parameters::Begun;
 use super::pushed;
-use super::step::{Attempted, sign_in_page, start_again, tell_fault};
+use super::step::{Attempted, Errand, sign_in_page, start_again, tell_fault};
 use super::submission::Submission;
 use super::visitor::SignedIn;
 use crate::audit::{self, Event, Facts};
@@ -31,7 +31,7 @@ pub async fn consent(provider: &Provider, submission: &Submission) -> Result<Res
         Outcome::Good(request) => request,
     };
     if form.has("switch") {
-        return sign_in_page(provider, visitor, asked, &request, &Attempted::not_yet(""));
+        return sign_in_page(provider, visitor, asked, &Errand::of(&request), &Attempted::not_yet(""));
     }
     let event = if form.has("allow") { Event::ConsentGiven } else { Event::ConsentRefused };
     let facts = Facts {

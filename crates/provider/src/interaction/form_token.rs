@@ -22,6 +22,10 @@ pub(crate) enum Purpose {
     SignIn,
     /// To allow or to deny.
     Consent,
+    /// To enter the code that a device shows.
+    DeviceCode,
+    /// To allow or to deny a device.
+    DeviceAnswer,
     /// To carry an error back to the client.
     Return,
     /// To show that the user signed in for this very request.
@@ -33,6 +37,8 @@ impl Purpose {
         match self {
             Self::SignIn => "sign in",
             Self::Consent => "consent",
+            Self::DeviceCode => "device code",
+            Self::DeviceAnswer => "device answer",
             Self::Return => "return",
             Self::SignedIn => "signed in",
         }
@@ -41,7 +47,7 @@ impl Purpose {
     const fn life_secs(self) -> u64 {
         match self {
             Self::SignedIn => SIGNED_IN_LIFE_SECS,
-            Self::SignIn | Self::Consent | Self::Return => FORM_LIFE_SECS,
+            _ => FORM_LIFE_SECS,
         }
     }
 }

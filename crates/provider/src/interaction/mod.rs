@@ -9,11 +9,13 @@ mod asked;
 mod challenges;
 mod consent;
 mod cookie;
+pub mod device;
 mod form_token;
 mod judge;
 mod parameters;
 pub mod pushed;
 mod recent;
+mod request_object;
 mod sign_in;
 mod step;
 mod submission;
@@ -39,6 +41,8 @@ use throttle::Throttle;
 pub struct Memory {
     verifier: Verifier,
     throttle: Throttle,
+    user_codes: Throttle,
     challenges: SeenChallenges,
     pushes: pushed::Pushes,
+    fetches: request_object::Fetches,
 }

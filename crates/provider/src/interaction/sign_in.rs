@@ -4,18 +4,21 @@ use super::cookie::Cookie;
 use super::form_token::{self, Purpose};
 use super::judge::{Outcome, judge};
 use super::parameters::Begun;
-use super::step::{Attempted, authorize_url, sign_in_page, tell_fault};
+use super::step::{Attempted, Errand, sign_in_page, tell_fault};
 use super::submission::Submission;
 use crate::audit::{self, Event, Facts};
+use crate::endpoint;
 use crate::page;
 use crate::provider::Provider;
 use crate::refusal::Refusal;
 use crate::store::{CREDENTIAL_ENTROPY, Credential, Session, User, Write};
 use axum::body::Body;
+use http::Response;
 use http::header::SET_COOKIE;
-use http::{Response, StatusCode};
 use keybound_dpop::jose::crypto::random;
 use keybound_dpop::secret::Secret;
+use keybound_oauth::form::Form;
+use std::net::SocketAddr;
 
 /// Checks name and password, begins a session under a new id, and goes on with the request.
 ///
@@ -29,34 +32,34 @@ pub async fn sign_in(provider: &Provider, submission: &Submission) -> Result<Res
         Outcome::Return(faulty) => return tell_fault(provider, visitor, asked, &faulty),
         Outcome::Good(request) => request,
     };
+    match identify(provider, form, visitor.peer).await? {
+        Ok(user) => begin_session(provider, submission, &user, endpoint::AUTHORIZE).await,
+        Err(attempted) => sign_in_page(provider, visitor, asked, &Errand::of(&request), &attempted),
+    }
+}
+
+/// The user whose name and password are in the form; or what to say instead.
+pub(super) async fn identify<'f>(
+    provider: &Provider,
+    form: &'f Form,
+    peer: Option<SocketAddr>,
+) -> Result<Result<User, Attempted<'f>>, Refusal> {
     let username = form.get("username").unwrap_or_default();
     let password = form.secret("password").unwrap_or_default();
     let now = provider.now().monotonic;
-    let attempt = match provider.memory.throttle.admit(username, visitor.peer, now) {
+    let attempt = match provider.memory.throttle.admit(username, peer, now) {
         Ok(attempt) => attempt,
         Err(wait) => {
             audit_failure(provider, username, "throttled");
-            let attempted = Attempted {
-                username,
-                status: StatusCode::TOO_MANY_REQUESTS,
-                error: format!("Too many attempts. Try again in {} s.", wait.secs),
-                retry_after_secs: Some(wait.secs),
-            };
-            return sign_in_page(provider, visitor, asked, &request, &attempted);
+            return Ok(Err(Attempted::too_many(username, wait)));
         }
     };
     let Some(user) = authenticate(provider, username, password).await? else {
         audit_failure(provider, username, "no such user and password");
-        let attempted = Attempted {
-            username,
-            status: StatusCode::UNPROCESSABLE_ENTITY,
-            error: "Username or password is not right.".to_owned(),
-            retry_after_secs: None,
-        };
-        return sign_in_page(provider, visitor, asked, &request, &attempted);
+        return Ok(Err(Attempted::wrong(username, "Username or password is not right.")));
     };
     provider.memory.throttle.succeeded(&attempt, now);
-    begin_session(provider, submission, &user).await
+    Ok(Ok(user))
 }
 
 /// The user of that name and password. As slow for a name that nobody has as for a wrong password.
@@ -72,12 +75,13 @@ async fn authenticate(
     Ok(user.filter(|_| is_right))
 }
 
-/// A new session in the place of the one before (BCP-UI-04), and on to the authorization endpoint with the word that
-/// the user signed in for this request.
-async fn begin_session(
+/// A new session in the place of the one before (BCP-UI-04), and on to the endpoint with the word that the user signed
+/// in for this request.
+pub(super) async fn begin_session(
     provider: &Provider,
     submission: &Submission,
     user: &User,
+    endpoint: &str,
 ) -> Result<Response<Body>, Refusal> {
     let now = provider.unix();
     let entropy: [u8; CREDENTIAL_ENTROPY] =
@@ -102,8 +106,8 @@ async fn begin_session(
     audit::write(Event::SignedIn, &Facts { subject: Some(&subject), ..Facts::default() });
     let asked = &submission.asked;
     let word = form_token::mint(&provider.form_key, Purpose::SignedIn, id.as_bytes(), &asked.text, now);
-    let mut response =
-        page::redirect(&provider.config, &authorize_url(provider, &asked.after_sign_in(&word)))?;
+    let location = format!("{}?{}", provider.config.endpoint(endpoint), asked.after_sign_in(&word));
+    let mut response = page::redirect(&provider.config, &location)?;
     if let Some(cookie) = Cookie::Session.set(&provider.config, cookie.reveal()) {
         response.headers_mut().insert(SET_COOKIE, cookie);
     }

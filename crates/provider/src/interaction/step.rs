@@ -4,12 +4,15 @@ use super::asked::Asked;
 use super::form_token::{self, Purpose};
 use super::judge::{FaultyRequest, Outcome, ValidRequest, judge};
 use super::parameters::Begun;
+use super::request_object;
 use super::submission::Submission;
+use super::throttle::Wait;
 use super::visitor::{SignedIn, Visitor};
 use crate::page::{self, ConsentPage, Frame, ReturnPage, SignInPage};
 use crate::provider::Provider;
 use crate::refusal::{Denied, Refusal};
 use crate::respond;
+use askama::Template;
 use axum::body::Body;
 use http::header::{RETRY_AFTER, SET_COOKIE};
 use http::{HeaderValue, Response, StatusCode};
@@ -28,6 +31,9 @@ pub async fn next_step(
     asked: &Asked,
     word: Option<&str>,
 ) -> Result<Response<Body>, Refusal> {
+    if let Some(by_value) = request_object::dereference(provider, asked).await? {
+        return start_again(provider, &by_value);
+    }
     let has_just_signed_in = has_just_signed_in(provider, visitor, asked, word);
     let begun = if has_just_signed_in { Begun::Before } else { Begun::Now };
     let request = match judge(provider, &asked.form, begun).await? {
@@ -52,7 +58,7 @@ pub async fn next_step(
         }
         None => {
             let username = request.request.login_hint.as_deref().unwrap_or_default();
-            sign_in_page(provider, visitor, asked, &request, &Attempted::not_yet(username))
+            sign_in_page(provider, visitor, asked, &Errand::of(&request), &Attempted::not_yet(username))
         }
         Some(signed_in) => Ok(consent_page(provider, asked, &request, signed_in)),
     }
@@ -133,18 +139,69 @@ pub(super) fn authorize_url(provider: &Provider, query: &str) -> String {
     format!("{}?{query}", provider.config.endpoint(crate::endpoint::AUTHORIZE))
 }
 
-/// What the sign-in page says of an attempt before.
+/// What somebody signs in for.
+pub(super) struct Errand<'a> {
+    /// Who sent them here.
+    pub(super) client: &'a str,
+    /// Where the form is posted to.
+    pub(super) action: &'static str,
+    /// Where a form may end besides here.
+    pub(super) form_target: Option<String>,
+}
+
+impl<'a> Errand<'a> {
+    /// To answer an authorization request.
+    pub(super) fn of(request: &'a ValidRequest) -> Self {
+        Self {
+            client: request.client.display_name(),
+            action: page::SIGN_IN,
+            form_target: Some(request.address.form_target()),
+        }
+    }
+}
+
+/// What a page says of an attempt before: to sign in, or to enter a code.
 pub(super) struct Attempted<'a> {
-    pub(super) username: &'a str,
+    pub(super) typed: &'a str,
     pub(super) status: StatusCode,
     pub(super) error: String,
     pub(super) retry_after_secs: Option<u64>,
 }
 
 impl<'a> Attempted<'a> {
-    /// There was none; `username` is a guess.
-    pub(super) const fn not_yet(username: &'a str) -> Self {
-        Self { username, status: StatusCode::OK, error: String::new(), retry_after_secs: None }
+    /// There was none; `typed` is a guess.
+    pub(super) const fn not_yet(typed: &'a str) -> Self {
+        Self { typed, status: StatusCode::OK, error: String::new(), retry_after_secs: None }
+    }
+
+    /// It was one too many.
+    pub(super) fn too_many(typed: &'a str, wait: Wait) -> Self {
+        Self {
+            typed,
+            status: StatusCode::TOO_MANY_REQUESTS,
+            error: format!("Too many attempts. Try again in {} s.", wait.secs),
+            retry_after_secs: Some(wait.secs),
+        }
+    }
+
+    /// What was typed is wrong.
+    pub(super) fn wrong(typed: &'a str, error: &str) -> Self {
+        let status = StatusCode::UNPROCESSABLE_ENTITY;
+        Self { typed, status, error: error.to_owned(), retry_after_secs: None }
+    }
+
+    /// The page that says so.
+    pub(super) fn respond(
+        &self,
+        provider: &Provider,
+        page: &impl Template,
+        form_target: Option<&str>,
+    ) -> Response<Body> {
+        let mut response = page::respond(&provider.config, self.status, page, form_target);
+        if let Some(secs) = self.retry_after_secs {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(secs));
+        }
+        response
     }
 }
 
@@ -153,14 +210,15 @@ pub(super) fn sign_in_page(
     provider: &Provider,
     visitor: &Visitor,
     asked: &Asked,
-    request: &ValidRequest,
+    errand: &Errand<'_>,
     attempted: &Attempted<'_>,
 ) -> Result<Response<Body>, Refusal> {
     let (owner, is_new) = visitor.form_owner()?;
     let shown = SignInPage {
         frame: Frame::of(&provider.config),
-        client: request.client.display_name(),
-        username: attempted.username,
+        client: errand.client,
+        action: errand.action,
+        username: attempted.typed,
         error: &attempted.error,
         request: &asked.text,
         csrf: form_token::mint(
@@ -171,15 +229,12 @@ pub(super) fn sign_in_page(
             provider.unix(),
         ),
     };
-    let target = request.address.form_target();
-    let mut response = page::respond(&provider.config, attempted.status, &shown, Some(&target));
-    if let Some(secs) = attempted.retry_after_secs {
-        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(secs));
-    }
+    let response = attempted.respond(provider, &shown, errand.form_target.as_deref());
     Ok(with_form_cookie(provider, response, &owner, is_new))
 }
 
-fn with_form_cookie(
+/// Has the browser told what its forms are bound to, where it does not know yet.
+pub(super) fn with_form_cookie(
     provider: &Provider,
     mut response: Response<Body>,
     owner: &str,

@@ -7,7 +7,8 @@ mod shown;
 
 pub use headers::{redirect, respond, respond_with_script};
 pub use shown::{
-    ConsentPage, ErrorPage, Frame, FrontPage, Item, PostBackPage, ReturnPage, SignInPage, describe,
+    ConsentPage, DeviceConsentPage, DevicePage, DonePage, ErrorPage, Frame, FrontPage, Item, PostBackPage,
+    ReturnPage, SignInPage, describe,
 };
 
 use crate::config::Config;
@@ -24,6 +25,10 @@ use std::sync::LazyLock;
 pub const SIGN_IN: &str = "/login";
 /// The path to which the consent form is posted.
 pub const CONSENT: &str = "/consent";
+/// The path to which the sign-in form of who connects a device is posted.
+pub const DEVICE_SIGN_IN: &str = "/device/login";
+/// The path to which the answer to a device is posted.
+pub const DEVICE_CONSENT: &str = "/device/consent";
 /// The path to which the button is posted that carries an error back to the client.
 pub const RETURN: &str = "/return";
 

@@ -34,11 +34,13 @@ pub struct SignInPage<'a> {
     pub frame: Frame,
     /// Who sent the user here.
     pub client: &'a str,
+    /// The path to which the form is posted.
+    pub action: &'a str,
     /// What the user typed before, or a hint of the client.
     pub username: &'a str,
     /// Why the attempt before failed; empty where there was none.
     pub error: &'a str,
-    /// The authorization request.
+    /// What the user signs in for: an authorization request, or the code of a device.
     pub request: &'a str,
     /// The form's token.
     pub csrf: String,
@@ -66,6 +68,56 @@ pub struct ConsentPage<'a> {
     pub request: &'a str,
     /// The form's token.
     pub csrf: String,
+}
+
+/// The page to enter the code that a device shows.
+#[derive(Debug, Template)]
+#[template(path = "device.html")]
+pub struct DevicePage<'a> {
+    /// The frame.
+    pub frame: Frame,
+    /// What the user typed before, or what the link had.
+    pub code: &'a str,
+    /// Why the attempt before failed; empty where there was none.
+    pub error: &'a str,
+    /// The form's token.
+    pub csrf: String,
+}
+
+/// The page to allow or deny a device.
+#[derive(Debug, Template)]
+#[template(path = "device_consent.html")]
+pub struct DeviceConsentPage<'a> {
+    /// The frame.
+    pub frame: Frame,
+    /// The code, to be compared.
+    pub code: String,
+    /// Who asks, by the name that it registered.
+    pub client: &'a str,
+    /// Who asks.
+    pub client_id: &'a str,
+    /// Who is signed in.
+    pub username: &'a str,
+    /// What is asked for.
+    pub scope: Vec<Item<'a>>,
+    /// Where it can be used.
+    pub resources: &'a [String],
+    /// The code, as the form carries it.
+    pub request: &'a str,
+    /// The form's token.
+    pub csrf: String,
+}
+
+/// The page that says that there is nothing more to do here.
+#[derive(Debug, Template)]
+#[template(path = "done.html")]
+pub struct DonePage<'a> {
+    /// The frame.
+    pub frame: Frame,
+    /// What was done.
+    pub title: &'a str,
+    /// What to do now.
+    pub text: &'a str,
 }
 
 /// One thing that is asked for.

@@ -14,8 +14,8 @@ mod verdict;
 
 pub use id::{CREDENTIAL_ENTROPY, Credential, ID_ENTROPY, Id, SecretHash};
 pub use record::{
-    Client, ClientSource, Code, CodeState, Grant, KeyChange, KeyUse, Pushed, RefreshToken, RefreshTokenState,
-    SecretBytes, Session, SigningKey, User,
+    AccessToken, Approval, Client, ClientSource, Code, CodeState, DeviceCode, DeviceCodeState, Grant,
+    KeyChange, KeyUse, Pushed, RefreshToken, RefreshTokenState, SecretBytes, Session, SigningKey, User,
 };
 pub use sqlite::{Embedded, OpenError};
 pub use verdict::{Decided, Fault, Verdict, Write};
@@ -23,6 +23,7 @@ pub use verdict::{Decided, Fault, Verdict, Write};
 use crate::metrics::Metrics;
 use keybound_dpop::secret::Secret;
 use keybound_dpop::time::{Clock, UnixTime};
+use keybound_oauth::device::UserCode;
 use serde_json::{Map, Value};
 use std::ops::AddAssign;
 use std::path::Path;
@@ -47,6 +48,18 @@ pub enum Inserted {
     SubjectTaken,
 }
 
+/// What became of a new device code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum DeviceCodeInserted {
+    /// It is there now.
+    Yes,
+    /// The user code stands for another one. Nothing was written.
+    UserCodeTaken,
+    /// As many of the same client wait for an answer as may. Nothing was written.
+    TooMany,
+}
+
 /// How many records were removed because they had ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Swept {
@@ -56,8 +69,14 @@ pub struct Swept {
     pub grants: usize,
     /// Sign-in sessions.
     pub sessions: usize,
+    /// Device codes.
+    pub device_codes: usize,
     /// Pushed authorization requests.
     pub pushed: usize,
+    /// Opaque access tokens.
+    pub access_tokens: usize,
+    /// Revocations of signed access tokens.
+    pub revoked_tokens: usize,
 }
 
 impl AddAssign for Swept {
@@ -65,7 +84,10 @@ impl AddAssign for Swept {
         self.refresh_tokens += other.refresh_tokens;
         self.grants += other.grants;
         self.sessions += other.sessions;
+        self.device_codes += other.device_codes;
         self.pushed += other.pushed;
+        self.access_tokens += other.access_tokens;
+        self.revoked_tokens += other.revoked_tokens;
     }
 }
 
@@ -198,6 +220,25 @@ impl Store {
         }
     }
 
+    /// The opaque access token; none where the secret is not its secret, or it was revoked by itself. It may have ended,
+    /// or its grant.
+    pub async fn find_access_token(
+        &self,
+        id: Id,
+        secret_hash: &SecretHash,
+    ) -> Result<Option<AccessToken>, Fault> {
+        match self {
+            Self::Embedded(db) => db.find_access_token(id, secret_hash),
+        }
+    }
+
+    /// Whether the access token with that `jti` ended before its time: by itself, or with its grant.
+    pub async fn is_revoked(&self, grant: Option<Id>, jti: &str) -> Result<bool, Fault> {
+        match self {
+            Self::Embedded(db) => db.is_revoked(grant, jti),
+        }
+    }
+
     /// The grant, as long as anything of it can be used.
     pub async fn grant(&self, id: Id) -> Result<Option<Grant>, Fault> {
         match self {
@@ -210,6 +251,70 @@ impl Store {
     pub async fn find_session(&self, id: Id, secret_hash: &SecretHash) -> Result<Option<Session>, Fault> {
         match self {
             Self::Embedded(db) => db.find_session(id, secret_hash),
+        }
+    }
+}
+
+/// Device codes.
+impl Store {
+    /// Adds a device code, unless `max_pending` of its client wait for an answer already.
+    pub async fn insert_device_code(
+        &self,
+        code: DeviceCode,
+        max_pending: u32,
+    ) -> Result<DeviceCodeInserted, Fault> {
+        match self {
+            Self::Embedded(db) => db.insert_device_code(code, max_pending).await,
+        }
+    }
+
+    /// Redeems a device code (RFC 8628 §3.4): `Take` marks it taken. The grant is there once a user said yes.
+    pub async fn redeem_device_code<T, D>(
+        &self,
+        id: Id,
+        secret_hash: SecretHash,
+        decide: impl Fn(&DeviceCode, Option<&Grant>) -> Verdict<T, D> + Send + 'static,
+    ) -> Result<Decided<T, D>, Fault>
+    where
+        T: Send + 'static,
+        D: Send + 'static,
+    {
+        match self {
+            Self::Embedded(db) => db.redeem_device_code((id, secret_hash), decide).await,
+        }
+    }
+
+    /// Answers the device code that the user code stands for (RFC 8628 §3.3): `Take` writes
+    /// [`Write::AllowDevice`] or [`Write::DenyDevice`], and only for one that is pending.
+    pub async fn answer_device_code<T, D>(
+        &self,
+        user_code: UserCode,
+        decide: impl Fn(&DeviceCode) -> Verdict<T, D> + Send + 'static,
+    ) -> Result<Decided<T, D>, Fault>
+    where
+        T: Send + 'static,
+        D: Send + 'static,
+    {
+        match self {
+            Self::Embedded(db) => db.answer_device_code(user_code, decide).await,
+        }
+    }
+
+    /// Looks at a device code without touching it; none where the secret is not its secret. It may have ended.
+    pub async fn find_device_code(
+        &self,
+        id: Id,
+        secret_hash: &SecretHash,
+    ) -> Result<Option<DeviceCode>, Fault> {
+        match self {
+            Self::Embedded(db) => db.find_device_code(id, secret_hash),
+        }
+    }
+
+    /// The device code that the user code stands for. It may have ended.
+    pub async fn device_code_by_user_code(&self, user_code: &UserCode) -> Result<Option<DeviceCode>, Fault> {
+        match self {
+            Self::Embedded(db) => db.device_code_by_user_code(user_code),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What a rule says of a record, what it asks to be written, and what became of it.
 
 use super::id::Id;
-use super::record::{Code, Grant, Pushed, RefreshToken, Session};
+use super::record::{AccessToken, Approval, Code, Grant, Pushed, RefreshToken, Session};
 use keybound_dpop::time::UnixTime;
 
 /// What a rule says of the record that it was shown.
@@ -49,6 +49,20 @@ pub enum Write {
     InsertCode(Box<Code>),
     /// A new refresh token of a grant that is there; the grant is kept as long as the token can be used.
     InsertRefreshToken(Box<RefreshToken>),
+    /// A new opaque access token; its grant, where it has one, is there and is kept as long as the token can be used.
+    InsertAccessToken(Box<AccessToken>),
+    /// The opaque access token ends.
+    RemoveAccessToken {
+        /// The token.
+        id: Id,
+    },
+    /// The signed access token ends before its time.
+    RevokeToken {
+        /// Its `jti`.
+        jti: String,
+        /// When it would have ended.
+        expires_at: UnixTime,
+    },
     /// The token has a successor. Of several rotations the first stands: its time begins the grace period.
     RotateRefreshToken {
         /// The token that was used.
@@ -99,6 +113,27 @@ pub enum Write {
     },
     /// A new pushed authorization request.
     InsertPushed(Box<Pushed>),
+    /// A user said yes to a device: its code can be taken. The grant is kept as long as that is so.
+    AllowDevice {
+        /// The device code.
+        id: Id,
+        /// Whose yes it was, with a grant that is there.
+        approval: Approval,
+    },
+    /// A user said no to a device.
+    DenyDevice {
+        /// The device code.
+        id: Id,
+    },
+    /// A device asked, and has to wait.
+    DevicePolled {
+        /// The device code.
+        id: Id,
+        /// When.
+        at: UnixTime,
+        /// How long it has to wait until it asks again, in seconds.
+        interval_secs: u32,
+    },
     /// A new sign-in session.
     InsertSession(Session),
     /// The session was seen, and its end moves.

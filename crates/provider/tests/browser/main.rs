@@ -5,10 +5,12 @@
 mod common;
 
 mod answer;
+mod device;
 mod log;
 mod openid;
 mod page;
 mod pushed;
 mod request;
+mod request_objects;
 mod response_modes;
 mod sign_in;

@@ -175,5 +175,6 @@ async fn fms_05_the_metadata_lists_modes_and_algorithms() {
     let metadata: Value = serde_json::from_str(&page.body).unwrap();
     let modes = json!(["query", "form_post", "jwt", "query.jwt", "form_post.jwt"]);
     assert_eq!(metadata["response_modes_supported"], modes);
-    assert_eq!(metadata["authorization_signing_alg_values_supported"], json!(["ES256"]));
+    let algorithms = json!(["ES256", "EdDSA", "PS256", "RS256"]);
+    assert_eq!(metadata["authorization_signing_alg_values_supported"], algorithms);
 }

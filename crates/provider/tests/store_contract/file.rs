@@ -2,7 +2,7 @@
 
 use crate::record::{code, credential, grant, redeem, refresh_token, session, with_code};
 use crate::{Backend, Sqlite};
-use keybound_provider::store::{Code, OpenError, RefreshToken, Session, Store, Write};
+use keybound_provider::store::{AccessToken, Code, OpenError, RefreshToken, Session, Store, Write};
 use std::path::Path;
 
 #[cfg(unix)]
@@ -94,11 +94,20 @@ async fn as_rt_14_no_usable_secret_is_stored() {
     let token = RefreshToken { id, secret_hash, ..refresh_token(&grant, true) };
     let (id, secret_hash) = mint();
     let session = Session { id, secret_hash, ..session("sub-1") };
+    let (id, secret_hash) = mint();
+    let access_token = AccessToken {
+        id,
+        secret_hash,
+        grant_id: None,
+        expires_at: token.expires_at,
+        claims: serde_json::Map::new(),
+    };
     let writes = vec![
         Write::InsertGrant(grant),
         Write::InsertCode(Box::new(code.clone())),
         Write::InsertRefreshToken(Box::new(token.clone())),
         Write::InsertSession(session),
+        Write::InsertAccessToken(Box::new(access_token)),
     ];
     store.write(writes).await.unwrap();
     redeem(&store, &code).await;

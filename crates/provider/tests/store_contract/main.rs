@@ -7,8 +7,10 @@
     reason = "a contract that fails panics"
 )]
 
+mod access_token;
 mod account;
 mod code;
+mod device;
 mod file;
 mod pushed;
 mod record;

@@ -4,7 +4,12 @@ use crate::world::{API, ISSUER, URL, World, dpop, get, key_set};
 use keybound_dpop::jose::algorithm::Algorithm;
 use keybound_dpop::jose::jws;
 use keybound_dpop::jose::signer::{Signer, SigningKey};
-use keybound_resource::{ConfigError, Guard, Keys, LocalKeys, Reason, TokenError, TokenProfile};
+use keybound_dpop::secret::Secret;
+use keybound_dpop::target::Target;
+use keybound_oauth::error::ErrorCode;
+use keybound_resource::{
+    Access, ConfigError, Guard, Keys, LocalKeys, LookedUp, Reason, Rejection, TokenError, TokenProfile,
+};
 use serde_json::{Value, json};
 
 fn with_profile(tokens: TokenProfile) -> World {
@@ -31,7 +36,7 @@ async fn changed(world: &World, name: &str, value: Value) -> Reason {
 }
 
 #[tokio::test]
-async fn rs_chk_01_each_claim_counts() {
+async fn rs_chk_01_bcp_tok_02_each_claim_counts() {
     let world = World::new();
     let now = world.now();
     for (name, value) in [
@@ -205,4 +210,51 @@ fn guards_that_would_take_everybody_are_not_made() {
     assert_eq!(make(|config| config.issuers.clear()), ConfigError::NoIssuer);
     assert_eq!(make(|config| config.issuers.push(config.issuers[0].clone())), ConfigError::IssuerTwice);
     assert_eq!(make(|config| config.audience.clear()), ConfigError::NoAudience);
+}
+
+const OPAQUE: &str = "AaMYXMkYPB45WWv1488xhw.6cGE5a--gLOmL0Tj1-5k5w";
+
+/// Judges an opaque token of which this is known.
+async fn known(world: &World, scheme: &str, looked_up: LookedUp) -> Result<Access, Rejection> {
+    let proof = world.proof(OPAQUE);
+    let request = get(&[("authorization", &format!("{scheme} {OPAQUE}")), ("dpop", &proof)]);
+    let target = Target::parse(URL).expect("a target");
+    let look_up = |token: Secret| async move {
+        assert_eq!(token.reveal(), OPAQUE);
+        looked_up
+    };
+    world.guard.check_known(&request.into_parts().0, &target, look_up).await
+}
+
+#[tokio::test]
+async fn rs_chk_01_rs_dwn_04_a_token_that_is_looked_up_is_held_to_the_same_rules() {
+    let world = World::new();
+    let claims = |change: &dyn Fn(&mut Value)| {
+        let mut claims = world.claims();
+        change(&mut claims);
+        Ok(Some(claims.to_string().into_bytes()))
+    };
+    let access = known(&world, "DPoP", claims(&|_| {})).await.expect("let through");
+    assert_eq!((access.subject(), access.client_id()), ("alice", Some("app")));
+    assert_eq!(access.jkt(), Some(&world.client_key.public_jwk().thumbprint()));
+    let changes: [&dyn Fn(&mut Value); 6] = [
+        &|claims| claims["aud"] = json!("https://other.example/"),
+        &|claims| claims["iss"] = json!("https://other.example"),
+        &|claims| claims["exp"] = json!(1),
+        &|claims| claims["cnf"] = json!({ "jkt": "short" }),
+        &|claims| claims["cnf"] = json!({ "jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I" }),
+        &|claims| drop(claims.as_object_mut().expect("an object").remove("cnf")),
+    ];
+    for change in changes {
+        let refused = known(&world, "DPoP", claims(change)).await.expect_err("refused");
+        assert_eq!(refused.reason().code(), Some(ErrorCode::InvalidToken), "{refused}");
+    }
+    let downgrade = known(&world, "Bearer", claims(&|_| {})).await.expect_err("refused");
+    assert_eq!(*downgrade.reason(), Reason::Downgrade);
+    let unknown = known(&world, "DPoP", Ok(None)).await.expect_err("refused");
+    assert_eq!(*unknown.reason(), Reason::Token(TokenError::Unknown));
+    let away = known(&world, "DPoP", Err("the store is away".to_owned())).await.expect_err("refused");
+    assert_eq!(away.status(), 503);
+    let garbage = known(&world, "DPoP", Ok(Some(b"{".to_vec()))).await.expect_err("refused");
+    assert_eq!(garbage.status(), 401);
 }

@@ -1,8 +1,10 @@
 //! What the store keeps, as plain structs. What is looked up or compared has a column of its own; the rest travels
 //! as JSON in the column `data`.
 
+mod access_token;
 mod client;
 mod code;
+mod device_code;
 mod grant;
 mod pushed;
 mod refresh_token;
@@ -11,8 +13,10 @@ mod signing_key;
 mod time_ms;
 mod user;
 
+pub use access_token::AccessToken;
 pub use client::{Client, ClientSource};
 pub use code::{Code, CodeState};
+pub use device_code::{Approval, DeviceCode, DeviceCodeState};
 pub use grant::Grant;
 pub use pushed::Pushed;
 pub use refresh_token::{RefreshToken, RefreshTokenState};

@@ -50,7 +50,8 @@ pub(super) fn redeem_pushed<T, D>(
     carry_out(connection, decide(&pushed), || write::mark_used(connection, id, now))
 }
 
-fn carry_out<T, D>(
+/// Writes what the verdict asks for; `mark` retires what was taken.
+pub(super) fn carry_out<T, D>(
     connection: &Connection,
     verdict: Verdict<T, D>,
     mark: impl FnOnce() -> Result<(), Fault>,

@@ -3,6 +3,7 @@
 mod account;
 mod column;
 mod decide;
+mod device;
 mod open;
 mod read;
 mod schema;
@@ -14,12 +15,15 @@ mod writer;
 pub use open::OpenError;
 
 use super::id::{Id, SecretHash};
-use super::record::{Client, Code, Grant, KeyChange, Pushed, RefreshToken, Session, SigningKey, User};
+use super::record::{
+    AccessToken, Client, Code, DeviceCode, Grant, KeyChange, Pushed, RefreshToken, Session, SigningKey, User,
+};
 use super::verdict::{Decided, Fault, Verdict, Write};
-use super::{Inserted, Swept};
+use super::{DeviceCodeInserted, Inserted, Swept};
 use crate::metrics::Metrics;
 use keybound_dpop::secret::Secret;
 use keybound_dpop::time::{Clock, UnixTime};
+use keybound_oauth::device::UserCode;
 use parking_lot::Mutex;
 use read::Guarded;
 use rusqlite::Connection;
@@ -147,6 +151,46 @@ impl Embedded {
         self.write(move |db| decide::redeem_pushed(db, id, &secret_hash, now, decide)).await
     }
 
+    pub(super) async fn redeem_device_code<T, D>(
+        &self,
+        (id, secret_hash): (Id, SecretHash),
+        decide: impl Fn(&DeviceCode, Option<&Grant>) -> Verdict<T, D> + Send + 'static,
+    ) -> Result<Decided<T, D>, Fault>
+    where
+        T: Send + 'static,
+        D: Send + 'static,
+    {
+        self.write(move |db| device::redeem(db, id, &secret_hash, decide)).await
+    }
+
+    pub(super) async fn answer_device_code<T, D>(
+        &self,
+        user_code: UserCode,
+        decide: impl Fn(&DeviceCode) -> Verdict<T, D> + Send + 'static,
+    ) -> Result<Decided<T, D>, Fault>
+    where
+        T: Send + 'static,
+        D: Send + 'static,
+    {
+        self.write(move |db| device::answer(db, &user_code, decide)).await
+    }
+
+    pub(super) async fn insert_device_code(
+        &self,
+        code: DeviceCode,
+        max_pending: u32,
+    ) -> Result<DeviceCodeInserted, Fault> {
+        self.write(move |db| device::insert(db, &code, max_pending)).await
+    }
+
+    pub(super) fn find_device_code(&self, id: Id, hash: &SecretHash) -> Result<Option<DeviceCode>, Fault> {
+        self.read(|db| Guarded::open(db, id, hash))
+    }
+
+    pub(super) fn device_code_by_user_code(&self, code: &UserCode) -> Result<Option<DeviceCode>, Fault> {
+        self.read(|db| device::by_user_code(db, code))
+    }
+
     pub(super) async fn write_all(&self, writes: Vec<Write>) -> Result<(), Fault> {
         self.write(move |db| write::apply_all(db, &writes)).await
     }
@@ -169,6 +213,14 @@ impl Embedded {
 
     pub(super) fn find_session(&self, id: Id, hash: &SecretHash) -> Result<Option<Session>, Fault> {
         self.read(|db| Guarded::open(db, id, hash))
+    }
+
+    pub(super) fn find_access_token(&self, id: Id, hash: &SecretHash) -> Result<Option<AccessToken>, Fault> {
+        self.read(|db| Guarded::open(db, id, hash))
+    }
+
+    pub(super) fn is_revoked(&self, grant: Option<Id>, jti: &str) -> Result<bool, Fault> {
+        self.read(|db| read::is_revoked(db, grant, jti))
     }
 
     pub(super) fn grant(&self, id: Id) -> Result<Option<Grant>, Fault> {

@@ -2,10 +2,12 @@
 
 use super::column::{Json, Millis};
 use crate::store::id::{Id, SecretHash};
-use crate::store::record::{Code, CodeState, Grant, Pushed, RefreshToken, RefreshTokenState, Session};
+use crate::store::record::{
+    AccessToken, Code, CodeState, Grant, Pushed, RefreshToken, RefreshTokenState, Session,
+};
 use crate::store::verdict::Fault;
 use keybound_dpop::time::UnixTime;
-use rusqlite::{Connection, OptionalExtension, Row};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 const CODE: &str = "
     SELECT r.secret_hash, r.expires_at, r.refusals, r.redeemed_at, r.retired, r.data, g.id AS grant_id, g.client_id,
@@ -22,6 +24,14 @@ const PUSHED: &str = "SELECT secret_hash, expires_at, keep_until, used_at, data 
 const GRANT: &str = "
     SELECT id AS grant_id, client_id, subject, session_id, created_at, revoked_at, session_ended_at
     FROM grants WHERE id = ?1";
+
+const ACCESS_TOKEN: &str =
+    "SELECT secret_hash, grant_id, expires_at, claims FROM access_tokens WHERE id = ?1";
+
+/// The grant has ended or is gone, or the token itself was revoked.
+const REVOKED: &str = "
+    SELECT (?1 IS NOT NULL AND NOT EXISTS (SELECT 1 FROM grants WHERE id = ?1 AND revoked_at IS NULL))
+           OR EXISTS (SELECT 1 FROM revoked_tokens WHERE id = ?2)";
 
 const SESSION: &str = "
     SELECT secret_hash, subject, auth_time, acr, created_at, last_seen_at, expires_at
@@ -90,6 +100,22 @@ impl Guarded for Session {
     }
 }
 
+impl Guarded for AccessToken {
+    fn find(connection: &Connection, id: Id) -> rusqlite::Result<Option<Self>> {
+        let mut statement = connection.prepare_cached(ACCESS_TOKEN)?;
+        statement.query_row([id], |row| access_token(id, row)).optional()
+    }
+
+    fn secret_hash(&self) -> &SecretHash {
+        &self.secret_hash
+    }
+}
+
+/// Whether a token with this `jti`, of that grant, was revoked.
+pub(super) fn is_revoked(connection: &Connection, grant: Option<Id>, jti: &str) -> Result<bool, Fault> {
+    Ok(connection.prepare_cached(REVOKED)?.query_row(params![grant, jti], |row| row.get(0))?)
+}
+
 /// The grant with this id.
 pub(super) fn grant_by_id(connection: &Connection, id: Id) -> Result<Option<Grant>, Fault> {
     Ok(connection.prepare_cached(GRANT)?.query_row([id], grant).optional()?)
@@ -149,6 +175,17 @@ fn grant(row: &Row<'_>) -> rusqlite::Result<Grant> {
         created_at: time(row, "created_at")?,
         revoked_at: time_or_none(row, "revoked_at")?,
         session_ended_at: time_or_none(row, "session_ended_at")?,
+    })
+}
+
+fn access_token(id: Id, row: &Row<'_>) -> rusqlite::Result<AccessToken> {
+    let Json(claims) = row.get("claims")?;
+    Ok(AccessToken {
+        id,
+        secret_hash: row.get("secret_hash")?,
+        grant_id: row.get("grant_id")?,
+        expires_at: time(row, "expires_at")?,
+        claims,
     })
 }
 

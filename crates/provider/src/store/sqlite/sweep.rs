@@ -19,11 +19,23 @@ pub(super) fn sweep(connection: &Connection, now: UnixTime) -> Result<(Swept, bo
         run(connection, &sql, params![Millis(now)])
     };
     let swept = Swept {
+        device_codes: remove("device_codes", "expires_at")?,
         refresh_tokens: remove("refresh_tokens", "idle_expires_at")?,
         grants: remove("grants", "keep_until")?,
         sessions: remove("sessions", "expires_at")?,
         pushed: remove("pushed", "keep_until")?,
+        access_tokens: remove("access_tokens", "expires_at")?,
+        revoked_tokens: remove("revoked_tokens", "expires_at")?,
     };
-    let more = [swept.refresh_tokens, swept.grants, swept.sessions, swept.pushed].contains(&BATCH);
+    let counts = [
+        swept.refresh_tokens,
+        swept.grants,
+        swept.sessions,
+        swept.pushed,
+        swept.device_codes,
+        swept.access_tokens,
+        swept.revoked_tokens,
+    ];
+    let more = counts.contains(&BATCH);
     Ok((swept, more))
 }

@@ -1,9 +1,10 @@
 //! Writing: one [`Write`], one or a few statements.
 
 use super::column::{Json, Millis};
+use super::device;
 use super::read::Guarded;
 use crate::store::id::Id;
-use crate::store::record::{Code, Grant, Pushed, RefreshToken, Session};
+use crate::store::record::{AccessToken, Code, Grant, Pushed, RefreshToken, Session};
 use crate::store::verdict::{Fault, Write};
 use keybound_dpop::time::UnixTime;
 use rusqlite::{Connection, Params, params};
@@ -18,6 +19,9 @@ fn apply(connection: &Connection, write: &Write) -> Result<(), Fault> {
         Write::InsertGrant(grant) => insert_grant(connection, grant),
         Write::InsertCode(code) => insert_code(connection, code),
         Write::InsertRefreshToken(token) => insert_refresh_token(connection, token),
+        Write::InsertAccessToken(token) => insert_access_token(connection, token),
+        Write::RemoveAccessToken { id } => remove_access_token(connection, *id),
+        Write::RevokeToken { jti, expires_at } => revoke_token(connection, jti, *expires_at),
         Write::RotateRefreshToken { id, successor, at } => rotate(connection, *id, *successor, *at),
         Write::TouchRefreshToken { id, at, idle_expires_at } => touch(connection, *id, *at, *idle_expires_at),
         Write::CodeRefused { id, retire } => refuse_code(connection, *id, *retire),
@@ -26,6 +30,9 @@ fn apply(connection: &Connection, write: &Write) -> Result<(), Fault> {
         Write::RevokeGrantsOf { subject, client_id, at } => {
             revoke_grants_of(connection, subject, client_id.as_deref(), *at)
         }
+        Write::AllowDevice { id, approval } => device::allow(connection, *id, approval),
+        Write::DenyDevice { id } => device::deny(connection, *id),
+        Write::DevicePolled { id, at, interval_secs } => device::polled(connection, *id, *at, *interval_secs),
         Write::InsertPushed(pushed) => insert_pushed(connection, pushed),
         Write::InsertSession(session) => insert_session(connection, session),
         Write::RenewSession { id, last_seen_at, expires_at } => {
@@ -103,6 +110,29 @@ fn insert_refresh_token(connection: &Connection, token: &RefreshToken) -> Result
     ];
     run(connection, sql, params)?;
     keep_grant(connection, token.grant_id, token.expires_at)
+}
+
+fn insert_access_token(connection: &Connection, token: &AccessToken) -> Result<(), Fault> {
+    let sql = "INSERT INTO access_tokens (id, secret_hash, grant_id, expires_at, claims) VALUES (?1, ?2, ?3, ?4, ?5)";
+    let expires_at = Millis(token.expires_at);
+    run(
+        connection,
+        sql,
+        params![token.id, token.secret_hash, token.grant_id, expires_at, Json(&token.claims)],
+    )?;
+    match token.grant_id {
+        Some(grant_id) => keep_grant(connection, grant_id, token.expires_at),
+        None => Ok(()),
+    }
+}
+
+fn remove_access_token(connection: &Connection, id: Id) -> Result<(), Fault> {
+    run(connection, "DELETE FROM access_tokens WHERE id = ?1", [id]).map(drop)
+}
+
+fn revoke_token(connection: &Connection, jti: &str, expires_at: UnixTime) -> Result<(), Fault> {
+    let sql = "INSERT INTO revoked_tokens (id, expires_at) VALUES (?1, ?2) ON CONFLICT (id) DO NOTHING";
+    run(connection, sql, params![jti, Millis(expires_at)]).map(drop)
 }
 
 fn rotate(connection: &Connection, id: Id, successor: Id, at: UnixTime) -> Result<(), Fault> {

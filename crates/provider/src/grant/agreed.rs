@@ -1,0 +1,105 @@
+//! What a user agreed to, and the tokens that come of it: the same for a code and for a device code.
+
+use super::{Asker, Granted, SignIn};
+use crate::bind::{self, Binding};
+use crate::reach::Reach;
+use crate::refusal::Denied;
+use crate::store::{Id, RefreshToken, RefreshTokenState, Write};
+use keybound_dpop::time::UnixTime;
+use keybound_oauth::client_metadata::GrantType;
+use keybound_oauth::identifier::ResourceId;
+use keybound_oauth::scope::Scope;
+
+/// What a user agreed to.
+pub(super) struct Agreed<'r> {
+    /// The family that the tokens belong to.
+    pub(super) grant_id: Id,
+    /// Who.
+    pub(super) subject: &'r str,
+    /// To what.
+    pub(super) scope: &'r [String],
+    /// Where.
+    pub(super) resources: &'r [String],
+    /// The sign-in session.
+    pub(super) session_id: Option<Id>,
+    /// When the user signed in.
+    pub(super) auth_time: UnixTime,
+    /// `nonce` for the ID token.
+    pub(super) nonce: Option<&'r str>,
+    /// How the user signed in.
+    pub(super) acr: Option<&'r str>,
+}
+
+impl Agreed<'_> {
+    /// The tokens for the client that asks, at these resources or, where it names none, at all.
+    pub(super) fn grant_tokens(
+        &self,
+        asker: &Asker,
+        resources: &[ResourceId],
+    ) -> Result<(Granted, Vec<Write>), Denied> {
+        let config = &asker.provider.config;
+        let now = asker.now.unix;
+        let whole = Reach {
+            scope: Scope::parse(&self.scope.join(" ")).unwrap_or_default(),
+            resources: self.resources.to_vec(),
+        };
+        let reach = whole.narrow(None, resources)?;
+        let audience = reach.audience(config);
+        let binding = bind::decide(config, &asker.client, &audience, asker.proof.as_ref())?;
+        let until = now.plus_secs(config.lifetimes.access_token_secs);
+        let mut writes = vec![Write::KeepGrant { id: self.grant_id, until }];
+        let mut refresh_token = None;
+        if asker.client.allows_grant(GrantType::RefreshToken) {
+            writes.push(Write::InsertRefreshToken(Box::new(self.first_refresh_token(asker, binding, now))));
+            refresh_token = Some(asker.minted.refresh_token.clone());
+        }
+        let mut granted = Granted {
+            client: asker.client.clone(),
+            subject: self.subject.to_owned(),
+            reach,
+            audience,
+            binding,
+            jti: asker.minted.token_id_of(self.grant_id),
+            refresh_token,
+            sign_in: Some(SignIn {
+                auth_time: self.auth_time,
+                nonce: self.nonce.map(str::to_owned),
+                acr: self.acr.map(str::to_owned),
+            }),
+            opaque: None,
+            exchanged: None,
+        };
+        writes.extend(asker.keep(&mut granted, Some(self.grant_id))?);
+        Ok((granted, writes))
+    }
+
+    /// Bound to the key for a public client, to the client's authentication for a confidential one (RFC 9449 §5).
+    fn first_refresh_token(&self, asker: &Asker, binding: Binding, now: UnixTime) -> RefreshToken {
+        let lifetimes = &asker.provider.config.lifetimes;
+        // Without `openid` there is no sign-in for it to end with (DEC-26).
+        let has = |scope: &str| self.scope.iter().any(|token| token == scope);
+        let offline = has("offline_access") || !has("openid");
+        let sign_in_ends = self.auth_time.plus_secs(lifetimes.session_secs);
+        let longest = now.plus_secs(lifetimes.refresh_token_secs);
+        let expires_at = if offline { longest } else { longest.min(sign_in_ends) };
+        let jkt = if asker.client.is_public() { binding.refresh_key() } else { None };
+        RefreshToken {
+            id: asker.minted.refresh_id,
+            secret_hash: asker.minted.refresh_hash,
+            grant_id: self.grant_id,
+            client_id: asker.client.id.as_str().to_owned(),
+            subject: self.subject.to_owned(),
+            jkt: jkt.map(|jkt| jkt.to_string()),
+            scope: self.scope.to_vec(),
+            resources: self.resources.to_vec(),
+            auth_time: self.auth_time,
+            session_id: self.session_id,
+            offline,
+            issued_at: now,
+            last_used_at: now,
+            expires_at,
+            idle_expires_at: now.plus_secs(lifetimes.refresh_idle_secs).min(expires_at),
+            state: RefreshTokenState::Live,
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! The way of a browser that connects a device (RFC 8628 §3.3): enter the code, sign in, compare the code and allow or
+//! deny. As with an authorization request, nothing is kept between the steps: each page carries the code, and each step
+//! looks it up anew. A link with a code in it fills in the form, and never more (§3.3.1).
+
+use super::asked::Asked;
+use super::form_token::{self, Purpose};
+use super::sign_in::{begin_session, identify};
+use super::step::{Attempted, Errand, sign_in_page, with_form_cookie};
+use super::submission::Submission;
+use super::visitor::{SignedIn, Visitor};
+use crate::audit::{self, Event, Facts};
+use crate::clients::RegisteredClient;
+use crate::endpoint;
+use crate::page::{self, DeviceConsentPage, DevicePage, DonePage, Frame};
+use crate::provider::Provider;
+use crate::refusal::{Denied, Refusal};
+use crate::store::{Approval, Decided, DeviceCode, DeviceCodeState, Fault, Grant, Id, Verdict, Write};
+use axum::body::Body;
+use http::{Response, StatusCode};
+use keybound_dpop::jose::crypto::random;
+use keybound_dpop::time::UnixTime;
+use keybound_oauth::client_metadata::GrantType;
+use keybound_oauth::device::UserCode;
+use keybound_oauth::form::{Form, FormWriter};
+use std::sync::Arc;
+
+/// What is said of every code that cannot be answered.
+const NOT_GOOD: &str = "This code is not known, or its time is over. Have your device show a new one.";
+
+/// A device that waits for an answer.
+struct Waiting {
+    code: DeviceCode,
+    client: Arc<RegisteredClient>,
+}
+
+impl Waiting {
+    fn errand(&self) -> Errand<'_> {
+        Errand { client: self.client.display_name(), action: page::DEVICE_SIGN_IN, form_target: None }
+    }
+}
+
+/// The form to enter a code; or, for who has just entered one and signed in, the question.
+///
+/// # Errors
+/// [`Refusal`], to be told on a page.
+pub async fn begin(
+    provider: &Provider,
+    visitor: &Visitor,
+    asked: &Asked,
+    word: Option<&str>,
+) -> Result<Response<Body>, Refusal> {
+    let code = code_of(&asked.form);
+    if let (Some(code), Some(signed_in), Some(word)) = (&code, &visitor.signed_in, word) {
+        let (carried, owner) = (carry(code)?, signed_in.session.id.as_bytes());
+        let key = &provider.form_key;
+        if form_token::holds(key, Purpose::SignedIn, owner, &carried.text, word, provider.unix())
+            && let Some(waiting) = find(provider, code).await?
+        {
+            return Ok(consent_page(provider, &carried, &waiting, signed_in));
+        }
+    }
+    let shown = code.map(|code| code.to_string()).unwrap_or_default();
+    code_page(provider, visitor, &Attempted::not_yet(&shown))
+}
+
+/// Takes the code that somebody typed. Wrong ones are counted, by browser and by address (§5.1).
+///
+/// # Errors
+/// [`Refusal`], to be told on a page.
+pub async fn enter(provider: &Provider, submission: &Submission) -> Result<Response<Body>, Refusal> {
+    let Submission { form, visitor, .. } = submission;
+    let owner = visitor.sent_form_owner();
+    submission.check(provider, Purpose::DeviceCode, owner.map(str::as_bytes))?;
+    let typed = form.get("user_code").unwrap_or_default();
+    let now = provider.now().monotonic;
+    let attempt = match provider.memory.user_codes.admit(owner.unwrap_or_default(), visitor.peer, now) {
+        Ok(attempt) => attempt,
+        Err(wait) => {
+            audit_failure("throttled");
+            return code_page(provider, visitor, &Attempted::too_many(typed, wait));
+        }
+    };
+    let code = UserCode::parse(typed);
+    let waiting = match &code {
+        Some(code) => find(provider, code).await?,
+        None => None,
+    };
+    let Some(waiting) = waiting else {
+        audit_failure("no such code");
+        return code_page(provider, visitor, &Attempted::wrong(typed, NOT_GOOD));
+    };
+    provider.memory.user_codes.succeeded(&attempt, now);
+    let carried = carry(&waiting.code.user_code)?;
+    match &visitor.signed_in {
+        Some(signed_in) => Ok(consent_page(provider, &carried, &waiting, signed_in)),
+        None => sign_in_page(provider, visitor, &carried, &waiting.errand(), &Attempted::not_yet("")),
+    }
+}
+
+/// Signs in, and goes on with the code.
+///
+/// # Errors
+/// [`Refusal`], to be told on a page.
+pub async fn sign_in(provider: &Provider, submission: &Submission) -> Result<Response<Body>, Refusal> {
+    let Submission { form, asked, visitor } = submission;
+    submission.check(provider, Purpose::SignIn, visitor.sent_form_owner().map(str::as_bytes))?;
+    let Some(waiting) = find_carried(provider, asked).await? else {
+        return code_page(provider, visitor, &Attempted::wrong("", NOT_GOOD));
+    };
+    match identify(provider, form, visitor.peer).await? {
+        Ok(user) => begin_session(provider, submission, &user, endpoint::DEVICE).await,
+        Err(attempted) => sign_in_page(provider, visitor, asked, &waiting.errand(), &attempted),
+    }
+}
+
+/// The user's answer.
+///
+/// # Errors
+/// [`Refusal`], to be told on a page.
+pub async fn consent(provider: &Provider, submission: &Submission) -> Result<Response<Body>, Refusal> {
+    let Submission { form, asked, visitor } = submission;
+    let Some(signed_in) = &visitor.signed_in else {
+        let place = format!("{}?{}", provider.config.endpoint(endpoint::DEVICE), asked.text);
+        return page::redirect(&provider.config, &place);
+    };
+    submission.check(provider, Purpose::DeviceAnswer, Some(signed_in.session.id.as_bytes()))?;
+    let Some(waiting) = find_carried(provider, asked).await? else {
+        return code_page(provider, visitor, &Attempted::wrong("", NOT_GOOD));
+    };
+    if form.has("switch") {
+        return sign_in_page(provider, visitor, asked, &waiting.errand(), &Attempted::not_yet(""));
+    }
+    let is_allowed = form.has("allow");
+    let writes = if is_allowed { allow(provider, &waiting, signed_in)? } else { deny(&waiting) };
+    if !answer(provider, &waiting, writes).await? {
+        return code_page(provider, visitor, &Attempted::wrong("", NOT_GOOD));
+    }
+    let facts = Facts {
+        client_id: Some(&waiting.code.client_id),
+        subject: Some(&audit::alias(provider, &signed_in.user.subject)),
+        grant_type: Some(GrantType::DeviceCode.as_str()),
+        scope: Some(&waiting.code.scope.join(" ")),
+        ..Facts::default()
+    };
+    audit::write(if is_allowed { Event::ConsentGiven } else { Event::ConsentRefused }, &facts);
+    Ok(done_page(provider, is_allowed))
+}
+
+/// The code in a link or in a form.
+fn code_of(form: &Form) -> Option<UserCode> {
+    form.get("user_code").and_then(UserCode::parse)
+}
+
+/// What a page carries: the code, in its one spelling.
+fn carry(code: &UserCode) -> Result<Asked, Denied> {
+    let text = FormWriter::new().pair("user_code", code.letters()).finish();
+    Asked::of(Form::parse_query(&text)?)
+}
+
+async fn find_carried(provider: &Provider, asked: &Asked) -> Result<Option<Waiting>, Fault> {
+    match code_of(&asked.form) {
+        Some(code) => find(provider, &code).await,
+        None => Ok(None),
+    }
+}
+
+/// The device that waits for an answer to this code, as long as its client is one of ours.
+async fn find(provider: &Provider, code: &UserCode) -> Result<Option<Waiting>, Fault> {
+    let found = provider.store.device_code_by_user_code(code).await?;
+    let Some(code) = found.filter(|code| is_pending(code, provider.unix())) else { return Ok(None) };
+    let client = provider.clients.find(&provider.store, &code.client_id, provider.now()).await?;
+    Ok(client.map(|client| Waiting { code, client }))
+}
+
+fn is_pending(code: &DeviceCode, now: UnixTime) -> bool {
+    code.state == DeviceCodeState::Pending && now < code.expires_at
+}
+
+fn allow(provider: &Provider, waiting: &Waiting, signed_in: &SignedIn) -> Result<Vec<Write>, Refusal> {
+    let (now, session) = (provider.unix(), &signed_in.session);
+    let grant = Grant {
+        id: Id::mint(now, &random()?),
+        client_id: waiting.code.client_id.clone(),
+        subject: Some(session.subject.clone()),
+        session_id: Some(session.id),
+        created_at: now,
+        revoked_at: None,
+        session_ended_at: None,
+    };
+    let approval = Approval {
+        grant_id: grant.id,
+        subject: session.subject.clone(),
+        auth_time: session.auth_time,
+        acr: session.acr.clone(),
+    };
+    Ok(vec![Write::InsertGrant(grant), Write::AllowDevice { id: waiting.code.id, approval }])
+}
+
+fn deny(waiting: &Waiting) -> Vec<Write> {
+    vec![Write::DenyDevice { id: waiting.code.id }]
+}
+
+/// Writes the answer, unless there is one already.
+async fn answer(provider: &Provider, waiting: &Waiting, writes: Vec<Write>) -> Result<bool, Fault> {
+    let (id, now) = (waiting.code.id, provider.unix());
+    let decide = move |code: &DeviceCode| match code.id == id && is_pending(code, now) {
+        true => Verdict::Take { writes: writes.clone(), out: () },
+        false => Verdict::Leave(()),
+    };
+    let decided = provider.store.answer_device_code(waiting.code.user_code.clone(), decide).await?;
+    Ok(decided == Decided::Taken(()))
+}
+
+fn code_page(
+    provider: &Provider,
+    visitor: &Visitor,
+    attempted: &Attempted<'_>,
+) -> Result<Response<Body>, Refusal> {
+    let (owner, is_new) = visitor.form_owner()?;
+    let csrf =
+        form_token::mint(&provider.form_key, Purpose::DeviceCode, owner.as_bytes(), "", provider.unix());
+    let frame = Frame::of(&provider.config);
+    let shown = DevicePage { frame, code: attempted.typed, error: &attempted.error, csrf };
+    Ok(with_form_cookie(provider, attempted.respond(provider, &shown, None), &owner, is_new))
+}
+
+fn consent_page(
+    provider: &Provider,
+    carried: &Asked,
+    waiting: &Waiting,
+    signed_in: &SignedIn,
+) -> Response<Body> {
+    let owner = signed_in.session.id.as_bytes();
+    let now = provider.unix();
+    let shown = DeviceConsentPage {
+        frame: Frame::of(&provider.config),
+        code: waiting.code.user_code.to_string(),
+        client: waiting.client.display_name(),
+        client_id: waiting.client.id.as_str(),
+        username: &signed_in.user.username,
+        scope: waiting.code.scope.iter().map(|token| page::describe(token)).collect(),
+        resources: &waiting.code.resources,
+        request: &carried.text,
+        csrf: form_token::mint(&provider.form_key, Purpose::DeviceAnswer, owner, &carried.text, now),
+    };
+    page::respond(&provider.config, StatusCode::OK, &shown, None)
+}
+
+fn done_page(provider: &Provider, is_allowed: bool) -> Response<Body> {
+    let (title, text) = match is_allowed {
+        true => ("Your device is connected", "Go back to it. You can close this page."),
+        false => ("Your device was not connected", "It was given nothing. You can close this page."),
+    };
+    let shown = DonePage { frame: Frame::of(&provider.config), title, text };
+    page::respond(&provider.config, StatusCode::OK, &shown, None)
+}
+
+/// Without the code: it may be one letter from a good one.
+fn audit_failure(reason: &str) {
+    audit::write(Event::Refused, &Facts { row: Some("AS-DEV-06"), why: Some(reason), ..Facts::default() });
+}
