@@ -74,6 +74,8 @@ events! {
     ConsentGiven = "consent_given",
     /// A user did not.
     ConsentRefused = "consent_refused",
+    /// A client pushed an authorization request.
+    Pushed = "pushed",
     /// A client sends one code challenge again and again.
     ConstantChallenge = "constant_challenge",
     /// A client authenticates and proves with one key.
@@ -242,6 +244,26 @@ mod tests {
         let (_, after) = guide.split_once("| Field | What |\n|---|---|\n").expect("the table of fields");
         let documented: Vec<String> = after.lines().map_while(first_cell).collect();
         assert_eq!(documented, FIELDS);
+    }
+
+    /// An event that is written elsewhere is in nobody's schema.
+    #[test]
+    fn ops_log_02_no_other_file_writes_events() {
+        let mut folders = vec![std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src")];
+        let mut read = 0;
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).expect("a folder") {
+                let path = entry.expect("an entry").path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if path.extension().is_some_and(|end| end == "rs") && !path.ends_with("audit.rs") {
+                    let text = std::fs::read_to_string(&path).expect("text");
+                    assert!(!text.contains("target: \"audit\""), "{}", path.display());
+                    read += 1;
+                }
+            }
+        }
+        assert!(read > 50, "the sources are there");
     }
 
     #[test]

@@ -37,6 +37,7 @@ pub fn service(provider: &Arc<Provider>) -> Router {
     // Called by servers alone: no page of another origin has business there.
     let for_servers = Router::new()
         .route(&below(endpoint::INTROSPECT), any(introspect::handle))
+        .layer(middleware::from_fn_with_state(Arc::clone(provider), admit))
         .with_state(Arc::clone(provider));
     let for_browsers = authorize::routes().merge(device::routes()).with_state(Arc::clone(provider));
     let for_browsers = match issuer.path() {

@@ -52,7 +52,7 @@ async fn ops_lim_05_an_address_that_asks_too_often_is_answered_429() {
     let answer = world.send(from("192.0.2.1", junk())).await;
     assert_too_many(&answer);
     assert!(logs.text().contains("rate_limited"), "{}", logs.text());
-    for endpoint in ["/token", "/par"] {
+    for endpoint in ["/token", "/par", "/introspect", "/revoke", "/device_authorization"] {
         let url = format!("{ISSUER}{endpoint}");
         assert_eq!(
             status(&world, from("192.0.2.1", post(&url, FormWriter::new(), &[]))).await,

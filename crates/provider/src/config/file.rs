@@ -175,7 +175,7 @@ pub struct SigningFile {
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LimitsFile {
-    /// Requests a minute from one address, or one IPv6 network of 64 bits; 0: no limit. Default: 6000.
+    /// Requests a minute from one address, or one IPv6 network of 64 bits; 0: no limit. Default: 60000.
     pub address_per_minute: Option<u32>,
     /// Requests a minute of one client that authenticates; 0: no limit. Default: 60000.
     pub client_per_minute: Option<u32>,

@@ -15,7 +15,7 @@ pub struct RateLimits {
 
 impl Default for RateLimits {
     fn default() -> Self {
-        Self { address_per_minute: 6_000, client_per_minute: 60_000 }
+        Self { address_per_minute: 60_000, client_per_minute: 60_000 }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The pushed authorization request endpoint (RFC 9126 §2), read as a sentence.
 
+use crate::audit::{self, Event, Facts};
 use crate::extract::{Call, form_call};
 use crate::interaction::pushed;
 use crate::provider::Provider;
@@ -51,6 +52,7 @@ async fn answer(provider: &Provider, call: &Call, now: Now) -> Result<Answer, Re
     let proof = prove::record(provider, &client, proof, now)?;
     let wants_new_nonce = proof.as_ref().is_some_and(|proof| proof.wants_new_nonce());
     let pushed = pushed::keep(provider, &client.client, parameters, now.unix).await?;
-    tracing::info!(target: "audit", event = "pushed", client_id = client.client.id.as_str());
+    let client_id = Some(client.client.id.as_str());
+    audit::write(Event::Pushed, &Facts { client_id, ..Facts::default() });
     Ok(Answer { pushed, wants_new_nonce })
 }

@@ -84,8 +84,7 @@ pub fn admit(
         return Ok(());
     }
     let wire = format!("at most {MAX_UNAUTHENTICATED} requests a minute from one address");
-    Err(Denied::new(ErrorCode::TemporarilyUnavailable, "AS-PAR-13", wire)
-        .status(StatusCode::TOO_MANY_REQUESTS))
+    Err(Denied { row: "AS-PAR-13", wire, ..Denied::too_many(60) })
 }
 
 /// Judges what a client pushes as if a browser had brought it (RFC 9126 §2.1). Gives the parameters to keep; the key of
