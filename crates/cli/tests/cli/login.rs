@@ -65,7 +65,8 @@ fn sign_in(address: &str, path: &str) -> String {
                     let next = format!("GET {path}");
                     answer = browse(address, &next, "", &mut cookies);
                 }
-                elsewhere => return elsewhere.to_owned(),
+                // A browser keeps the fragment for itself.
+                elsewhere => return elsewhere.split('#').next().unwrap_or_default().to_owned(),
             }
             continue;
         }
