@@ -81,7 +81,9 @@ impl Browser {
 }
 
 fn location(headers: &HeaderMap) -> Option<String> {
-    headers.get(LOCATION).and_then(|value| value.to_str().ok()).map(str::to_owned)
+    let location = headers.get(LOCATION).and_then(|value| value.to_str().ok())?;
+    // A browser keeps the fragment to itself (RFC 9110 §4.2.5).
+    location.split('#').next().map(str::to_owned)
 }
 
 /// What a person would write into this page's form: name and password where they are asked for, else consent.

@@ -58,7 +58,9 @@ fn sign_in(address: &str, path: &str) -> String {
     let mut cookies = BTreeMap::new();
     let mut answer = browse(address, &format!("GET {path}"), "", &mut cookies);
     for _ in 0..8 {
-        let location = header(&answer, "location").next().map(str::to_owned);
+        // A browser keeps the fragment to itself.
+        let location =
+            header(&answer, "location").next().map(|all| all.split('#').next().unwrap_or(all).to_owned());
         if let Some(location) = location {
             match location.strip_prefix(&format!("http://{address}")).unwrap_or(&location) {
                 path if path.starts_with('/') => {

@@ -48,9 +48,12 @@ const RULES: [Rule; 10] = [
     Rule {
         row: "FAPI-NET-01",
         profile: Some(ProfileName::Fapi2),
-        broken: |file| key_if(file.tls.is_none() && !file.listen.ip().is_loopback(), "listen"),
-        advice: "tokens and codes would cross the network in the clear: add [tls], or listen on 127.0.0.1 behind a proxy on \
-                 this machine that speaks TLS",
+        broken: |file| {
+            let in_the_clear = file.tls.is_none() && file.trusted_proxies.is_empty();
+            key_if(in_the_clear && !file.listen.ip().is_loopback(), "listen")
+        },
+        advice: "tokens and codes would cross the network in the clear: add [tls], or name in `trusted_proxies` what speaks \
+                 TLS in front, or listen on 127.0.0.1 behind a proxy on this machine",
     },
     Rule {
         row: "FAPI-AS-04",
@@ -220,6 +223,7 @@ mod tests {
             GOOD.to_owned(),
             format!("{GOOD}listen = \"0.0.0.0:443\"\n{tls}"),
             format!("{GOOD}listen = \"[::1]:8080\"\n"),
+            format!("{GOOD}listen = \"0.0.0.0:8080\"\ntrusted_proxies = [\"10.0.0.0/8\"]\n"),
             format!("{GOOD}[proof]\nalgorithms = [\"Ed25519\", \"EdDSA\", \"PS256\", \"ES256\"]\n"),
             format!("{GOOD}[assertion]\naudience = \"issuer\"\n"),
             format!("{GOOD}[nonce]\nmode = \"off\"\n[lifetimes]\naccess_token_secs = 600\n"),
