@@ -18,7 +18,7 @@ use keybound_provider::registry::{NewUser, add_client, add_user};
 use keybound_provider::store::Store;
 use keybound_serve::{IncomingBody, Options, Server, bind};
 use parking_lot::Mutex;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -104,11 +104,16 @@ pub struct Servers {
 impl Servers {
     /// Starts them, with one client and one user.
     pub async fn start() -> Self {
+        Self::with(vec![public_client()]).await
+    }
+
+    /// Starts them, with these clients, as metadata, and one user.
+    pub async fn with(clients: Vec<Value>) -> Self {
         let folder = TempDir::new().expect("a folder");
         let (provider_door, gateway_door) = (door().await, door().await);
         let (issuer, api) = (origin(&provider_door), origin(&gateway_door));
         let (upstream, at_api) = serve("api", any(|| async { "{\"orders\":[]}" })).await;
-        let provider = provider(&folder, &issuer, &api).await;
+        let provider = provider(&folder, clients, &issuer, &api).await;
         let at_provider = run("provider", provider_door, keybound_provider::service::service(&provider));
         let config = format!(
             "public_url = \"{api}\"\nupstream = \"{upstream}\"\nissuer = \"{issuer}\"\nscopes = [\"read\"]\n"
@@ -127,11 +132,9 @@ pub async fn serve(name: &'static str, handler: axum::routing::MethodRouter) -> 
     (origin, run(name, door, Router::new().fallback_service(handler)))
 }
 
-async fn provider(folder: &TempDir, issuer: &str, api: &str) -> Arc<Provider> {
-    let clock = Arc::new(SystemClock::start());
-    let now = clock.now().unix;
-    let store = Store::open(&folder.path().join("store.sqlite")).expect("a store");
-    let client = json!({
+/// The metadata of the client that is there where nothing else is said.
+pub fn public_client() -> Value {
+    json!({
         "client_id": CLIENT_ID,
         "client_name": CLIENT_NAME,
         "application_type": "native",
@@ -139,8 +142,16 @@ async fn provider(folder: &TempDir, issuer: &str, api: &str) -> Arc<Provider> {
         "grant_types":
             ["authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:device_code"],
         "token_endpoint_auth_method": "none",
-    });
-    add_client(&store, client, now).await.expect("a client");
+    })
+}
+
+async fn provider(folder: &TempDir, clients: Vec<Value>, issuer: &str, api: &str) -> Arc<Provider> {
+    let clock = Arc::new(SystemClock::start());
+    let now = clock.now().unix;
+    let store = Store::open(&folder.path().join("store.sqlite")).expect("a store");
+    for client in clients {
+        add_client(&store, client, now).await.expect("a client");
+    }
     let user = NewUser {
         username: USERNAME.to_owned(),
         password: Secret::new(PASSWORD),

@@ -109,12 +109,34 @@ impl World {
 
     /// A World as the settings say.
     pub async fn with(settings: Settings) -> Self {
+        Self::configured(config(&settings.config)).await
+    }
+
+    /// A World as a configuration says, which begins as [`config`] gives it.
+    pub async fn configured(file: ConfigFile) -> Self {
+        let client_key = new_key();
+        Self::made_of(&file, clients(&client_key), client_key).await
+    }
+
+    /// A World under the FAPI 2.0 Security Profile, without nonces, with more lines of configuration: its clients are
+    /// `signed` and `signed-too`.
+    pub async fn fapi2(more: &str) -> Self {
+        let text = format!(
+            "issuer = \"{ISSUER}\"\nprofile = \"fapi2\"\n[nonce]\nmode = \"off\"\n\
+             [[resource]]\nidentifier = \"{API}\"\nscopes = [\"read\", \"write\"]\n{more}\n"
+        );
+        let config = ConfigFile::parse(&text, "fapi2.toml").expect("TOML");
+        let client_key = new_key();
+        let clients = vec![signed("signed", &client_key), signed("signed-too", &client_key)];
+        Self::made_of(&config, clients, client_key).await
+    }
+
+    async fn made_of(config: &ConfigFile, clients: Vec<Value>, client_key: SigningKey) -> Self {
         let folder = TempDir::new().expect("a folder");
         let clock = Arc::new(TurnedClock::default());
         let store = Store::open(&folder.path().join("store.sqlite")).expect("a store");
-        let client_key = new_key();
         let now = clock.now().unix;
-        for metadata in clients(&client_key) {
+        for metadata in clients {
             add_client(&store, metadata, now).await.expect("a client");
         }
         let new = NewUser {
@@ -127,7 +149,7 @@ impl World {
                 .clone(),
         };
         let user = add_user(&store, new, now).await.expect("a user");
-        let config = config(&settings.config).check().expect("a configuration");
+        let config = config.check().expect("a configuration");
         let provider = Provider::open(config, store.clone(), clock.clone()).await.expect("a provider");
         let router = service(&provider);
         // Without nonces, nothing is believed that may have been used before the start (OPS-REP-09).
@@ -320,9 +342,16 @@ pub fn config(more: &str) -> ConfigFile {
     ConfigFile::parse(&text, "world.toml").expect("a configuration")
 }
 
+/// A client that may ask for everything and authenticates by a key.
+fn signed(client_id: &str, key: &SigningKey) -> Value {
+    let jwk: Value = serde_json::from_str(&key.public_jwk().to_json()).expect("JSON");
+    json!({ "client_id": client_id, "jwks": { "keys": [jwk] }, "redirect_uris": [REDIRECT_URI],
+            "grant_types": ["authorization_code", "refresh_token", "client_credentials"],
+            "token_endpoint_auth_method": "private_key_jwt" })
+}
+
 /// The clients of a World.
 fn clients(client_key: &SigningKey) -> Vec<Value> {
-    let jwk: Value = serde_json::from_str(&client_key.public_jwk().to_json()).expect("JSON");
     let all_grants = json!(["authorization_code", "refresh_token", "client_credentials"]);
     vec![
         json!({ "client_id": "app", "redirect_uris": [REDIRECT_URI],
@@ -336,9 +365,10 @@ fn clients(client_key: &SigningKey) -> Vec<Value> {
         json!({ "client_id": "poster", "client_secret": SECRET, "redirect_uris": [REDIRECT_URI],
                 "grant_types": all_grants, "token_endpoint_auth_method": "client_secret_post",
                 "dpop_bound_access_tokens": false }),
-        json!({ "client_id": "signed", "jwks": { "keys": [jwk] }, "redirect_uris": [REDIRECT_URI],
-                "grant_types": all_grants, "token_endpoint_auth_method": "private_key_jwt" }),
+        signed("signed", client_key),
         json!({ "client_id": "api", "client_secret": SECRET, "grant_types": ["client_credentials", TOKEN_EXCHANGE] }),
+        json!({ "client_id": "broker", "client_secret": SECRET, "grant_types": ["client_credentials", TOKEN_EXCHANGE],
+                "dpop_bound_access_tokens": false }),
         json!({ "client_id": "opaque-api", "client_secret": SECRET, "dpop_bound_access_tokens": false,
                 "grant_types": ["client_credentials", TOKEN_EXCHANGE] }),
     ]

@@ -23,7 +23,8 @@ cargo xtask: everything this repository automates
 usage: cargo xtask <command> [options]
 
   setup [--install]     see whether the machine has what the tests need beyond Rust and a C compiler, and
-                        install it on Debian when run as root; --install asks sudo when not root
+                        install it on Debian when run as root; --install asks sudo when not root;
+                        then other people's clients, below target/peers
   tidy [RULE…]          formatting, lints, the arrows between the crates, and the house rules; with names,
                         only those rules (`cargo xtask tidy links words`); `tidy --list` names them all
   test                  setup, then tidy, then every test of the workspace; the last line is

@@ -1,40 +1,65 @@
-//! What the tests need beyond Rust and a C compiler: a table, and Debian's package for each row.
+//! What the tests need beyond Rust and a C compiler: a table, Debian's package for each row, and the programs of other
+//! people that they run.
 
 mod apt;
+mod peers;
 
+use std::fmt;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
-use crate::run;
+use crate::{repo, run};
 
-/// Something that a test starts. A later need is one more row.
+/// Something that a test or an installation starts. A later need is one more row.
 #[derive(Debug)]
 struct Need {
     name: &'static str,
     why: &'static str,
-    /// Where Debian's package puts it.
-    file: &'static str,
+    sign: Sign,
     debian_package: &'static str,
+}
+
+/// How one sees that it is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sign {
+    /// Where Debian's package puts it.
+    File(&'static str),
+    /// A program of the search path that says its version.
+    Program(&'static str),
+    /// Modules that Python imports.
+    Python(&'static str),
 }
 
 const NEEDS: &[Need] = &[
     Need {
         name: "Chromium",
         why: "the tests of the pages drive a real browser",
-        file: "/usr/bin/chromium",
+        sign: Sign::File("/usr/bin/chromium"),
         debian_package: "chromium",
     },
     Need {
         name: "ChromeDriver",
         why: "WebDriver is how they drive it",
-        file: "/usr/bin/chromedriver",
+        sign: Sign::File("/usr/bin/chromedriver"),
         debian_package: "chromium-driver",
     },
     Need {
         name: "Valgrind",
         why: "a test counts the instructions of a proof's check",
-        file: "/usr/bin/valgrind",
+        sign: Sign::File("/usr/bin/valgrind"),
         debian_package: "valgrind",
+    },
+    Need {
+        name: "npm",
+        why: "it installs the clients of other people that are written in JavaScript",
+        sign: Sign::Program("npm"),
+        debian_package: "npm",
+    },
+    Need {
+        name: "Python with venv",
+        why: "a client of other people is written in it",
+        sign: Sign::Python("ensurepip, venv"),
+        debian_package: "python3-venv",
     },
 ];
 
@@ -45,33 +70,53 @@ pub(crate) fn run(options: &[&str]) -> Result<bool, String> {
         ["--install"] => true,
         _ => return Err("usage: cargo xtask setup [--install]".into()),
     };
-    let missing = missing(&|file| Path::new(file).exists());
+    let has_needs = needs(insist);
+    let has_peers = peers::install(&repo::root()?);
+    Ok(has_needs && has_peers)
+}
+
+/// Whether the machine has what is needed, at last.
+fn needs(insist: bool) -> bool {
+    let missing = missing(&is_there);
     if missing.is_empty() {
-        return Ok(true);
+        return true;
     }
     for need in &missing {
-        println!("setup: {} is missing ({} is not there): {}", need.name, need.file, need.why);
+        println!("setup: {} is missing ({} is not there): {}", need.name, need.sign, need.why);
     }
     let packages: Vec<&str> = missing.iter().map(|need| need.debian_package).collect();
     let is_debian = Path::new("/etc/debian_version").exists() && Path::new("/usr/bin/apt-get").exists();
     let is_root = is_root();
     if !is_debian || !(is_root || insist) {
         println!("setup: install what is missing, on Debian with:\n\n  {}\n", typed(&packages));
-        return Ok(false);
+        return false;
     }
     if let Err(error) = apt::install(&packages, is_root) {
         println!("setup: {error}\nsetup: the line that should have worked:\n\n  {}\n", typed(&packages));
-        return Ok(false);
+        return false;
     }
-    let still = self::missing(&|file| Path::new(file).exists());
+    let still = self::missing(&is_there);
     for need in &still {
-        println!("setup: {} is still missing: {} did not appear", need.name, need.file);
+        println!("setup: {} is still missing: {} did not appear", need.name, need.sign);
     }
-    Ok(still.is_empty())
+    still.is_empty()
 }
 
-fn missing(exists: &dyn Fn(&str) -> bool) -> Vec<&'static Need> {
-    NEEDS.iter().filter(|need| !exists(need.file)).collect()
+fn missing(is_there: &dyn Fn(Sign) -> bool) -> Vec<&'static Need> {
+    NEEDS.iter().filter(|need| !is_there(need.sign)).collect()
+}
+
+fn is_there(sign: Sign) -> bool {
+    match sign {
+        Sign::File(file) => Path::new(file).exists(),
+        Sign::Program(program) => answers(Command::new(program).arg("--version")),
+        Sign::Python(modules) => answers(Command::new("python3").arg("-c").arg(format!("import {modules}"))),
+    }
+}
+
+fn answers(command: &mut Command) -> bool {
+    command.stdin(Stdio::null()).stderr(Stdio::null());
+    command.output().is_ok_and(|output| output.status.success())
 }
 
 fn is_root() -> bool {
@@ -83,6 +128,16 @@ fn typed(packages: &[&str]) -> String {
     format!("sudo apt-get update && sudo apt-get install -y --no-install-recommends {}", packages.join(" "))
 }
 
+impl fmt::Display for Sign {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(file) => formatter.write_str(file),
+            Self::Program(program) => write!(formatter, "`{program} --version`"),
+            Self::Python(modules) => write!(formatter, "`python3 -c 'import {modules}'`"),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -90,8 +145,15 @@ mod tests {
     #[test]
     fn only_what_is_missing_is_asked_for() {
         assert!(missing(&|_| true).is_empty());
-        let driver = missing(&|file| file != "/usr/bin/chromedriver");
+        let driver = missing(&|sign| sign != Sign::File("/usr/bin/chromedriver"));
         assert_eq!(driver.iter().map(|need| need.debian_package).collect::<Vec<_>>(), ["chromium-driver"]);
+    }
+
+    #[test]
+    fn a_program_is_there_when_it_answers() {
+        assert!(is_there(Sign::Program("cargo")));
+        assert!(!is_there(Sign::Program("no-such-program")));
+        assert!(!is_there(Sign::File("/no/such/file")));
     }
 
     #[test]

@@ -165,6 +165,12 @@ pub struct ClientMetadata {
     pub authorization_signed_response_alg: Option<Algorithm>,
     /// `may_act` (ours): the `sub` of who may act, by token exchange, for those whose access tokens this client gets.
     pub may_act: Option<String>,
+    /// `request_object_signing_alg` (RFC 9101 §10.5); left out, any that the server takes.
+    pub request_object_signing_alg: Option<Algorithm>,
+    /// `require_signed_request_object` (RFC 9101 §10.5)
+    pub require_signed_request_object: bool,
+    /// `request_uris` (OpenID Connect Registration §2): where request objects may be fetched.
+    pub request_uris: Vec<Endpoint>,
 }
 
 /// What is wrong with client metadata. Says what to write, never what came.
@@ -291,6 +297,9 @@ impl ClientMetadata {
         let algorithm = self.authorization_signed_response_alg.map(Algorithm::name);
         put("authorization_signed_response_alg", text(algorithm));
         put("may_act", text(self.may_act.as_deref()));
+        put("request_object_signing_alg", text(self.request_object_signing_alg.map(Algorithm::name)));
+        put("require_signed_request_object", switch(self.require_signed_request_object));
+        put("request_uris", list(self.request_uris.iter().map(Endpoint::as_str)));
         Value::Object(object)
     }
 }

@@ -13,6 +13,7 @@
 //! | [`authorization`] | authorization request and response |
 //! | [`response_mode`] | how the response travels |
 //! | [`jarm`] | the response, signed (JARM) |
+//! | [`request_object`] | the request as a signed JWT (RFC 9101) |
 //! | [`pushed`] | the answer to a pushed authorization request (RFC 9126) |
 //! | [`token`] | token request and response |
 //! | [`device`] | device authorization request and response, the user code (RFC 8628) |
@@ -44,6 +45,7 @@ pub mod pkce;
 pub mod provider_metadata;
 pub mod pushed;
 pub mod redirect_uri;
+pub mod request_object;
 pub mod response_mode;
 pub mod revocation;
 pub mod scope;

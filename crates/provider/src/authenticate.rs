@@ -1,7 +1,9 @@
 //! Who asks: client authentication (RFC 6749 §2.3, RFC 7523, OpenID Connect Core §9).
 
 use crate::clients::RegisteredClient;
+use crate::decoy;
 use crate::extract::Call;
+use crate::metrics::ClientCheck;
 use crate::provider::Provider;
 use crate::refusal::{Denied, Refusal};
 use http::HeaderMap;
@@ -46,14 +48,21 @@ pub struct UsedAssertion {
 /// Finds out which client asks. Records nothing.
 ///
 /// # Errors
-/// `invalid_client` in every case but two methods at once, which is `invalid_request` (AS-CA-07).
+/// `invalid_client` in every case but two methods at once, which is `invalid_request` (AS-CA-07); 429 for a client that has
+/// shown who it is and asks too often.
 pub async fn client(provider: &Provider, call: &Call, now: Now) -> Result<AuthenticatedClient, Refusal> {
     let by_header = call.headers.contains_key(AUTHORIZATION);
     let result = authenticate(provider, &call.headers, call, now).await;
-    result.map_err(|refusal| match refusal {
+    let client = result.map_err(|refusal| match refusal {
         Refusal::Denied(denied) => Refusal::Denied(Denied { by_header, ..denied }),
         unavailable @ Refusal::Unavailable(_) => unavailable,
-    })
+    })?;
+    if !client.client.is_public() {
+        let client_id = &client.client.id;
+        let admitted = provider.limits.client(client_id.as_str(), now.monotonic, &provider.metrics);
+        admitted.map_err(|denied| denied.by(client_id))?;
+    }
+    Ok(client)
 }
 
 async fn authenticate(
@@ -74,6 +83,7 @@ async fn authenticate(
     };
     let found = provider.clients.find(&provider.store, client_id.as_str(), now).await?;
     let Some(client) = found else {
+        decoy::check(&presented, &provider.metrics);
         return Err(refused("AS-CA-07", "the client is unknown or its credentials are wrong")
             .log(client_id.as_str())
             .into());
@@ -89,6 +99,7 @@ async fn authenticate(
     let assertion = match &presented {
         Presented::None { .. } => None,
         Presented::Basic { client_secret, .. } | Presented::Post { client_secret, .. } => {
+            provider.metrics.client_checked(ClientCheck::Secret);
             check_secret(&client, client_secret)?;
             None
         }
@@ -172,6 +183,7 @@ async fn verify_assertion(
     })?;
     let accepted = AlgorithmSet::of(provider.config.profile.of(client).signature_algorithms());
     let verified_by = keys.candidates(kid.as_deref(), algorithm).find_map(|key| {
+        provider.metrics.client_checked(ClientCheck::Assertion);
         jwt.verify(accepted, std::iter::once(key)).ok().map(|verified| (verified, key.thumbprint()))
     });
     Ok(verified_by.ok_or_else(not_theirs)?)

@@ -30,6 +30,7 @@ pub struct RegisteredClient {
     pub id_token_algorithm: Algorithm,
     metadata: ClientMetadata,
     remote_keys: Option<JwksSource>,
+    fetcher: Fetcher,
 }
 
 impl Deref for RegisteredClient {
@@ -45,6 +46,12 @@ impl RegisteredClient {
     #[must_use]
     pub fn display_name(&self) -> &str {
         self.client_name.as_deref().unwrap_or(self.id.as_str())
+    }
+
+    /// What fetches documents from its URLs.
+    #[must_use]
+    pub const fn fetcher(&self) -> &Fetcher {
+        &self.fetcher
     }
 
     /// Its public keys: as registered, or from its `jwks_uri`, where a `kid` that is not known yet is looked for once
@@ -85,11 +92,14 @@ impl KeyFetchers {
 
     fn source(&self, stored: &StoredClient, metadata: &ClientMetadata) -> Option<JwksSource> {
         let url = metadata.jwks_uri.as_ref()?.url().clone();
-        let fetcher = match stored.source {
+        Some(JwksSource::new(self.fetcher(stored).clone(), url, Arc::clone(&self.clock)))
+    }
+
+    const fn fetcher(&self, stored: &StoredClient) -> &Fetcher {
+        match stored.source {
             ClientSource::File | ClientSource::Command => &self.operator,
             ClientSource::Registered => &self.strangers,
-        };
-        Some(JwksSource::new(fetcher.clone(), url, Arc::clone(&self.clock)))
+        }
     }
 }
 
@@ -224,9 +234,14 @@ fn read(
         None => fetchers.source(stored, &metadata),
     };
     let id_token_algorithm = metadata.id_token_signed_response_alg.unwrap_or(match stored.source {
-        ClientSource::File | ClientSource::Command => DEFAULT_ALGORITHM,
-        // OpenID Connect Registration §2.
-        ClientSource::Registered => Algorithm::Rs256,
+        // OpenID Connect Registration §2; not where the profile forbids it.
+        ClientSource::Registered
+            if profile.of(&metadata).signing_algorithms().contains(&Algorithm::Rs256) =>
+        {
+            Algorithm::Rs256
+        }
+        ClientSource::File | ClientSource::Command | ClientSource::Registered => DEFAULT_ALGORITHM,
     });
-    Ok(RegisteredClient { id, id_token_algorithm, metadata, remote_keys })
+    let fetcher = fetchers.fetcher(stored).clone();
+    Ok(RegisteredClient { id, id_token_algorithm, metadata, remote_keys, fetcher })
 }

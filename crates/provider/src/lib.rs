@@ -1,18 +1,23 @@
 //! An OpenID Provider and OAuth authorization server that binds tokens to keys, at every endpoint.
 
 pub mod access;
+pub mod audit;
 pub mod authenticate;
 pub mod bind;
 pub mod clients;
 pub mod config;
+mod decoy;
 pub mod device;
 pub mod endpoint;
 pub mod extract;
 pub mod grant;
 pub mod interaction;
 pub mod issue;
+pub mod limits;
+pub mod metrics;
 pub mod page;
 pub mod passwords;
+pub mod peer;
 pub mod profile;
 pub mod prove;
 pub mod provider;

@@ -1,5 +1,6 @@
 //! The proof of a request to an endpoint that issues (RFC 9449 §5): checked first, recorded later.
 
+use crate::audit::{self, Event, Facts};
 use crate::authenticate::AuthenticatedClient;
 use crate::extract::Call;
 use crate::provider::Provider;
@@ -22,7 +23,7 @@ pub fn verify(
     now: Now,
 ) -> Result<Option<VerifiedProof>, Denied> {
     match offered(provider, client, call, now)? {
-        None if client.client.dpop_bound_access_tokens => Err(missing("AS-TOK-04")),
+        None if client.client.dpop_bound_access_tokens => Err(missing("AS-TOK-04").by(&client.client.id)),
         proof => Ok(proof),
     }
 }
@@ -49,7 +50,12 @@ pub fn offered(
         nonce: provider.nonces_for(client.client.is_public()),
         policy: &policy,
     };
-    Ok(Some(verify_proof(header, &expected, now.unix)?))
+    let proof = verify_proof(header, &expected, now.unix).map_err(|refusal| {
+        let denied = Denied::from(refusal).by(&client.client.id);
+        count(provider, &denied);
+        denied
+    })?;
+    Ok(Some(proof))
 }
 
 /// The refusal of a request that lacks the proof which it needs.
@@ -72,18 +78,28 @@ pub fn record(
         match provider.replay.record(assertion.entry, now) {
             Recorded::Fresh => {}
             Recorded::Replayed | Recorded::BeforeStart => {
+                provider.metrics.replayed();
                 let wire = "the client assertion may have been used before; make one for each request";
-                return Err(Denied::new(ErrorCode::InvalidClient, "AS-CA-03", wire).into());
+                let denied = Denied::new(ErrorCode::InvalidClient, "AS-CA-03", wire);
+                return Err(denied.event(Event::Replayed).by(&client.client.id).into());
             }
             Recorded::Unavailable => return Err(log_is_full()),
         }
     }
     let Some(proof) = proof else { return Ok(None) };
-    warn_of_shared_key(client, &proof);
+    note_shared_key(client, &proof);
     let entry = proof.replay_entry(&provider.replay_salt, provider.config.issuer.as_str());
     match proof.after(provider.replay.record(entry, now)) {
-        Ok(fresh) => Ok(Some(fresh)),
-        Err(NotFresh::Replayed(refusal)) => Err(Denied::from(refusal).into()),
+        Ok(fresh) => {
+            provider.metrics.proof_accepted(&fresh, now.unix);
+            Ok(Some(fresh))
+        }
+        Err(NotFresh::Replayed(refusal)) => {
+            provider.metrics.replayed();
+            let denied = Denied::from(refusal).by(&client.client.id);
+            count(provider, &denied);
+            Err(denied.into())
+        }
         Err(NotFresh::Unavailable) => Err(log_is_full()),
     }
 }
@@ -93,9 +109,18 @@ fn log_is_full() -> Refusal {
 }
 
 /// One key for two uses is weak practice, and allowed (AS-TOK-10).
-fn warn_of_shared_key(client: &AuthenticatedClient, proof: &VerifiedProof) {
+fn note_shared_key(client: &AuthenticatedClient, proof: &VerifiedProof) {
     if client.assertion.is_some_and(|assertion| assertion.key == *proof.jkt()) {
-        let client_id = client.client.id.as_str();
-        tracing::warn!(target: "audit", event = "key_used_twice", row = "AS-TOK-10", client_id, "one key for client authentication and for proofs");
+        let client_id = Some(client.client.id.as_str());
+        let facts = Facts { row: Some("AS-TOK-10"), client_id, jkt: Some(*proof.jkt()), ..Facts::default() };
+        audit::write(Event::KeyUsedTwice, &facts);
+    }
+}
+
+/// Counts a proof that did not hold (OPS-LOG-05).
+fn count(provider: &Provider, denied: &Denied) {
+    match denied.code {
+        ErrorCode::UseDpopNonce => provider.metrics.nonce_challenged(),
+        _ => provider.metrics.proof_refused(denied.row),
     }
 }

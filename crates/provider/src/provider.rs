@@ -5,6 +5,8 @@ use crate::config::{Config, NonceMode};
 use crate::endpoint;
 use crate::endpoint::userinfo::{Shared, UserinfoGuards};
 use crate::interaction;
+use crate::limits::Limits;
+use crate::metrics::Metrics;
 use crate::signing_keys::{SigningKeys, needed_by_config};
 use crate::store::{Fault, Store};
 use keybound_dpop::jose::crypto::{CryptoError, HmacKey, random};
@@ -56,6 +58,10 @@ pub struct Provider {
     pub targets: Targets,
     /// The key of the tokens that keep forms from being sent by strangers.
     pub form_key: FormKey,
+    /// How often anybody may ask.
+    pub limits: Limits,
+    /// What is counted.
+    pub metrics: Metrics,
     /// What is remembered of browsers for a while.
     pub memory: interaction::Memory,
 }
@@ -165,7 +171,11 @@ impl Provider {
             introspect: target(endpoint::INTROSPECT)?,
             revoke: target(endpoint::REVOKE)?,
         };
+        let metrics = Metrics::default();
+        store.measure(Arc::clone(&clock), metrics.clone());
         Ok(Arc::new(Self {
+            limits: Limits::new(&config.limits),
+            metrics,
             targets,
             userinfo,
             introspection,

@@ -1,9 +1,11 @@
 //! What is said when a request is not granted: to the caller, and to the log. Two texts, never one for both.
 
+use crate::audit::Event;
 use http::StatusCode;
 use keybound_dpop::proof::error::{Fault as ProofFault, Refusal as ProofRefusal};
 use keybound_oauth::error::{ErrorBody, ErrorCode, Problem};
 use keybound_oauth::form::FormError;
+use keybound_oauth::identifier::ClientId;
 
 /// The caller's fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +22,12 @@ pub struct Denied {
     pub status: Option<StatusCode>,
     /// Whether the caller used the `Authorization` header, and gets its challenge back (RFC 6749 §5.2).
     pub by_header: bool,
+    /// When to ask again.
+    pub retry_after_secs: Option<u64>,
+    /// Who asked, where that is known.
+    pub client_id: Option<String>,
+    /// The audit event, where the row does not tell.
+    pub event: Option<Event>,
 }
 
 /// Why there is no answer of the kind that was asked for.
@@ -35,7 +43,43 @@ impl Denied {
     /// A refusal for the reason that a row of the requirements names.
     #[must_use]
     pub fn new(code: ErrorCode, row: &'static str, wire: impl Into<String>) -> Self {
-        Self { code, wire: wire.into(), row, log: None, status: None, by_header: false }
+        Self {
+            code,
+            wire: wire.into(),
+            row,
+            log: None,
+            status: None,
+            by_header: false,
+            retry_after_secs: None,
+            client_id: None,
+            event: None,
+        }
+    }
+
+    /// The refusal of one who asks too often (RFC 6585 §4).
+    #[must_use]
+    pub fn too_many(wait_secs: u64) -> Self {
+        let wire = format!("too many requests; ask again in {wait_secs} s");
+        Self {
+            status: Some(StatusCode::TOO_MANY_REQUESTS),
+            retry_after_secs: Some(wait_secs),
+            event: Some(Event::RateLimited),
+            ..Self::new(ErrorCode::TemporarilyUnavailable, "OPS-LIM-05", wire)
+        }
+    }
+
+    /// With the client that asked, for the log.
+    #[must_use]
+    pub fn by(mut self, client_id: &ClientId) -> Self {
+        self.client_id = Some(client_id.to_string());
+        self
+    }
+
+    /// As that audit event.
+    #[must_use]
+    pub fn event(mut self, event: Event) -> Self {
+        self.event = Some(event);
+        self
     }
 
     /// Adds what only the log may know; escaped, since it may be the caller's words.
@@ -65,6 +109,17 @@ impl Denied {
     #[must_use]
     pub fn body(&self) -> ErrorBody {
         ErrorBody::new(self.code, &self.wire)
+    }
+}
+
+impl Refusal {
+    /// With the client that asked, for the log.
+    #[must_use]
+    pub fn by(self, client_id: &ClientId) -> Self {
+        match self {
+            Self::Denied(denied) => Self::Denied(denied.by(client_id)),
+            unavailable @ Self::Unavailable(_) => unavailable,
+        }
     }
 }
 
@@ -108,12 +163,8 @@ impl From<ProofRefusal> for Denied {
             ProofFault::Binding => ErrorCode::InvalidGrant,
         };
         Self {
-            code,
-            wire: refusal.for_wire(),
-            row: refusal.check().rule().id,
             log: Some(refusal.for_log()),
-            status: None,
-            by_header: false,
+            ..Self::new(code, refusal.check().rule().id, refusal.for_wire())
         }
     }
 }

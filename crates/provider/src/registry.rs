@@ -175,16 +175,7 @@ async fn put_client(
     let mut client = ClientMetadata::parse(metadata).map_err(|error| wrong(error.to_string()))?;
     let client_id = client.client_id.clone().ok_or_else(|| wrong("`client_id` is missing".to_owned()))?;
     profile.check_client(&client).map_err(wrong)?;
-    for (member, algorithm) in [
-        ("id_token_signed_response_alg", client.id_token_signed_response_alg),
-        ("authorization_signed_response_alg", client.authorization_signed_response_alg),
-        ("introspection_signed_response_alg", client.introspection_signed_response_alg),
-    ] {
-        if algorithm.is_some_and(|algorithm| !ALGORITHMS.contains(&algorithm)) {
-            let all = AlgorithmSet::of(&ALGORITHMS).algs();
-            return Err(wrong(format!("`{member}` must be one of {all}")));
-        }
-    }
+    check_algorithms(profile.of(&client), &client).map_err(wrong)?;
     if store.find_user_by_subject(client_id.as_str()).await?.is_some() {
         return Err(wrong("`client_id` is the `sub` of a user; the two must differ".to_owned()));
     }
@@ -196,6 +187,23 @@ async fn put_client(
         store.upsert_client(stored).await?;
     }
     Ok(client_id.to_string())
+}
+
+/// What we sign for the client, and what it signs, within its profile (DEC-03).
+fn check_algorithms(profile: Profile, client: &ClientMetadata) -> Result<(), String> {
+    let theirs = AlgorithmSet::of(profile.signature_algorithms());
+    let ours = AlgorithmSet::of(&ALGORITHMS).intersection(theirs);
+    for (member, algorithm, known) in [
+        ("id_token_signed_response_alg", client.id_token_signed_response_alg, ours),
+        ("authorization_signed_response_alg", client.authorization_signed_response_alg, ours),
+        ("introspection_signed_response_alg", client.introspection_signed_response_alg, ours),
+        ("request_object_signing_alg", client.request_object_signing_alg, theirs),
+    ] {
+        if algorithm.is_some_and(|algorithm| !known.contains(algorithm)) {
+            return Err(format!("`{member}` must be one of {}", known.algs()));
+        }
+    }
+    Ok(())
 }
 
 /// Makes the store's clients from the file those of the file: new ones are added, changed ones replaced, missing ones

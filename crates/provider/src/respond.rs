@@ -1,5 +1,6 @@
 //! Answers to clients: JSON, uncacheable unless it is public, with the headers that other origins need.
 
+use crate::audit;
 use crate::refusal::{Denied, Refusal};
 use axum::body::Body;
 use http::header::{
@@ -98,11 +99,9 @@ pub fn refusal(refusal: &Refusal, nonce: Option<&Nonce>) -> Response<Body> {
 /// The event of a refusal, with the row that was not met (OPS-LOG-02).
 pub fn audit(denied: &Denied) {
     // Asked for every few seconds, and no refusal yet.
-    if denied.code == ErrorCode::AuthorizationPending {
-        return;
+    if denied.code != ErrorCode::AuthorizationPending {
+        audit::refused(denied);
     }
-    let log = denied.log.as_deref().unwrap_or_default();
-    tracing::info!(target: "audit", event = "refused", row = denied.row, error = %denied.code, log, "{}", denied.wire);
 }
 
 fn refused(denied: &Denied, nonce: Option<&Nonce>) -> Response<Body> {
@@ -117,6 +116,9 @@ fn refused(denied: &Denied, nonce: Option<&Nonce>) -> Response<Body> {
     }
     if denied.http_status() == StatusCode::TOO_MANY_REQUESTS {
         headers.insert(RETRY_AFTER, HeaderValue::from_static("60"));
+    }
+    if let Some(secs) = denied.retry_after_secs {
+        headers.insert(RETRY_AFTER, HeaderValue::from(secs));
     }
     if let Some(nonce) = nonce.filter(|_| speaks_of_dpop(denied.code)) {
         put_nonce(headers, nonce);

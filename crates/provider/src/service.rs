@@ -3,7 +3,9 @@
 use crate::endpoint::{
     self, authorize, device, device_authorization, introspect, metadata, pushed, revoke, token, userinfo,
 };
+use crate::peer;
 use crate::provider::Provider;
+use crate::respond;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -12,6 +14,7 @@ use axum::routing::{any, get};
 use http::header::{ORIGIN, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, Method, Response, StatusCode};
 use keybound_resource::Cors;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,6 +31,7 @@ pub fn service(provider: &Arc<Provider>) -> Router {
         .route(&below(endpoint::KEYS), get(metadata::keys))
         .route(issuer.oauth_metadata_url().path(), get(metadata::handle))
         .route(issuer.openid_metadata_url().path(), get(metadata::handle))
+        .layer(middleware::from_fn_with_state(Arc::clone(provider), admit))
         .layer(middleware::from_fn(cross_origin))
         .with_state(Arc::clone(provider));
     // Called by servers alone: no page of another origin has business there.
@@ -92,8 +96,22 @@ async fn cross_origin(request: Request, next: Next) -> Response<Body> {
     response
 }
 
-/// BCP-UI-11.
-async fn harden(State(provider): State<Arc<Provider>>, request: Request, next: Next) -> Response<Body> {
+/// OPS-LIM-05: what clients post is counted by address. UserInfo is not: one service calls it for all of its users.
+async fn admit(State(provider): State<Arc<Provider>>, request: Request, next: Next) -> Response<Body> {
+    let is_counted = request.method() == Method::POST && !request.uri().path().ends_with(endpoint::USERINFO);
+    let peer = request.extensions().get::<SocketAddr>().filter(|_| is_counted);
+    let admitted = peer.map_or(Ok(()), |peer| {
+        provider.limits.address(peer.ip(), provider.now().monotonic, &provider.metrics)
+    });
+    match admitted {
+        Ok(()) => next.run(request).await,
+        Err(denied) => respond::refusal(&denied.into(), None),
+    }
+}
+
+/// BCP-UI-11, and whom the request is from (BCP-PRX-01).
+async fn harden(State(provider): State<Arc<Provider>>, mut request: Request, next: Next) -> Response<Body> {
+    peer::locate(&provider.config.trusted_proxies, &mut request);
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

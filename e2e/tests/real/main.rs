@@ -6,6 +6,7 @@ mod binary;
 mod browser;
 mod command_line;
 mod demo;
+mod flood;
 mod looks;
 mod pages;
 mod process;

@@ -146,6 +146,31 @@ async fn nothing_needs_javascript() {
 }
 
 #[tokio::test]
+async fn oidc_fp_01_oidc_fp_03_a_form_brings_the_answer_by_itself_or_by_its_button() {
+    let parties = Parties::start().await;
+    for scripts in [Scripts::On, Scripts::Off] {
+        let browser = Browser::with(scripts).await;
+        let state = "\"><script>document.title = 'no'</script>";
+        browser.goto(parties.authorize(state) + "&response_mode=form_post").await.expect("a page");
+        browser.sign_in(USERNAME, PASSWORD).await;
+        browser.click("allow").await;
+        if scripts == Scripts::Off {
+            browser.click("continue").await;
+        }
+        browser.element("arrived").await;
+        let posted = parties.at_client.at("/callback").pop().expect("the client was called");
+        assert_eq!((posted.method.as_str(), posted.target.query()), ("POST", None));
+        let told = Form::parse(&posted.body).expect("a form");
+        assert_eq!(
+            (told.get("state"), told.get("iss")),
+            (Some(state), Some(parties.servers.issuer.as_str()))
+        );
+        assert!(told.has("code"), "{told:?}");
+        browser.close().await;
+    }
+}
+
+#[tokio::test]
 async fn bcp_ui_04_who_is_signed_in_is_asked_for_consent_only() {
     let (parties, browser) = (Parties::start().await, Browser::open().await);
     let first = arrive(&browser, &parties, "first").await;

@@ -85,6 +85,14 @@ impl Running {
         line_with(&mut self.stderr, part).await
     }
 
+    /// The memory that it has in use, in KiB (`VmRSS` of proc(5)).
+    pub(crate) fn resident_kib(&self) -> u64 {
+        let status = format!("/proc/{}/status", self.child.id().expect("it runs"));
+        let status = std::fs::read_to_string(status).expect("its status");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its memory");
+        line.split_whitespace().next().and_then(|kib| kib.parse().ok()).expect("a number")
+    }
+
     /// Asks it to stop.
     pub(crate) fn terminate(&self) {
         let id = self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);

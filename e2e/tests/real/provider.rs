@@ -59,7 +59,7 @@ impl Provider {
 }
 
 /// An address that nobody listens on: the issuer names it before the provider can.
-fn free_address() -> SocketAddr {
+pub(crate) fn free_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("an address")
 }
 

@@ -67,7 +67,7 @@ async fn as_at_06_what_goes_out_fits_token68() {
 }
 
 #[tokio::test]
-async fn as_at_07_a_client_for_itself_cannot_be_taken_for_a_user() {
+async fn as_at_07_bcp_tok_05_a_client_for_itself_cannot_be_taken_for_a_user() {
     let world = World::new().await;
     let own = world.client_credentials(Some(&world.proof().sign(&world.key))).await;
     assert_eq!(own.claims("access_token")["sub"], "service");

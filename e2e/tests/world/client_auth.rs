@@ -43,7 +43,7 @@ async fn with(world: &World, name: &str, value: Value) -> Answer {
 }
 
 #[tokio::test]
-async fn as_ca_01_an_assertion_must_be_whole_and_right() {
+async fn as_ca_01_atk_084_an_assertion_must_be_whole_and_right() {
     let world = World::new().await;
     assert_eq!(show(&world, &claims(&world)).await.status, 200);
     for name in ["iss", "aud", "exp", "jti"] {
@@ -64,7 +64,7 @@ async fn as_ca_01_an_assertion_must_be_whole_and_right() {
 }
 
 #[tokio::test]
-async fn as_ca_02_sub_must_be_the_client() {
+async fn as_ca_02_atk_084_sub_must_be_the_client() {
     let world = World::new().await;
     let mut without = claims(&world);
     without.as_object_mut().expect("an object").remove("sub");
@@ -73,7 +73,7 @@ async fn as_ca_02_sub_must_be_the_client() {
 }
 
 #[tokio::test]
-async fn as_ca_03_an_assertion_is_used_once() {
+async fn as_ca_03_atk_082_an_assertion_is_used_once() {
     let world = World::new().await;
     let claims = claims(&world);
     assert_eq!(show(&world, &claims).await.status, 200);
@@ -81,7 +81,7 @@ async fn as_ca_03_an_assertion_is_used_once() {
 }
 
 #[tokio::test]
-async fn as_ca_04_times_may_be_a_little_ahead_and_never_past() {
+async fn as_ca_04_atk_084_times_may_be_a_little_ahead_and_never_past() {
     let world = World::new().await;
     let now = world.now().as_secs();
     for name in ["iat", "nbf"] {
@@ -150,7 +150,7 @@ async fn as_ca_10_client_id_in_the_body_must_be_the_client() {
 }
 
 #[tokio::test]
-async fn as_ca_11_certificates_in_headers_are_nothing_to_us() {
+async fn as_ca_11_bcp_prx_03_certificates_in_headers_are_nothing_to_us() {
     let world = World::new().await;
     let headers = [("client-cert", ":MIIB:"), ("x-ssl-client-cert", "x")];
     let form = client_credentials_form().pair("client_id", "service");

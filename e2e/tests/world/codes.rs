@@ -18,7 +18,7 @@ async fn redeem(world: &World, form: FormWriter) -> Answer {
 }
 
 #[tokio::test]
-async fn as_cod_01_as_cod_02_a_bound_code_needs_its_key() {
+async fn as_cod_01_as_cod_02_atk_069_a_bound_code_needs_its_key() {
     let world = World::new().await;
     let code = world.code_with("app", |code| code.dpop_jkt = Some(jkt(&world.key))).await;
     let other = new_key();
@@ -28,7 +28,7 @@ async fn as_cod_01_as_cod_02_a_bound_code_needs_its_key() {
 }
 
 #[tokio::test]
-async fn as_cod_03_a_bound_code_needs_a_proof_whatever_the_client() {
+async fn as_cod_03_atk_070_a_bound_code_needs_a_proof_whatever_the_client() {
     let world = World::new().await;
     let code = world
         .code_with("bearer-app", |code| {
@@ -67,7 +67,7 @@ async fn as_cod_08_as_pkc_07_the_verifier_counts_beside_the_key() {
 }
 
 #[tokio::test]
-async fn as_pkc_04_the_verifier_must_fit() {
+async fn as_pkc_04_atk_069_atk_088_the_verifier_must_fit() {
     let world = World::new().await;
     let form = |code: &keybound_dpop::secret::Secret| {
         FormWriter::new()
@@ -84,14 +84,14 @@ async fn as_pkc_04_the_verifier_must_fit() {
 }
 
 #[tokio::test]
-async fn as_pkc_05_a_verifier_without_a_challenge_is_a_downgrade() {
+async fn as_pkc_05_bcp_inj_02_atk_088_a_verifier_without_a_challenge_is_a_downgrade() {
     let world = World::new().await;
     let code = world.code_with("app", |code| code.code_challenge = None).await;
     assert_invalid_grant(&redeem(&world, code_form(&code)).await);
 }
 
 #[tokio::test]
-async fn as_aut_07_codes_are_bound_to_their_client_and_end_after_a_minute() {
+async fn as_aut_07_atk_075_codes_are_bound_to_their_client_and_end_after_a_minute() {
     let world = World::new().await;
     let code = world.code("app").await;
     assert_invalid_grant(&world.post(code_form(&code).pair("client_id", "bearer-app"), &[]).await);
@@ -103,7 +103,7 @@ async fn as_aut_07_codes_are_bound_to_their_client_and_end_after_a_minute() {
 }
 
 #[tokio::test]
-async fn as_aut_08_a_code_that_comes_twice_ends_all_that_came_of_it() {
+async fn as_aut_08_atk_073_a_code_that_comes_twice_ends_all_that_came_of_it() {
     let world = World::new().await;
     let code = world.code("app").await;
     let tokens = redeem(&world, code_form(&code)).await;
@@ -115,10 +115,11 @@ async fn as_aut_08_a_code_that_comes_twice_ends_all_that_came_of_it() {
 }
 
 #[tokio::test]
-async fn as_aut_09_reuse_with_the_right_key_is_still_reuse() {
+async fn as_aut_09_atk_073_reuse_with_the_right_key_is_still_reuse() {
     let world = World::new().await;
     let code = world.code_with("app", |code| code.dpop_jkt = Some(jkt(&world.key))).await;
     assert_eq!(redeem(&world, code_form(&code)).await.status, 200);
+    world.clock.pass(30);
     assert_invalid_grant(&redeem(&world, code_form(&code)).await);
 }
 
@@ -147,7 +148,7 @@ async fn as_res_02_a_token_request_names_only_what_was_granted() {
 }
 
 #[tokio::test]
-async fn ops_dep_03_of_many_redemptions_at_once_one_succeeds() {
+async fn ops_dep_03_atk_074_of_many_redemptions_at_once_one_succeeds() {
     let world = std::sync::Arc::new(World::new().await);
     let code = world.code("app").await;
     let tasks: Vec<_> = (0..16)

@@ -6,9 +6,10 @@ use keybound_e2e::world::*;
 use keybound_e2e::{Settings, World};
 
 const ORIGIN: (&str, &str) = ("origin", "https://app.example");
-const FOR_CLIENTS: [&str; 6] = [
+const FOR_CLIENTS: [&str; 7] = [
     "/token",
     "/revoke",
+    "/par",
     "/userinfo",
     "/jwks",
     "/.well-known/oauth-authorization-server",

@@ -91,7 +91,7 @@ async fn as_err_06_a_malformed_proof_is_told_before_its_nonce() {
 }
 
 #[tokio::test]
-async fn as_err_07_descriptions_are_clean_and_never_echo() {
+async fn as_err_07_atk_097_descriptions_are_clean_and_never_echo() {
     let world = World::new().await;
     let evil = "https://evil.example/\"\\\r\n\u{1b}[31m";
     let answer = world.client_credentials(Some(&world.proof().claim("htu", evil).sign(&world.key))).await;

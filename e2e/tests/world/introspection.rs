@@ -1,7 +1,7 @@
 //! AS-INT: what stands behind a token, for who may know.
 
-use keybound_dpop::jose::algorithm::AlgorithmSet;
-use keybound_dpop::jose::jws::UnverifiedJwt;
+use keybound_dpop::jose::algorithm::{Algorithm, AlgorithmSet};
+use keybound_dpop::jose::jws::{self, UnverifiedJwt};
 use keybound_dpop::jose::key_set::KeySet;
 use keybound_e2e::answer::{assert_uncacheable_json, part};
 use keybound_e2e::forge::{jkt, new_key};
@@ -11,6 +11,7 @@ use keybound_oauth::form::FormWriter;
 use keybound_oauth::id_token::{Expected, check};
 use keybound_oauth::identifier::{ClientId, Issuer};
 use keybound_oauth::introspection::{IntrospectionResponse, MEDIA_TYPE};
+use keybound_provider::signing_keys::KeyUse;
 use serde_json::json;
 
 #[track_caller]
@@ -130,6 +131,15 @@ async fn as_int_05_what_is_not_good_is_inactive_and_no_more() {
         ("opaque-api", &format!("{opaque}A")),
     ] {
         assert_inactive(&world.introspect(caller, bad).await);
+    }
+    // Signed by us, and no access token of ours.
+    let signer = world.provider.signing_keys.signer(KeyUse::Tokens, Algorithm::Es256, world.now());
+    let key = signer.expect("a key");
+    let mut elsewhere = part(&token, 1);
+    elsewhere["iss"] = json!("https://other.example");
+    for (typ, claims) in [("JWT", part(&token, 1)), ("at+jwt", elsewhere)] {
+        let odd = jws::sign(&key.key, typ, Some(&key.kid), claims.to_string().as_bytes()).expect("signed");
+        assert_inactive(&world.introspect("api", &odd).await);
     }
     let revoked = world.tokens().await.text("access_token");
     assert_eq!(world.revoke(&revoked).await.status, 200);

@@ -15,8 +15,16 @@ pub struct Capture {
     _guard: DefaultGuard,
 }
 
+/// Lines of a log, in memory.
 #[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
+pub struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Lines {
+    /// What was written since the last time.
+    pub fn take(&self) -> String {
+        String::from_utf8(std::mem::take(&mut *self.0.lock())).expect("text")
+    }
+}
 
 impl Write for Lines {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
@@ -41,9 +49,14 @@ impl<'a> MakeWriter<'a> for Lines {
 /// it first, and remembered for all. A second one, which hears nothing, makes it be asked of both.
 static SILENT: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(tracing_subscriber::registry()));
 
+/// To be called before a subscriber is set.
+pub fn hear() {
+    LazyLock::force(&SILENT);
+}
+
 impl Capture {
     pub fn start() -> Self {
-        LazyLock::force(&SILENT);
+        hear();
         let lines = Lines::default();
         let subscriber = tracing_subscriber::fmt()
             .with_max_level(tracing::Level::TRACE)

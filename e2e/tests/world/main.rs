@@ -2,18 +2,25 @@
 
 mod access_tokens;
 mod attacks;
+mod audit;
 mod client_auth;
 mod codes;
 mod cross_origin;
 mod device;
 mod errors;
+mod fapi;
 mod introspection;
+mod limits;
 mod logs;
+mod metadata;
+mod metrics;
 mod nonces;
 mod opaque;
 mod proofs;
 mod pushed;
+mod request_objects;
 mod revocation;
 mod signing_keys;
 mod token;
+mod token_exchange;
 mod userinfo;

@@ -164,7 +164,7 @@ async fn as_ca_03_atk_082_an_assertion_used_to_push_is_used() {
 }
 
 #[tokio::test]
-async fn as_non_05_a_push_is_challenged_like_a_token_request_and_spends_nothing() {
+async fn as_non_05_as_non_13_a_push_is_challenged_like_a_token_request_and_spends_nothing() {
     let world = World::with(Settings::with_nonces()).await;
     let nonce = assert_n_as(&push(&world, None, Some(&world.pushed_proof().sign(&world.key))).await);
     let proof = world.pushed_proof().nonce(&nonce).sign(&world.key);

@@ -27,7 +27,7 @@ async fn as_tok_02_every_grant_type_binds() {
 }
 
 #[tokio::test]
-async fn as_tok_03_a_bad_proof_fails_the_request_of_a_client_that_needs_none() {
+async fn as_tok_03_atk_079_a_bad_proof_fails_the_request_of_a_client_that_needs_none() {
     let world = World::new().await;
     let form = || {
         client_credentials_form()
@@ -53,7 +53,7 @@ async fn as_tok_04_a_client_that_must_bind_gets_nothing_without_a_proof() {
 }
 
 #[tokio::test]
-async fn as_tok_05_no_access_token_comes_from_the_authorization_endpoint() {
+async fn as_tok_05_atk_080_no_access_token_comes_from_the_authorization_endpoint() {
     let world = World::new().await;
     for response_type in ["token", "code%20token", "id_token%20token"] {
         let query =
@@ -134,7 +134,7 @@ async fn as_tok_08_answers_are_uncacheable_json() {
 }
 
 #[tokio::test]
-async fn as_tok_09_a_proof_never_replaces_client_authentication() {
+async fn as_tok_09_atk_081_a_proof_never_replaces_client_authentication() {
     let world = World::new().await;
     let proof = world.proof().sign(&world.key);
     let form = client_credentials_form().pair("client_id", "service");
@@ -201,7 +201,7 @@ async fn as_tok_14_there_is_no_password_grant() {
 }
 
 #[tokio::test]
-async fn as_rt_01_a_public_clients_refresh_token_is_bound_to_the_key() {
+async fn as_rt_01_atk_076_a_public_clients_refresh_token_is_bound_to_the_key() {
     let world = World::new().await;
     let refresh = world.tokens().await.text("refresh_token");
     let thief = new_key();
@@ -210,7 +210,7 @@ async fn as_rt_01_a_public_clients_refresh_token_is_bound_to_the_key() {
 }
 
 #[tokio::test]
-async fn as_rt_02_as_rt_03_each_refresh_needs_a_proof_and_the_binding_stays() {
+async fn as_rt_02_as_rt_03_atk_076_each_refresh_needs_a_proof_and_the_binding_stays() {
     let world = World::new().await;
     let refresh = world.tokens().await.text("refresh_token");
     for _ in 0..3 {
@@ -237,7 +237,7 @@ async fn as_rt_04_a_confidential_client_may_change_its_key() {
 }
 
 #[tokio::test]
-async fn as_rt_07_unbound_refresh_tokens_are_rotated_and_reuse_ends_the_family() {
+async fn as_rt_07_bcp_tok_04_atk_078_unbound_refresh_tokens_are_rotated_and_reuse_ends_the_family() {
     let world = World::with(Settings::default()).await;
     let code = world
         .code_with("bearer-app", |code| {
@@ -259,7 +259,7 @@ async fn as_rt_07_unbound_refresh_tokens_are_rotated_and_reuse_ends_the_family()
 }
 
 #[tokio::test]
-async fn as_rt_09_a_refresh_asks_for_the_same_or_less() {
+async fn as_rt_09_bcp_tok_04_a_refresh_asks_for_the_same_or_less() {
     let world = World::new().await;
     let refresh = world.tokens().await.text("refresh_token");
     let ask = |scope: &'static str| {

@@ -54,12 +54,14 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, CommandError> {
     let provider = open(&file).await?;
     let tls = file.tls.as_ref().map(|tls| shell::tls(&tls.certificate, &tls.key)).transpose()?;
     let issuer = &provider.config.issuer;
+    let mut registry = Registry::default();
+    provider.metrics.register(&mut registry);
     let place = Place {
         name: "provider",
         listen: file.listen,
         admin: file.admin,
         tls,
-        registry: Registry::default(),
+        registry,
         readiness: readiness(&provider),
         ready: format!("issuer={} discovery={}", issuer.as_str(), issuer.openid_metadata_url()),
     };

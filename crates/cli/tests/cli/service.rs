@@ -34,6 +34,29 @@ fn ops_dep_04_it_says_when_it_is_ready_and_how_it_is() {
 }
 
 #[test]
+fn ops_log_05_the_provider_counts_at_the_admin_listener() {
+    let address = free_address().to_string();
+    let world = world(&format!("http://{address}"));
+    let service = world.start(&["serve", "--listen", &address]);
+    let form = "Content-Type: application/x-www-form-urlencoded\r\n";
+    let body = "grant_type=client_credentials&client_id=a&client_secret=b";
+    let refused = crate::common::send(&address, "POST /token", form, body);
+    assert!(refused.starts_with("HTTP/1.1 401 "), "{refused}");
+    let page = get(service.told("admin"), "/metrics");
+    for line in [
+        "provider_client_checks_total{kind=\"secret\"} 1",
+        "provider_proofs_accepted_total 0",
+        "provider_tokens_issued_total{grant_type=\"refresh_token\"} 0",
+        "# TYPE provider_store_write_seconds histogram",
+        "# TYPE provider_proof_skew_seconds histogram",
+        "http_responses_total{class=\"4xx\"} 1",
+    ] {
+        assert!(page.lines().any(|found| found == line), "{line} in\n{page}");
+    }
+    assert_eq!(service.stop().0, 0);
+}
+
+#[test]
 fn ops_dep_02_it_stops_in_order() {
     let address = free_address().to_string();
     let service = world(&format!("http://{address}")).start(&["serve", "--listen", &address]);

@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn cl_flw_02_another_state_or_none_aborts() {
+    fn cl_flw_02_bcp_inj_05_bcp_inj_07_another_state_or_none_aborts() {
         let login = login(false);
         assert!(judge(&login, "code=c&state=STATE").is_ok());
         for bad in

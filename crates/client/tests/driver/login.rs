@@ -116,7 +116,7 @@ async fn cl_flw_10_a_login_over_loopback_survives_a_nonce_challenge_with_the_sam
 }
 
 #[tokio::test]
-async fn cl_flw_02_03_04_a_wrong_answer_makes_no_token_call() {
+async fn cl_flw_02_03_04_bcp_inj_05_a_wrong_answer_makes_no_token_call() {
     let mock = Mock::start(|_, _| reply(500, &[], "")).await;
     let client = client(&mock.origin, ClientAuth::None);
     let iss = &mock.origin;
@@ -140,7 +140,7 @@ async fn cl_flw_02_03_04_a_wrong_answer_makes_no_token_call() {
 }
 
 #[tokio::test]
-async fn cl_flw_06_an_id_token_for_another_login_is_refused() {
+async fn cl_flw_06_bcp_inj_08_an_id_token_for_another_login_is_refused() {
     let remembered = Remembered::default();
     let mock = provider(Arc::clone(&remembered), Some("another")).await;
     let client = client(&mock.origin, ClientAuth::None);

@@ -158,7 +158,7 @@ async fn ops_ssrf_02_loopback_for_strangers_is_a_setting() {
 }
 
 #[tokio::test]
-async fn cl_red_07_certificates_are_verified() {
+async fn cl_red_07_fapi_net_05_certificates_are_verified() {
     let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).expect("a certificate");
     let port = serve_tls(&made).await;
     let at = |host: &str| url(&format!("https://{host}:{port}/"));

@@ -65,6 +65,9 @@ pub(super) fn members(object: &Members) -> Result<ClientMetadata, MetadataError>
         require_dpop_jkt: boolean(object, "require_dpop_jkt")?.unwrap_or(false),
         authorization_signed_response_alg: algorithm(object, "authorization_signed_response_alg")?,
         may_act: parsed(object, "may_act", subject)?,
+        request_object_signing_alg: algorithm(object, "request_object_signing_alg")?,
+        require_signed_request_object: boolean(object, "require_signed_request_object")?.unwrap_or(false),
+        request_uris: each(object, "request_uris", Endpoint::parse)?.unwrap_or_default(),
     })
 }
 

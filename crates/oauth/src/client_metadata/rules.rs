@@ -54,17 +54,25 @@ fn keys(client: &ClientMetadata) -> Result<(), MetadataError> {
     if client.jwks.is_some() && client.jwks_uri.is_some() {
         return Err(MetadataError::new("jwks", "write `jwks` or `jwks_uri`, not both"));
     }
+    if client.require_signed_request_object && !has_key(client) {
+        return Err(MetadataError::new(
+            "jwks",
+            "`require_signed_request_object` needs a public key here, or a `jwks_uri`",
+        ));
+    }
     Ok(())
 }
 
+fn has_key(client: &ClientMetadata) -> bool {
+    client.jwks_uri.is_some() || client.jwks.as_ref().is_some_and(|keys| keys.iter().count() > 0)
+}
+
 fn authentication(client: &ClientMetadata) -> Result<(), MetadataError> {
-    let has_key =
-        client.jwks_uri.is_some() || client.jwks.as_ref().is_some_and(|keys| keys.iter().count() > 0);
     match client.token_endpoint_auth_method {
         AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost if client.client_secret.is_none() => {
             Err(MetadataError::new("client_secret", "this `token_endpoint_auth_method` needs a secret"))
         }
-        AuthMethod::PrivateKeyJwt if !has_key => {
+        AuthMethod::PrivateKeyJwt if !has_key(client) => {
             Err(MetadataError::new("jwks", "private_key_jwt needs a public key here, or a `jwks_uri`"))
         }
         AuthMethod::None | AuthMethod::PrivateKeyJwt if client.client_secret.is_some() => {

@@ -54,7 +54,9 @@ fn what_is_written_is_read_back() {
         "policy_uri": "https://app.example/policy", "tos_uri": "https://app.example/tos",
         "resources": ["https://api.example/"], "legacy_oidc": true, "errors": "redirect",
         "require_pushed_authorization_requests": true, "require_dpop_jkt": true,
-        "authorization_signed_response_alg": "ES256"
+        "authorization_signed_response_alg": "ES256",
+        "request_object_signing_alg": "PS256", "require_signed_request_object": true,
+        "request_uris": ["https://app.example/request.jwt"]
     });
     let hashed = ClientSecret::new("s3cret").to_hashed().to_member().1;
     let by_digest = with(with(public(), "client_secret_sha256", json!(hashed)), "resources", json!([]));
@@ -155,4 +157,28 @@ fn bcp_red_02_only_native_clients_choose_the_port() {
     let found = native.find_redirect_uri("http://127.0.0.1:5555/cb").expect("found");
     assert_eq!(found.as_str(), "http://127.0.0.1:5555/cb");
     assert!(native.find_redirect_uri("http://127.0.0.1.evil:5555/cb").is_none());
+}
+
+#[test]
+fn fapi_net_09_use_mtls_endpoint_aliases_is_taken_and_echoed() {
+    for value in [Value::Bool(true), Value::Bool(false)] {
+        let client = ClientMetadata::parse(&with(public(), "use_mtls_endpoint_aliases", value.clone()))
+            .expect("taken");
+        assert_eq!(client.to_json()["use_mtls_endpoint_aliases"], value);
+    }
+    let silent = ClientMetadata::parse(&public()).expect("taken").to_json();
+    assert!(silent.get("use_mtls_endpoint_aliases").is_none());
+    let error = refused(&with(public(), "use_mtls_endpoint_aliases", Value::from("yes")));
+    assert_eq!(error.member, "use_mtls_endpoint_aliases");
+}
+
+#[test]
+fn as_mtl_01_as_mtl_02_no_client_is_registered_for_certificates() {
+    for method in ["tls_client_auth", "self_signed_tls_client_auth"] {
+        let error = refused(&with(public(), "token_endpoint_auth_method", Value::from(method)));
+        assert_eq!(
+            (error.member, error.code().as_str()),
+            ("token_endpoint_auth_method", "invalid_client_metadata")
+        );
+    }
 }

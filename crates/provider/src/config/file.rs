@@ -30,6 +30,9 @@ pub struct ConfigFile {
     /// Whether every authorization request must be pushed (RFC 9126 §5). Default: false.
     #[serde(default)]
     pub require_pushed_authorization_requests: bool,
+    /// Proxies whose `X-Forwarded-For` is believed: addresses or networks. Default: none.
+    #[serde(default)]
+    pub trusted_proxies: Vec<String>,
     /// TLS from files; left out, plain HTTP is spoken, for a loopback issuer or behind a proxy.
     pub tls: Option<TlsFile>,
     /// The protected resources that tokens are issued for.
@@ -44,6 +47,9 @@ pub struct ConfigFile {
     /// What we sign with.
     #[serde(default)]
     pub signing: SigningFile,
+    /// How often anybody may ask.
+    #[serde(default)]
+    pub limits: LimitsFile,
     /// `standard`, or `fapi2`: the FAPI 2.0 Security Profile, all of it.
     #[serde(default = "default_profile", deserialize_with = "profile")]
     pub profile: ProfileName,
@@ -163,6 +169,16 @@ pub struct SigningFile {
     pub access_tokens: Option<String>,
     /// The age in days at which a key gets a successor; 0: by command only. Default: 90.
     pub rotate_days: Option<u32>,
+}
+
+/// `[limits]`
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LimitsFile {
+    /// Requests a minute from one address, or one IPv6 network of 64 bits; 0: no limit. Default: 6000.
+    pub address_per_minute: Option<u32>,
+    /// Requests a minute of one client that authenticates; 0: no limit. Default: 60000.
+    pub client_per_minute: Option<u32>,
 }
 
 /// `[assertion]`

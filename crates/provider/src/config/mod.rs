@@ -2,17 +2,20 @@
 
 mod file;
 mod lifetimes;
+mod limits;
 mod signing;
 mod source;
 
 pub use file::{
-    AssertionFile, AudienceRule, ConfigFile, DpopMode, NonceFile, NonceMode, ProofFile, RefreshTokensFile,
-    ResourceFile, Rotate, SigningFile, TlsFile, TokenForm,
+    AssertionFile, AudienceRule, ConfigFile, DpopMode, LimitsFile, NonceFile, NonceMode, ProofFile,
+    RefreshTokensFile, ResourceFile, Rotate, SigningFile, TlsFile, TokenForm,
 };
 pub use lifetimes::{Lifetimes, LifetimesFile};
+pub use limits::RateLimits;
 pub use signing::Signing;
 pub(crate) use source::Source;
 
+use crate::peer::Network;
 use crate::profile::Profile;
 use keybound_dpop::jose::algorithm::{Algorithm, AlgorithmSet};
 use keybound_dpop::proof::check::Policy;
@@ -59,6 +62,10 @@ pub struct Config {
     pub proof: Policy,
     /// What we sign with.
     pub signing: Signing,
+    /// How often anybody may ask.
+    pub limits: RateLimits,
+    /// The proxies in front of us.
+    pub trusted_proxies: Vec<Network>,
     /// How long things live.
     pub lifetimes: Lifetimes,
     /// The profile of all clients; one may ask for more by itself.
@@ -114,7 +121,9 @@ impl ConfigFile {
             introspection,
             nonce: self.nonce.mode,
             proof: self.proof.check(&self.source)?,
-            signing: self.signing.check()?,
+            signing: self.signing.check(&self.source)?,
+            limits: self.limits.check(),
+            trusted_proxies: limits::proxies(&self.trusted_proxies, &self.source)?,
             lifetimes: self.lifetimes.check(&self.source)?,
             profile: Profile::of_provider(self),
             rotate: self.refresh_tokens.rotate,

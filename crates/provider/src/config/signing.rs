@@ -1,7 +1,7 @@
 //! `[signing]`: what we sign with, and how long a key is used.
 
 use super::file::SigningFile;
-use super::{Config, ConfigError, Lifetimes};
+use super::{Config, ConfigError, Lifetimes, Source};
 use crate::signing_keys::{ALGORITHMS, DEFAULT_ALGORITHM, Lives};
 use keybound_dpop::jose::algorithm::{Algorithm, AlgorithmSet};
 
@@ -33,17 +33,16 @@ pub(super) fn algorithm(name: &str) -> Result<Algorithm, String> {
 }
 
 impl SigningFile {
-    pub(super) fn check(&self) -> Result<Signing, ConfigError> {
-        let wrong = |what: String| ConfigError { place: "[signing]".to_owned(), what };
+    pub(super) fn check(&self, source: &Source) -> Result<Signing, ConfigError> {
+        let wrong = |key: &str, what: String| source.error(&format!("signing.{key}"), what);
         let access_tokens = match &self.access_tokens {
-            Some(name) => algorithm(name).map_err(|what| wrong(format!("`access_tokens` {what}")))?,
+            Some(name) => algorithm(name).map_err(|what| wrong("access_tokens", what))?,
             None => DEFAULT_ALGORITHM,
         };
         let days = self.rotate_days.unwrap_or(DEFAULT_ROTATE_DAYS);
         if days > MAX_ROTATE_DAYS {
-            return Err(wrong(format!(
-                "`rotate_days` must be at most {MAX_ROTATE_DAYS}; 0 means by command only"
-            )));
+            let what = format!("must be at most {MAX_ROTATE_DAYS}; 0 means by command only");
+            return Err(wrong("rotate_days", what));
         }
         let rotate_secs = (days > 0).then(|| u64::from(days) * 24 * 3600);
         Ok(Signing { access_tokens, rotate_secs })

@@ -4,7 +4,7 @@ use crate::config::Config;
 use crate::provider::Provider;
 use crate::reach::OPENID_SCOPES;
 use crate::respond;
-use crate::signing_keys::{ALGORITHMS, JWKS_MAX_AGE_SECS};
+use crate::signing_keys::JWKS_MAX_AGE_SECS;
 use axum::body::Body;
 use axum::extract::State;
 use http::{HeaderMap, Response};
@@ -49,8 +49,9 @@ pub fn document(config: &Config) -> ProviderMetadata {
             authorization_response_iss_parameter_supported: Some(true),
             require_pushed_authorization_requests: Some(config.require_pushed_authorization_requests),
             claims_parameter_supported: Some(false),
-            request_parameter_supported: Some(false),
-            request_uri_parameter_supported: Some(false),
+            request_parameter_supported: Some(true),
+            request_uri_parameter_supported: Some(true),
+            require_request_uri_registration: Some(true),
             ..Flags::default()
         },
     }
@@ -94,10 +95,11 @@ fn supported(config: &Config) -> Supported {
         introspection_endpoint_auth_signing_alg_values_supported: names(
             config.profile.signature_algorithms(),
         ),
-        introspection_signing_alg_values_supported: names(&ALGORITHMS),
+        introspection_signing_alg_values_supported: names(config.profile.signing_algorithms()),
         subject_types_supported: texts(&["public"]),
-        authorization_signing_alg_values_supported: names(&ALGORITHMS),
-        id_token_signing_alg_values_supported: names(&ALGORITHMS),
+        authorization_signing_alg_values_supported: names(config.profile.signing_algorithms()),
+        request_object_signing_alg_values_supported: names(config.profile.signature_algorithms()),
+        id_token_signing_alg_values_supported: names(config.profile.signing_algorithms()),
         claims_supported: std::iter::once("sub").chain(claims.copied()).map(str::to_owned).collect(),
         prompt_values_supported: texts(&["none", "login", "consent", "select_account"]),
         protected_resources: config

@@ -47,9 +47,10 @@ async fn answer(provider: &Provider, call: &Call, now: Now) -> Result<Answer, Re
     pushed::admit(provider, &client.client, call.peer, now.monotonic)?;
     let proof = prove::offered(provider, &client, call, now)?;
     let jkt = proof.as_ref().map(|proof| proof.jkt());
-    let parameters = pushed::accept(provider, &client.client, &call.form, jkt)?;
+    let parameters = pushed::accept(provider, &client.client, &call.form, jkt).await?;
     let proof = prove::record(provider, &client, proof, now)?;
     let wants_new_nonce = proof.as_ref().is_some_and(|proof| proof.wants_new_nonce());
     let pushed = pushed::keep(provider, &client.client, parameters, now.unix).await?;
+    tracing::info!(target: "audit", event = "pushed", client_id = client.client.id.as_str());
     Ok(Answer { pushed, wants_new_nonce })
 }

@@ -2,6 +2,7 @@
 //! a token is no use of it.
 
 use crate::access;
+use crate::audit::{self, Event, Facts};
 use crate::extract::{Call, form_call};
 use crate::provider::Provider;
 use crate::refusal::{Denied, Refusal};
@@ -47,7 +48,8 @@ async fn revoke(provider: &Provider, call: &Call, now: Now) -> Result<(), Refusa
         return Err(Denied::new(ErrorCode::UnauthorizedClient, "AS-REV-01", wire).into());
     }
     provider.store.write(vec![found.end]).await?;
-    tracing::info!(target: "audit", event = "revoked", client_id, kind = found.kind, "token revoked");
+    let facts = Facts { client_id: Some(client_id), why: Some(found.kind), ..Facts::default() };
+    audit::write(Event::TokensRevoked, &facts);
     Ok(())
 }
 

@@ -3,11 +3,12 @@
 use crate::extract::{Call, form_call};
 use crate::provider::Provider;
 use crate::refusal::Refusal;
-use crate::{authenticate, grant, issue, prove, respond};
+use crate::{audit, authenticate, grant, issue, prove, respond};
 use axum::body::Body;
 use axum::extract::State;
 use http::{Request, Response, StatusCode};
 use keybound_dpop::time::Now;
+use keybound_oauth::client_metadata::GrantType;
 use keybound_oauth::token::TokenResponse;
 use std::sync::Arc;
 
@@ -42,23 +43,20 @@ pub async fn handle(State(provider): State<Arc<Provider>>, request: Request<Body
 async fn answer(provider: &Arc<Provider>, call: &Call, now: Now) -> Result<Answer, Refusal> {
     let client = authenticate::client(provider, call, now).await?;
     let proof = prove::verify(provider, &client, call, now)?;
-    let grant = grant::find(provider, &client, call).await?;
+    let grant = grant::find(provider, &client, call, now).await?;
     issue::check_keys(provider, &client.client, now.unix)?;
     let proof = prove::record(provider, &client, proof, now)?;
     let wants_new_nonce = proof.as_ref().is_some_and(|proof| proof.wants_new_nonce());
     let granted = grant::redeem(provider, &client, grant, proof, issue::mint(now.unix)?, now).await?;
-    issued(&granted);
+    issued(provider, call, &granted);
     Ok(Answer { tokens: issue::tokens(provider, granted, now.unix)?, wants_new_nonce })
 }
 
-/// The event of an issue (OPS-LOG-02).
-fn issued(granted: &grant::Granted) {
-    tracing::info!(
-        target: "audit",
-        event = "issued",
-        client_id = granted.client.id.as_str(),
-        jti = granted.jti,
-        jkt = granted.binding.access_key().map(tracing::field::display),
-        "tokens issued"
-    );
+/// Counts it, and writes the event (OPS-LOG-02).
+fn issued(provider: &Provider, call: &Call, granted: &grant::Granted) {
+    let grant_type = call.form.get("grant_type").and_then(GrantType::parse);
+    if let Some(grant_type) = grant_type {
+        provider.metrics.issued(grant_type);
+    }
+    audit::issued(provider, grant_type, granted);
 }

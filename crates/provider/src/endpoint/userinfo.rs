@@ -13,13 +13,15 @@ use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use keybound_dpop::nonce::NonceKeys;
+use keybound_dpop::proof::error::Check;
 use keybound_dpop::replay::{MemoryLog, ReplaySalt};
 use keybound_dpop::time::{Clock, UnixTime};
 use keybound_oauth::form::Form;
 use keybound_oauth::scope::Scope;
 use keybound_oauth::userinfo;
 use keybound_resource::{
-    Access, DpopUse, Guard, GuardConfig, Keys, LocalKeys, Rejection, ReplayLog, TokenProfile, TrustedIssuer,
+    Access, DpopUse, Guard, GuardConfig, Keys, LocalKeys, Reason, Rejection, ReplayLog, TokenProfile,
+    TrustedIssuer,
 };
 use std::sync::Arc;
 
@@ -108,8 +110,14 @@ pub async fn handle(State(provider): State<Arc<Provider>>, request: Request<Body
     let look_up = |token| access::look_up(&provider, token);
     let access = match guard.check_known(&parts, &provider.targets.userinfo, look_up).await {
         Ok(access) => access,
-        Err(rejection) => return rejected(rejection),
+        Err(rejection) => {
+            count(&provider, rejection.reason());
+            return rejected(rejection);
+        }
     };
+    if access.jkt().is_some() {
+        provider.metrics.proof_accepted_elsewhere();
+    }
     match claims(&provider, guard, &access, &parts).await {
         Ok(json) => {
             let mut response = respond::private_json(StatusCode::OK, json);
@@ -118,6 +126,19 @@ pub async fn handle(State(provider): State<Arc<Provider>>, request: Request<Body
         }
         Err(NoClaims::Rejected(rejection)) => rejected(*rejection),
         Err(NoClaims::Unavailable(refusal)) => respond::refusal(&refusal, None),
+    }
+}
+
+/// What the guard thought of the proof (OPS-LOG-05).
+fn count(provider: &Provider, reason: &Reason) {
+    let Reason::Proof(refusal) = reason else { return };
+    match refusal.check() {
+        Check::NonceMissing | Check::NonceUnknown => provider.metrics.nonce_challenged(),
+        Check::Replay => provider.metrics.replayed(),
+        _ => {}
+    }
+    if !matches!(refusal.check(), Check::NonceMissing | Check::NonceUnknown) {
+        provider.metrics.proof_refused(reason.row());
     }
 }
 

@@ -5,6 +5,9 @@ mod authorization_code;
 mod client_credentials;
 mod device_code;
 mod refresh_token;
+mod token_exchange;
+
+pub use token_exchange::ExchangeRequest;
 
 use crate::authenticate::AuthenticatedClient;
 use crate::bind::Binding;
@@ -40,6 +43,8 @@ pub enum Found {
     Device(DeviceRequest),
     /// The client for itself.
     Client(Reach),
+    /// An access token.
+    Exchange(Box<ExchangeRequest>),
 }
 
 /// A token request with a code.
@@ -118,7 +123,12 @@ pub struct SignIn {
 ///
 /// # Errors
 /// `invalid_request`, `unsupported_grant_type`, `unauthorized_client`, `invalid_grant`.
-pub async fn find(provider: &Provider, client: &AuthenticatedClient, call: &Call) -> Result<Found, Refusal> {
+pub async fn find(
+    provider: &Provider,
+    client: &AuthenticatedClient,
+    call: &Call,
+    now: Now,
+) -> Result<Found, Refusal> {
     let TokenRequest { grant, resources } = TokenRequest::parse(&call.form).map_err(Denied::from)?;
     let Some(grant_type) = GrantType::parse(grant.grant_type()) else {
         let wire = "this grant type is not offered";
@@ -141,7 +151,10 @@ pub async fn find(provider: &Provider, client: &AuthenticatedClient, call: &Call
         GrantRequest::DeviceCode { device_code } => {
             device_code::find(provider, &device_code, resources).await
         }
-        GrantRequest::TokenExchange(_) | GrantRequest::Other(_) => {
+        GrantRequest::TokenExchange(exchange) => {
+            token_exchange::find(provider, &client.client, &exchange, resources, now).await
+        }
+        GrantRequest::Other(_) => {
             Err(Denied::new(ErrorCode::UnsupportedGrantType, "AS-TOK-14", "this grant type is not offered")
                 .into())
         }
@@ -162,12 +175,14 @@ pub async fn redeem(
 ) -> Result<Granted, Refusal> {
     let asker =
         Asker { provider: Arc::clone(provider), client: Arc::clone(&client.client), proof, minted, now };
-    match found {
+    let redeemed = match found {
         Found::Code(request) => authorization_code::redeem(asker, request).await,
         Found::Refresh(request) => refresh_token::redeem(asker, request).await,
         Found::Device(request) => device_code::redeem(asker, request).await,
+        Found::Exchange(request) => token_exchange::redeem(&asker, *request).await,
         Found::Client(reach) => client_credentials::redeem(&asker, reach).await,
-    }
+    };
+    redeemed.map_err(|refusal| refusal.by(&client.client.id))
 }
 
 /// Who asks, with what: all that a decision needs to own.

@@ -106,7 +106,9 @@ impl ReturnAddress {
             true => Ok(self.post(provider, fields)),
             false => {
                 let form = fields.into_iter().fold(FormWriter::new(), |f, (name, value)| f.pair(name, value));
-                page::redirect(&provider.config, &self.redirect_uri.with_query(&form.finish()))
+                let location = self.redirect_uri.with_query(&form.finish());
+                // BCP-RED-03: with a fragment of its own, no browser hangs an older one onto it (RFC 9110 §10.2.2).
+                page::redirect(&provider.config, &format!("{location}#_"))
             }
         }
     }

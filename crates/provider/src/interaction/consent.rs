@@ -1,6 +1,5 @@
 //! The user's answer: a code for the client, or `access_denied`.
 
-use super::alias;
 use super::form_token::Purpose;
 use super::judge::{Outcome, ValidRequest, judge};
 use super::parameters::Begun;
@@ -8,6 +7,7 @@ use super::pushed;
 use super::step::{Attempted, Errand, sign_in_page, start_again, tell_fault};
 use super::submission::Submission;
 use super::visitor::SignedIn;
+use crate::audit::{self, Event, Facts};
 use crate::provider::Provider;
 use crate::refusal::{Denied, Refusal};
 use crate::store::{CREDENTIAL_ENTROPY, Code, CodeState, Credential, Grant, ID_ENTROPY, Id, Write};
@@ -33,14 +33,14 @@ pub async fn consent(provider: &Provider, submission: &Submission) -> Result<Res
     if form.has("switch") {
         return sign_in_page(provider, visitor, asked, &Errand::of(&request), &Attempted::not_yet(""));
     }
-    let event = if form.has("allow") { "consent_given" } else { "consent_refused" };
-    tracing::info!(
-        target: "audit",
-        event,
-        client_id = request.client.id.as_str(),
-        subject = alias(provider, &signed_in.user.subject),
-        scope = %request.reach.scope,
-    );
+    let event = if form.has("allow") { Event::ConsentGiven } else { Event::ConsentRefused };
+    let facts = Facts {
+        client_id: Some(request.client.id.as_str()),
+        subject: Some(&audit::alias(provider, &signed_in.user.subject)),
+        scope: Some(&request.reach.scope.to_string()),
+        ..Facts::default()
+    };
+    audit::write(event, &facts);
     if !form.has("allow") {
         complete(provider, &request, Vec::new()).await?;
         let denied = Denied::new(ErrorCode::AccessDenied, "AS-AUT-15", "the user said no");
@@ -115,6 +115,7 @@ fn note_challenge(provider: &Provider, request: &ValidRequest) {
         provider.memory.challenges.is_repeated(client_id, challenge, provider.now().monotonic)
     });
     if is_repeated {
-        tracing::info!(target: "audit", event = "constant_challenge", client_id, row = "AS-PKC-06");
+        let facts = Facts { client_id: Some(client_id), row: Some("AS-PKC-06"), ..Facts::default() };
+        audit::write(Event::ConstantChallenge, &facts);
     }
 }

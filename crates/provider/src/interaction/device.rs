@@ -2,13 +2,13 @@
 //! deny. As with an authorization request, nothing is kept between the steps: each page carries the code, and each step
 //! looks it up anew. A link with a code in it fills in the form, and never more (§3.3.1).
 
-use super::alias;
 use super::asked::Asked;
 use super::form_token::{self, Purpose};
 use super::sign_in::{begin_session, identify};
 use super::step::{Attempted, Errand, sign_in_page, with_form_cookie};
 use super::submission::Submission;
 use super::visitor::{SignedIn, Visitor};
+use crate::audit::{self, Event, Facts};
 use crate::clients::RegisteredClient;
 use crate::endpoint;
 use crate::page::{self, DeviceConsentPage, DevicePage, DonePage, Frame};
@@ -19,6 +19,7 @@ use axum::body::Body;
 use http::{Response, StatusCode};
 use keybound_dpop::jose::crypto::random;
 use keybound_dpop::time::UnixTime;
+use keybound_oauth::client_metadata::GrantType;
 use keybound_oauth::device::UserCode;
 use keybound_oauth::form::{Form, FormWriter};
 use std::sync::Arc;
@@ -134,13 +135,14 @@ pub async fn consent(provider: &Provider, submission: &Submission) -> Result<Res
     if !answer(provider, &waiting, writes).await? {
         return code_page(provider, visitor, &Attempted::wrong("", NOT_GOOD));
     }
-    tracing::info!(
-        target: "audit",
-        event = if is_allowed { "device_allowed" } else { "device_refused" },
-        client_id = waiting.code.client_id,
-        subject = alias(provider, &signed_in.user.subject),
-        scope = waiting.code.scope.join(" "),
-    );
+    let facts = Facts {
+        client_id: Some(&waiting.code.client_id),
+        subject: Some(&audit::alias(provider, &signed_in.user.subject)),
+        grant_type: Some(GrantType::DeviceCode.as_str()),
+        scope: Some(&waiting.code.scope.join(" ")),
+        ..Facts::default()
+    };
+    audit::write(if is_allowed { Event::ConsentGiven } else { Event::ConsentRefused }, &facts);
     Ok(done_page(provider, is_allowed))
 }
 
@@ -255,5 +257,5 @@ fn done_page(provider: &Provider, is_allowed: bool) -> Response<Body> {
 
 /// Without the code: it may be one letter from a good one.
 fn audit_failure(reason: &str) {
-    tracing::info!(target: "audit", event = "user_code_refused", row = "AS-DEV-06", reason);
+    audit::write(Event::Refused, &Facts { row: Some("AS-DEV-06"), why: Some(reason), ..Facts::default() });
 }

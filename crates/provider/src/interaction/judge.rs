@@ -6,8 +6,7 @@ use super::pushed::PushedKey;
 use crate::clients::RegisteredClient;
 use crate::provider::Provider;
 use crate::reach::{self, Reach};
-use crate::refusal::Denied;
-use crate::store::Fault;
+use crate::refusal::{Denied, Refusal};
 use keybound_oauth::authorization::{AuthorizationRequest, Prompt, ReturnTo};
 use keybound_oauth::client_metadata::{ErrorDisplay, GrantType};
 use keybound_oauth::error::ErrorCode;
@@ -68,8 +67,8 @@ impl ValidRequest {
 /// Judges a request that a browser brought.
 ///
 /// # Errors
-/// [`Fault`] where the store does not answer.
-pub async fn judge(provider: &Provider, form: &Form, begun: Begun) -> Result<Outcome, Fault> {
+/// 503 where the store does not answer, or the client's keys cannot be had.
+pub async fn judge(provider: &Provider, form: &Form, begun: Begun) -> Result<Outcome, Refusal> {
     let client_id = form.get("client_id").unwrap_or_default();
     let Some(client) = provider.clients.find(&provider.store, client_id, provider.now()).await? else {
         let wire = "`client_id` must be that of a registered client";
@@ -129,16 +128,11 @@ fn asks_for_silence(form: &Form) -> bool {
     form.get("prompt").unwrap_or_default().split(' ').any(|value| value == Prompt::None.as_str())
 }
 
-/// What is said of parameters that we do not offer (OpenID Connect Core §3.1.2.6).
-const NOT_OFFERED: [(&str, ErrorCode); 3] = [
-    ("request", ErrorCode::RequestNotSupported),
-    ("request_uri", ErrorCode::RequestUriNotSupported),
-    ("registration", ErrorCode::RegistrationNotSupported),
-];
-
 fn read(form: &Form) -> Result<AuthorizationRequest, Denied> {
-    if let Some((name, code)) = NOT_OFFERED.into_iter().find(|(name, _)| form.has(name)) {
-        return Err(Denied::new(code, "OIDC-AUT-21", format!("`{name}` must be left out")));
+    // OpenID Connect Core §3.1.2.6
+    if form.has("registration") {
+        let wire = "`registration` must be left out";
+        return Err(Denied::new(ErrorCode::RegistrationNotSupported, "OIDC-AUT-21", wire));
     }
     let request = AuthorizationRequest::parse(form)
         .map_err(|problem| Denied { row: row_of(problem.parameter), ..problem.into() })?;

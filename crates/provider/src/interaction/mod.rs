@@ -15,6 +15,7 @@ mod judge;
 mod parameters;
 pub mod pushed;
 mod recent;
+mod request_object;
 mod sign_in;
 mod step;
 mod submission;
@@ -32,9 +33,7 @@ pub use submission::Submission;
 pub use visitor::Visitor;
 
 use crate::passwords::Verifier;
-use crate::provider::Provider;
 use challenges::SeenChallenges;
-use keybound_dpop::jose::base64url;
 use throttle::Throttle;
 
 /// What is remembered of browsers for a while: bounded, and gone with the process.
@@ -45,11 +44,5 @@ pub struct Memory {
     user_codes: Throttle,
     challenges: SeenChallenges,
     pushes: pushed::Pushes,
-}
-
-/// A name for the log: the same for the same text, and told to nobody who does not know the text and our key
-/// (OPS-LOG-03).
-fn alias(provider: &Provider, text: &str) -> String {
-    let mac = provider.form_key.0.mac(&[b"audit", text.as_bytes()]);
-    base64url::encode(mac.first_chunk::<9>().map_or(&[][..], |chunk| chunk))
+    fetches: request_object::Fetches,
 }

@@ -2,8 +2,9 @@
 //! used when the client gets its answer.
 
 use super::judge::{Outcome, examine};
-use super::parameters::{Begun, Parameters};
+use super::parameters::{Begun, Parameters, check_signed};
 use super::recent::{Recent, key};
+use super::request_object;
 use crate::clients::RegisteredClient;
 use crate::provider::Provider;
 use crate::refusal::{Denied, Refusal};
@@ -91,33 +92,40 @@ pub fn admit(
 /// the proof counts as `dpop_jkt` (RFC 9449 §10.1).
 ///
 /// # Errors
-/// [`Denied`] with what the authorization endpoint would have said.
-pub fn accept(
+/// What the authorization endpoint would have said.
+pub async fn accept(
     provider: &Provider,
     client: &Arc<RegisteredClient>,
     form: &Form,
     proven: Option<&Thumbprint>,
-) -> Result<String, Denied> {
+) -> Result<String, Refusal> {
     if form.has("request_uri") {
         let wire = "`request_uri` must be left out of a pushed request";
-        return Err(Denied::new(ErrorCode::InvalidRequest, "AS-PAR-05", wire));
+        return Err(Denied::new(ErrorCode::InvalidRequest, "AS-PAR-05", wire).into());
     }
+    // RFC 9126 §3: of a request object nothing but its own parameters counts.
+    let inside = match form.get("request") {
+        Some(object) => Some(request_object::open(provider, client, object, form, Begun::Now).await?),
+        None => check_signed(client).map(|()| None)?,
+    };
+    let form = inside.as_ref().unwrap_or(form);
     let proven = proven.map(Thumbprint::to_string);
     let named = form.get("dpop_jkt");
     if proven.is_some() && named.is_some() && named != proven.as_deref() {
         let wire = "`dpop_jkt` must be the thumbprint of the proof's key";
-        return Err(Denied::new(ErrorCode::InvalidRequest, "AS-PAR-03", wire));
+        return Err(Denied::new(ErrorCode::InvalidRequest, "AS-PAR-03", wire).into());
     }
     let text = write(client, form, proven.as_deref().filter(|_| named.is_none()));
     if text.len() > MAX_PUSHED_BYTES {
         let wire = format!("the parameters must be at most {MAX_PUSHED_BYTES} octets, form-encoded");
         let denied = Denied::new(ErrorCode::InvalidRequest, "AS-PAR-13", wire);
-        return Err(denied.status(StatusCode::PAYLOAD_TOO_LARGE));
+        return Err(denied.status(StatusCode::PAYLOAD_TOO_LARGE).into());
     }
-    let parameters = Parameters { form: Cow::Owned(Form::parse_query(&text)?), pushed: None };
+    let parameters =
+        Parameters { form: Cow::Owned(Form::parse_query(&text).map_err(Denied::from)?), pushed: None };
     match examine(provider, Arc::clone(client), parameters) {
-        Outcome::Page(denied) => Err(denied),
-        Outcome::Return(faulty) => Err(faulty.denied),
+        Outcome::Page(denied) => Err(denied.into()),
+        Outcome::Return(faulty) => Err(faulty.denied.into()),
         Outcome::Good(_) => Ok(text),
     }
 }

@@ -1,12 +1,12 @@
 //! Signing in with a password.
 
-use super::alias;
 use super::cookie::Cookie;
 use super::form_token::{self, Purpose};
 use super::judge::{Outcome, judge};
 use super::parameters::Begun;
 use super::step::{Attempted, Errand, sign_in_page, tell_fault};
 use super::submission::Submission;
+use crate::audit::{self, Event, Facts};
 use crate::endpoint;
 use crate::page;
 use crate::provider::Provider;
@@ -102,7 +102,8 @@ pub(super) async fn begin_session(
         None => Write::InsertSession(session),
     };
     provider.store.write(vec![write]).await?;
-    tracing::info!(target: "audit", event = "signed_in", subject = alias(provider, &user.subject));
+    let subject = audit::alias(provider, &user.subject);
+    audit::write(Event::SignedIn, &Facts { subject: Some(&subject), ..Facts::default() });
     let asked = &submission.asked;
     let word = form_token::mint(&provider.form_key, Purpose::SignedIn, id.as_bytes(), &asked.text, now);
     let location = format!("{}?{}", provider.config.endpoint(endpoint), asked.after_sign_in(&word));
@@ -114,5 +115,7 @@ pub(super) async fn begin_session(
 }
 
 fn audit_failure(provider: &Provider, username: &str, reason: &str) {
-    tracing::info!(target: "audit", event = "sign_in_failed", username = alias(provider, username), reason);
+    let username = audit::alias(provider, username);
+    let facts = Facts { username: Some(&username), why: Some(reason), ..Facts::default() };
+    audit::write(Event::SignInFailed, &facts);
 }

@@ -4,6 +4,7 @@ use super::asked::Asked;
 use super::form_token::{self, Purpose};
 use super::judge::{FaultyRequest, Outcome, ValidRequest, judge};
 use super::parameters::Begun;
+use super::request_object;
 use super::submission::Submission;
 use super::throttle::Wait;
 use super::visitor::{SignedIn, Visitor};
@@ -30,6 +31,9 @@ pub async fn next_step(
     asked: &Asked,
     word: Option<&str>,
 ) -> Result<Response<Body>, Refusal> {
+    if let Some(by_value) = request_object::dereference(provider, asked).await? {
+        return start_again(provider, &by_value);
+    }
     let has_just_signed_in = has_just_signed_in(provider, visitor, asked, word);
     let begun = if has_just_signed_in { Begun::Before } else { Begun::Now };
     let request = match judge(provider, &asked.form, begun).await? {

@@ -13,7 +13,7 @@ struct Rule {
 }
 
 /// FAPI 2.0 Security Profile §5.3.2.1, §5.3.2.2, §5.4. The first that is broken is told.
-const FAPI2: [Rule; 8] = [
+const FAPI2: [Rule; 10] = [
     Rule {
         row: "FAPI-AZ-03",
         member: "legacy_oidc",
@@ -62,14 +62,28 @@ const FAPI2: [Rule; 8] = [
     Rule {
         row: "FAPI-CRY-01",
         member: "id_token_signed_response_alg",
-        broken: |profile, client| {
-            client
-                .id_token_signed_response_alg
-                .is_some_and(|alg| !profile.signature_algorithms().contains(&alg))
-        },
-        instead: "write ES256, PS256 or EdDSA, or leave it out",
+        broken: |profile, client| !signs_with(profile, client.id_token_signed_response_alg),
+        instead: ALGORITHM_ADVICE,
+    },
+    Rule {
+        row: "FAPI-CRY-01",
+        member: "authorization_signed_response_alg",
+        broken: |profile, client| !signs_with(profile, client.authorization_signed_response_alg),
+        instead: ALGORITHM_ADVICE,
+    },
+    Rule {
+        row: "FAPI-CRY-01",
+        member: "introspection_signed_response_alg",
+        broken: |profile, client| !signs_with(profile, client.introspection_signed_response_alg),
+        instead: ALGORITHM_ADVICE,
     },
 ];
+
+const ALGORITHM_ADVICE: &str = "write ES256, PS256 or EdDSA, or leave it out";
+
+fn signs_with(profile: Profile, asked: Option<Algorithm>) -> bool {
+    asked.is_none_or(|algorithm| profile.signing_algorithms().contains(&algorithm))
+}
 
 fn has_usable_key(profile: Profile, client: &ClientMetadata) -> bool {
     let usable = |algorithm: &Algorithm| {
@@ -134,6 +148,8 @@ mod tests {
             (json!({ "jwks": null, "jwks_uri": "http://127.0.0.1/jwks" }), "FAPI-CRY-04", "https"),
             (json!({ "jwks": { "keys": [key(Algorithm::Es384)] } }), "FAPI-CRY-01", "ES256"),
             (json!({ "id_token_signed_response_alg": "RS256" }), "FAPI-CRY-01", "ES256"),
+            (json!({ "authorization_signed_response_alg": "RS256" }), "FAPI-CRY-01", "ES256"),
+            (json!({ "introspection_signed_response_alg": "RS256" }), "FAPI-CRY-01", "ES256"),
         ] {
             let told_us = checked(Profile::FAPI2, changes.clone()).expect_err(row);
             assert!(told_us.contains(row) && told_us.contains(told), "{told_us}");

@@ -2,7 +2,7 @@
 
 use super::FAPI2_ALGORITHMS;
 use crate::config::{AudienceRule, ConfigError, ConfigFile, DpopMode, NonceMode, ResourceFile, algorithms};
-use keybound_dpop::jose::algorithm::AlgorithmSet;
+use keybound_dpop::jose::algorithm::{Algorithm, AlgorithmSet};
 use keybound_oauth::client_metadata::ProfileName;
 
 /// Access tokens live no longer where a proof of yesterday could go with them (RFC 9449 §11.2).
@@ -20,7 +20,7 @@ struct Rule {
 }
 
 /// The first that is broken is told.
-const RULES: [Rule; 8] = [
+const RULES: [Rule; 10] = [
     Rule {
         row: "FAPI-NET-01",
         profile: None,
@@ -73,6 +73,21 @@ const RULES: [Rule; 8] = [
         advice: "the profile fapi2 has its own list, ES256 PS256 EdDSA Ed25519: leave this out",
     },
     Rule {
+        row: "FAPI-CRY-01",
+        profile: Some(ProfileName::Fapi2),
+        broken: |file| key_if(is_rs256(file.signing.access_tokens.as_ref()), "signing.access_tokens"),
+        advice: "the profile fapi2 knows no RS256: write \"ES256\", \"PS256\" or \"EdDSA\"",
+    },
+    Rule {
+        row: "FAPI-CRY-01",
+        profile: Some(ProfileName::Fapi2),
+        broken: |file| {
+            let is_lax = |resource: &ResourceFile| is_rs256(resource.signing_alg.as_ref());
+            file.resources.iter().position(is_lax).map(|index| format!("resource.{index}.signing_alg"))
+        },
+        advice: "the profile fapi2 knows no RS256: write \"ES256\", \"PS256\" or \"EdDSA\"",
+    },
+    Rule {
         row: "AS-CA-05",
         profile: Some(ProfileName::Fapi2),
         broken: |file| {
@@ -90,6 +105,10 @@ const RULES: [Rule; 8] = [
 
 fn key_if(broken: bool, key: &str) -> Option<String> {
     broken.then(|| key.to_owned())
+}
+
+fn is_rs256(name: Option<&String>) -> bool {
+    name.is_some_and(|name| name == Algorithm::Rs256.name())
 }
 
 fn is_http(file: &ConfigFile) -> bool {
@@ -166,6 +185,20 @@ mod tests {
                 "leave this out",
             ),
             (
+                with("[signing]\naccess_tokens = \"RS256\""),
+                4,
+                "signing.access_tokens",
+                "FAPI-CRY-01",
+                "\"ES256\"",
+            ),
+            (
+                with(&format!("{resource}signing_alg = \"RS256\"")),
+                7,
+                "resource.signing_alg",
+                "FAPI-CRY-01",
+                "\"ES256\"",
+            ),
+            (
                 with("[assertion]\naudience = \"issuer_or_endpoint\""),
                 4,
                 "assertion.audience",
@@ -205,5 +238,16 @@ mod tests {
         let unknown =
             checked("issuer = \"https://as.example\"\nprofile = \"fapi1\"").expect_err("no such profile");
         assert!(unknown.place.contains("line 2") && unknown.what.contains("fapi2"), "{unknown}");
+    }
+
+    #[test]
+    fn ops_dep_01_the_examples_are_safe() {
+        for (text, name) in [
+            (include_str!("../../../../docs/examples/keybound.toml"), ProfileName::Standard),
+            (include_str!("../../../../docs/examples/keybound-fapi2.toml"), ProfileName::Fapi2),
+        ] {
+            let config = ConfigFile::parse(text, "example").and_then(|file| file.check()).expect("safe");
+            assert_eq!(config.profile.name(), name);
+        }
     }
 }

@@ -8,6 +8,7 @@ mod config;
 pub(crate) use config::check as check_config;
 
 use crate::config::{AudienceRule, ConfigFile};
+use crate::signing_keys::ALGORITHMS;
 use keybound_dpop::jose::algorithm::{Algorithm, AlgorithmSet};
 use keybound_dpop::proof::check::Policy;
 use keybound_oauth::audience::Audience;
@@ -83,6 +84,15 @@ impl Profile {
         match self.name {
             ProfileName::Standard => &STANDARD_ALGORITHMS,
             ProfileName::Fapi2 => &FAPI2_ALGORITHMS,
+        }
+    }
+
+    /// The algorithms that we sign with (FAPI-CRY-01).
+    #[must_use]
+    pub const fn signing_algorithms(self) -> &'static [Algorithm] {
+        match self.name {
+            ProfileName::Standard => &ALGORITHMS,
+            ProfileName::Fapi2 => &[Algorithm::Es256, Algorithm::Ps256, Algorithm::EdDsa],
         }
     }
 

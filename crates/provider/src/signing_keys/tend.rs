@@ -4,6 +4,7 @@
 use super::schedule::{self, Due};
 use super::slot::{Slot, Slots};
 use super::{SigningKeys, StoredKey};
+use crate::audit::{self, Event, Facts};
 use crate::provider::StartError;
 use crate::store::{Fault, KeyChange, SecretBytes, Store};
 use keybound_dpop::jose::signer::{Signer, SigningKey};
@@ -93,11 +94,12 @@ pub(super) fn make(slot: Slot, now: UnixTime) -> Result<StoredKey, StartError> {
 /// The events of a change of keys (OPS-LOG-02).
 pub(super) fn note(change: &KeyChange) {
     if let Some(key) = &change.insert {
-        let (kid, algorithm, key_use) = (key.kid.as_str(), key.algorithm.as_str(), key.key_use.as_str());
-        let use_from = key.use_from.as_secs();
-        tracing::info!(target: "audit", event = "key_added", kid, algorithm, key_use, use_from, "a signing key was made");
+        let why = format!("{} for {}", key.algorithm, key.key_use.as_str());
+        let facts =
+            Facts { kid: Some(&key.kid), at: Some(key.use_from), why: Some(&why), ..Facts::default() };
+        audit::write(Event::KeyAdded, &facts);
     }
     for (kid, at) in &change.retire {
-        tracing::info!(target: "audit", event = "key_retired", kid, at = at.as_secs(), "a signing key leaves the key set");
+        audit::write(Event::KeyRetired, &Facts { kid: Some(kid), at: Some(*at), ..Facts::default() });
     }
 }

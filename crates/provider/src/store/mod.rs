@@ -20,12 +20,14 @@ pub use record::{
 pub use sqlite::{Embedded, OpenError};
 pub use verdict::{Decided, Fault, Verdict, Write};
 
+use crate::metrics::Metrics;
 use keybound_dpop::secret::Secret;
-use keybound_dpop::time::UnixTime;
+use keybound_dpop::time::{Clock, UnixTime};
 use keybound_oauth::device::UserCode;
 use serde_json::{Map, Value};
 use std::ops::AddAssign;
 use std::path::Path;
+use std::sync::Arc;
 
 /// Where the provider keeps what must outlive it. Cheap to clone; every clone is the same store.
 #[derive(Clone, Debug)]
@@ -94,6 +96,13 @@ impl Store {
     /// may open the same file. Blocks while it does.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         Embedded::open(path).map(Self::Embedded)
+    }
+
+    /// Has the time of every look and every change counted there, by that clock; the first to ask is the one who gets it.
+    pub fn measure(&self, clock: Arc<dyn Clock>, metrics: Metrics) {
+        match self {
+            Self::Embedded(db) => db.measure(clock, metrics),
+        }
     }
 
     /// A number that changes with every change of clients, signing keys and replaced secrets, by whichever process: what is held in

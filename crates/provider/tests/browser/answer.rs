@@ -145,3 +145,29 @@ async fn oidc_aut_19_a_registered_query_is_kept_and_added_to() {
         assert_eq!(page.status, StatusCode::BAD_REQUEST, "{bad}");
     }
 }
+
+#[tokio::test]
+async fn fapi_az_10_consent_shows_who_asks_and_for_what() {
+    let world = World::open().await;
+    let page = world.browser().reach_consent(&[("scope", "read write")]).await;
+    for shown in ["The App", "app.example", "read", "write"] {
+        assert!(page.has(shown), "{shown}: {}", page.body);
+    }
+    let less = world.browser().reach_consent(&[("scope", "read")]).await;
+    assert!(!less.has("write"), "{}", less.body);
+}
+
+#[tokio::test]
+async fn bcp_red_03_redirects_to_clients_end_with_a_fragment_of_their_own() {
+    let world = World::open().await;
+    let mut browser = world.browser();
+    let page = browser.reach_consent(&[]).await;
+    let good = browser.press(&page, "allow").await;
+    let faulty = browser.ask(&[("scope", "unknown")]).await;
+    let silent = world.browser().ask(&[("prompt", "none")]).await;
+    for page in [good, faulty, silent] {
+        let location = page.location();
+        assert!(location.starts_with(CALLBACK) && location.ends_with("#_"), "{location}");
+        assert_eq!(location.matches('#').count(), 1, "{location}");
+    }
+}

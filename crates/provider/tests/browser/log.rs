@@ -1,10 +1,16 @@
 //! What the log says, and what it must not.
 
-use crate::common::{CHALLENGE, PASSWORD, World};
+use crate::common::{CHALLENGE, PASSWORD, World, query};
+use keybound_oauth::pushed::PushedResponse;
 use std::io::Write;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
+use tracing::Dispatch;
 use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::fmt::MakeWriter;
+
+/// A second subscriber, which hears nothing: where there is one only, whether an event is of interest is asked of the
+/// thread that comes by it first, and remembered for all.
+static SILENT: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(tracing_subscriber::registry()));
 
 /// Everything that this thread logs, as JSON lines would have it.
 #[derive(Clone, Default)]
@@ -12,6 +18,7 @@ pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
     pub(crate) fn open() -> (Self, DefaultGuard) {
+        LazyLock::force(&SILENT);
         let log = Self::default();
         let subscriber = tracing_subscriber::fmt()
             .with_writer(log.clone())
@@ -93,6 +100,28 @@ async fn ops_log_01_no_secret_and_no_name_is_in_the_log() {
     for secret in secrets {
         assert!(!text.contains(secret), "{secret} is in {text}");
     }
+}
+
+#[tokio::test]
+async fn ops_log_01_no_reference_to_a_pushed_request_is_in_the_log() {
+    let world = World::open().await;
+    let (log, _guard) = Log::open();
+    let mut browser = world.browser();
+    let request = http::Request::post("/par")
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(query(&[("state", "canary-state")]).into())
+        .unwrap();
+    let page = browser.send(request).await;
+    let pushed = PushedResponse::parse(page.body.as_bytes()).unwrap();
+    let reference = pushed.request_uri.reveal().rsplit_once('.').unwrap().1;
+    for client_id in ["app", "nobody", "app"] {
+        let uri = pushed.request_uri.reveal();
+        browser.get(&format!("/authorize?client_id={client_id}&request_uri={uri}")).await;
+        world.clock.turn(60);
+    }
+    let text = log.text();
+    assert!(text.contains("event=\"pushed\"") && text.contains("AS-PAR-11"), "{text}");
+    assert!(!text.contains(reference) && !text.contains("canary"), "{text}");
 }
 
 #[tokio::test]

@@ -11,5 +11,6 @@ mod openid;
 mod page;
 mod pushed;
 mod request;
+mod request_objects;
 mod response_modes;
 mod sign_in;

@@ -98,7 +98,7 @@ async fn as_aut_11_no_other_origin_may_call() {
 }
 
 #[tokio::test]
-async fn as_aut_12_no_token_from_the_authorization_endpoint() {
+async fn as_aut_12_atk_080_no_token_from_the_authorization_endpoint() {
     let world = World::open().await;
     for response_type in ["token", "code token", "id_token", "code id_token token", "none", "CODE"] {
         let page = world.browser().ask(&[("response_type", response_type)]).await;
@@ -155,7 +155,7 @@ async fn as_aut_16_http_is_for_loopback_hosts_of_native_applications() {
 }
 
 #[tokio::test]
-async fn as_pkc_01_a_challenge_is_required_of_everybody() {
+async fn as_pkc_01_atk_088_a_challenge_is_required_of_everybody() {
     let confidential = json!({
         "client_id": "confidential",
         "client_secret": "a secret of some length",
@@ -175,7 +175,7 @@ async fn as_pkc_01_a_challenge_is_required_of_everybody() {
 }
 
 #[tokio::test]
-async fn as_pkc_02_s256_is_the_only_method() {
+async fn as_pkc_02_atk_088_s256_is_the_only_method() {
     let old = json!({"client_id": "old", "redirect_uris": [CALLBACK], "legacy_oidc": true});
     let world = World::with_clients(&[old]).await;
     for client_id in ["app", "old"] {

@@ -257,7 +257,8 @@ impl Page {
     /// The answer that the redirect brings to the client; fails where it goes elsewhere.
     pub(crate) fn answer(&self) -> Answer {
         assert_eq!(self.status, StatusCode::SEE_OTHER, "{}", self.body);
-        let (place, query) = self.location().rsplit_once('?').expect("a query");
+        let location = self.location().strip_suffix("#_").expect("a fragment of its own");
+        let (place, query) = location.rsplit_once('?').expect("a query");
         Answer { place: place.to_owned(), form: Form::parse_query(query).unwrap() }
     }
 

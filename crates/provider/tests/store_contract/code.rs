@@ -12,7 +12,7 @@ use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
 crate::contract! {
-    as_aut_08_of_64_redemptions_at_once_one_is_taken
+    as_aut_08_atk_074_of_64_redemptions_at_once_one_is_taken
     as_aut_08_reuse_revokes_in_the_transaction_that_saw_it
     a_wrong_secret_is_unknown_and_changes_nothing
     a_refusal_that_leaves_keeps_the_code_good
@@ -22,7 +22,7 @@ crate::contract! {
     a_write_that_fails_takes_its_whole_decision_back
 }
 
-async fn as_aut_08_of_64_redemptions_at_once_one_is_taken(backend: &dyn Backend) {
+async fn as_aut_08_atk_074_of_64_redemptions_at_once_one_is_taken(backend: &dyn Backend) {
     // Half of them through a second handle, as from another process.
     let stores = [backend.open(), backend.open()];
     let (code, grant) = with_code(&stores[0]).await;

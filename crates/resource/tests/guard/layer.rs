@@ -298,7 +298,7 @@ impl io::Write for Captured {
 }
 
 #[tokio::test]
-async fn ops_log_01_each_refusal_is_one_event_without_secrets() {
+async fn ops_log_01_bcp_tok_03_each_refusal_is_one_event_without_secrets() {
     let captured = Captured::default();
     let writer = captured.clone();
     let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();

@@ -36,7 +36,7 @@ async fn changed(world: &World, name: &str, value: Value) -> Reason {
 }
 
 #[tokio::test]
-async fn rs_chk_01_each_claim_counts() {
+async fn rs_chk_01_bcp_tok_02_each_claim_counts() {
     let world = World::new();
     let now = world.now();
     for (name, value) in [

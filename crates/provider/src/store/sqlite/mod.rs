@@ -20,8 +20,9 @@ use super::record::{
 };
 use super::verdict::{Decided, Fault, Verdict, Write};
 use super::{DeviceCodeInserted, Inserted, Swept};
+use crate::metrics::Metrics;
 use keybound_dpop::secret::Secret;
-use keybound_dpop::time::UnixTime;
+use keybound_dpop::time::{Clock, UnixTime};
 use keybound_oauth::device::UserCode;
 use parking_lot::Mutex;
 use read::Guarded;
@@ -29,7 +30,8 @@ use rusqlite::Connection;
 use serde_json::{Map, Value};
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 use writer::Writer;
 
 /// Readers that are kept open while nobody reads.
@@ -43,6 +45,7 @@ struct Database {
     path: PathBuf,
     readers: Mutex<Vec<Connection>>,
     writer: Writer,
+    meter: OnceLock<(Arc<dyn Clock>, Metrics)>,
 }
 
 impl fmt::Debug for Embedded {
@@ -57,11 +60,33 @@ impl Embedded {
         let connection = open::writer(path)?;
         let reader = open::reader(path).map_err(|error| failed(error.to_string()))?;
         let writer = Writer::start(connection).map_err(|error| failed(error.to_string()))?;
-        Ok(Self(Arc::new(Database { path: path.to_owned(), readers: Mutex::new(vec![reader]), writer })))
+        Ok(Self(Arc::new(Database {
+            path: path.to_owned(),
+            readers: Mutex::new(vec![reader]),
+            writer,
+            meter: OnceLock::new(),
+        })))
+    }
+
+    pub(super) fn measure(&self, clock: Arc<dyn Clock>, metrics: Metrics) {
+        // Another provider over the same handle counts already.
+        let _ = self.0.meter.set((clock, metrics));
+    }
+
+    /// What time it is, where somebody wants to know how long it takes.
+    fn begin(&self) -> Option<Duration> {
+        self.0.meter.get().map(|(clock, _)| clock.now().monotonic)
+    }
+
+    fn end(&self, begun: Option<Duration>, count: fn(&Metrics, Duration)) {
+        if let (Some(begun), Some((clock, metrics))) = (begun, self.0.meter.get()) {
+            count(metrics, clock.now().monotonic.saturating_sub(begun));
+        }
     }
 
     /// A point read takes a few microseconds: it runs where it is called, no thread is kept waiting for it.
     fn read<T>(&self, look: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T, Fault> {
+        let begun = self.begin();
         let kept = self.0.readers.lock().pop();
         let reader = match kept {
             Some(reader) => reader,
@@ -72,6 +97,8 @@ impl Embedded {
         if readers.len() < READERS {
             readers.push(reader);
         }
+        drop(readers);
+        self.end(begun, Metrics::store_read);
         Ok(found)
     }
 
@@ -80,7 +107,10 @@ impl Embedded {
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,
     {
-        self.0.writer.submit(work).await
+        let begun = self.begin();
+        let written = self.0.writer.submit(work).await;
+        self.end(begun, Metrics::store_written);
+        written
     }
 
     pub(super) async fn redeem_code<T, D>(
