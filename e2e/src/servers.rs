@@ -36,6 +36,15 @@ pub const USERNAME: &str = "alice";
 /// The user's password.
 pub const PASSWORD: &str = "correct horse battery";
 
+/// What may be asked for in detail.
+const DETAILS: &str = r#"
+[[resource.authorization_details]]
+type = "print_job"
+description = "Print photos and bill you for them"
+actions = ["print", "ship"]
+required = { album = "string", price = "object" }
+"#;
+
 /// Bytes of one message, at the most.
 const MAX_MESSAGE: usize = 1024 * 1024;
 
@@ -160,7 +169,7 @@ async fn provider(folder: &TempDir, clients: Vec<Value>, issuer: &str, api: &str
     };
     add_user(&store, user, now).await.expect("a user");
     let text = format!(
-        "issuer = \"{issuer}\"\n[[resource]]\nidentifier = \"{api}/\"\nscopes = [\"read\", \"write\"]\n"
+        "issuer = \"{issuer}\"\n[[resource]]\nidentifier = \"{api}/\"\nscopes = [\"read\", \"write\"]\n{DETAILS}"
     );
     let config = ConfigFile::parse(&text, "servers.toml").expect("TOML").check().expect("a configuration");
     Provider::open(config, store, clock).await.expect("a provider")

@@ -13,6 +13,7 @@ use keybound_dpop::jose::crypto::random;
 use keybound_dpop::jose::signer::{Signer, SigningKey};
 use keybound_dpop::secret::Secret;
 use keybound_dpop::time::{Clock, UnixTime};
+use keybound_oauth::authorization_details::AuthorizationDetails;
 use keybound_oauth::client_auth::{ASSERTION_TYPE, sign_assertion};
 use keybound_oauth::form::FormWriter;
 use keybound_oauth::identifier::{ClientId, Issuer};
@@ -241,6 +242,7 @@ impl World {
             subject: self.user.subject.clone(),
             scope: ["openid", "email", "read"].map(str::to_owned).to_vec(),
             resources: vec![API.to_owned()],
+            authorization_details: AuthorizationDetails::default(),
             nonce: Some("oidc nonce".to_owned()),
             auth_time: now,
             session_id: None,

@@ -1,6 +1,7 @@
 //! The access token as a JWT (RFC 9068), bound to a key where it says so (RFC 9449 §6.1).
 
 use crate::audience::Audience;
+use crate::authorization_details::AuthorizationDetails;
 use crate::scope::Scope;
 use keybound_dpop::confirmation::Confirmation;
 use keybound_dpop::jose::json::{Object, Value, WrongType};
@@ -39,6 +40,8 @@ pub struct NewAccessToken<'a> {
     pub auth_time: Option<UnixTime>,
     /// `acr`
     pub acr: Option<&'a str>,
+    /// `authorization_details`; left out of the token where there are none (RFC 9396 §9.1).
+    pub authorization_details: &'a AuthorizationDetails,
     /// `act`: who acts, where it is not the subject itself (RFC 8693 §4.1).
     pub act: Option<&'a serde_json::Value>,
     /// `may_act`: the `sub` of who may act for the subject (RFC 8693 §4.4).
@@ -69,6 +72,9 @@ impl NewAccessToken<'_> {
         put("client_id", self.client_id.into());
         if !self.scope.is_empty() {
             put("scope", self.scope.to_string().into());
+        }
+        if !self.authorization_details.is_empty() {
+            put("authorization_details", self.authorization_details.to_json());
         }
         if let Some(jkt) = self.jkt {
             put("cnf", serde_json::json!({ "jkt": jkt.to_string() }));
@@ -217,6 +223,7 @@ mod tests {
         let aud = Audience::of(vec!["https://a.example".to_owned(), "https://b.example".to_owned()]);
         let (iat, exp) = (UnixTime::from_secs(1000), UnixTime::from_secs(1600));
         let act = serde_json::json!({ "sub": "a", "act": { "sub": "b" } });
+        let details = AuthorizationDetails::parse(r#"[{"type":"a"}]"#).expect("details");
         let token = NewAccessToken {
             iss: "https://id.example",
             sub: "u-1",
@@ -229,10 +236,12 @@ mod tests {
             jkt: Some(jkt),
             auth_time: Some(iat),
             acr: Some("1"),
+            authorization_details: &details,
             act: Some(&act),
             may_act: Some("gateway"),
         };
         let kept = serde_json::Value::Object(token.to_claims());
+        assert_eq!(kept["authorization_details"][0]["type"], "a");
         assert_eq!(kept["act"]["act"]["sub"], "b");
         assert_eq!(kept["may_act"], serde_json::json!({ "sub": "gateway" }));
         let jwt = verified(token.sign(&key, Some("k")).expect("signed").reveal(), &key);

@@ -3,6 +3,7 @@
 //! Reading judges form only. Whether the client exists, may use the redirect URI or must use PKCE is policy, and the
 //! server's to decide.
 
+use crate::authorization_details::AuthorizationDetails;
 use crate::error::{ErrorBody, ErrorCode, Problem, sanitise};
 use crate::form::{Form, FormWriter};
 use crate::identifier::{ClientId, Endpoint, ResourceId};
@@ -95,6 +96,8 @@ pub struct AuthorizationRequest {
     pub dpop_jkt: Option<Thumbprint>,
     /// `resource`, any number of times (RFC 8707 §2)
     pub resources: Vec<ResourceId>,
+    /// `authorization_details` (RFC 9396 §3)
+    pub authorization_details: AuthorizationDetails,
     /// `nonce`, for the ID token.
     pub nonce: Option<String>,
     /// `prompt`, in the order in which the values came.
@@ -153,6 +156,7 @@ impl AuthorizationRequest {
             dpop_jkt: jkt
                 .map_err(|()| invalid("dpop_jkt", "43 characters of base64url: a JWK SHA-256 thumbprint"))?,
             resources: read_resources(form)?,
+            authorization_details: AuthorizationDetails::read(form)?,
             nonce: text("nonce"),
             prompt: prompt
                 .ok_or_else(|| invalid("prompt", "a list out of none, login, consent, select_account"))?,
@@ -188,6 +192,7 @@ impl AuthorizationRequest {
             .optional("code_challenge_method", self.code_challenge_method.as_deref())
             .optional("dpop_jkt", jkt.as_deref())
             .each("resource", self.resources.iter().map(ResourceId::as_str))
+            .optional("authorization_details", self.authorization_details.to_parameter().as_deref())
             .optional("nonce", self.nonce.as_deref())
             .optional("prompt", Some(prompt.as_str()).filter(|text| !text.is_empty()))
             .optional("max_age", max_age.as_deref())
@@ -302,6 +307,7 @@ mod tests {
             code_challenge_method: text("S256"),
             dpop_jkt: Thumbprint::parse("0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"),
             resources: ["https://a.example/", "urn:b"].map(|r| ResourceId::parse(r).expect("one")).to_vec(),
+            authorization_details: AuthorizationDetails::parse(r#"[{"type":"a","x":{}}]"#).expect("details"),
             nonce: text("n-1"),
             prompt: vec![Prompt::Login, Prompt::Consent],
             max_age_secs: Some(0),
@@ -337,6 +343,7 @@ mod tests {
             ("prompt=dance", "prompt", ErrorCode::InvalidRequest),
             ("scope=%22", "scope", ErrorCode::InvalidScope),
             ("resource=a", "resource", ErrorCode::InvalidTarget),
+            ("authorization_details=a", "authorization_details", ErrorCode::InvalidAuthorizationDetails),
             ("client_id=%00", "client_id", ErrorCode::InvalidRequest),
         ] {
             let form = Form::parse_query(&format!("{query}&state=s&redirect_uri=r")).expect("a form");

@@ -147,6 +147,8 @@ pub struct ClientMetadata {
     pub tos_uri: Option<Endpoint>,
     /// `resources` (ours): the resources that the client may ask for; left out, all.
     pub resources: Option<Vec<ResourceId>>,
+    /// `authorization_details_types` (RFC 9396 §10): the types that the client may ask for; left out, all.
+    pub authorization_details_types: Option<Vec<String>>,
     /// `legacy_oidc` (ours): a client that knows OpenID Connect only may leave out PKCE and proofs, and UserInfo takes
     /// its unbound tokens.
     pub legacy_oidc: bool,
@@ -235,6 +237,13 @@ impl ClientMetadata {
         self.resources.as_ref().is_none_or(|allowed| allowed.contains(resource))
     }
 
+    /// Whether the client may ask for authorization details of that type.
+    #[must_use]
+    pub fn allows_detail(&self, detail_type: &str) -> bool {
+        let allowed = self.authorization_details_types.as_ref();
+        allowed.is_none_or(|allowed| allowed.iter().any(|known| known == detail_type))
+    }
+
     /// The registered redirect URI that the requested text is (AS-AUT-02, BCP-RED-02).
     #[must_use]
     pub fn find_redirect_uri(&self, requested: &str) -> Option<RedirectUri> {
@@ -287,6 +296,9 @@ impl ClientMetadata {
         put("tos_uri", text(self.tos_uri.as_ref().map(Endpoint::as_str)));
         if let Some(resources) = &self.resources {
             put("resources", resources.iter().map(ResourceId::as_str).collect());
+        }
+        if let Some(types) = &self.authorization_details_types {
+            put("authorization_details_types", types.iter().map(String::as_str).collect());
         }
         put("legacy_oidc", self.legacy_oidc.into());
         put("errors", self.errors.as_str().into());

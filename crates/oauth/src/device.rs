@@ -1,6 +1,7 @@
 //! The device authorization request and its response, and the user code (RFC 8628 §3.1, §3.2, §6.1).
 
 use crate::authorization::read_resources;
+use crate::authorization_details::AuthorizationDetails;
 use crate::error::{ErrorCode, Problem};
 use crate::form::{Form, FormWriter};
 use crate::identifier::{Endpoint, ResourceId};
@@ -80,6 +81,8 @@ pub struct DeviceAuthorizationRequest {
     pub scope: Option<Scope>,
     /// `resource`, any number of times (RFC 8707 §2).
     pub resources: Vec<ResourceId>,
+    /// `authorization_details` (RFC 9396 §3)
+    pub authorization_details: AuthorizationDetails,
     /// `dpop_jkt`: the key that will poll.
     pub dpop_jkt: Option<Thumbprint>,
 }
@@ -99,6 +102,7 @@ impl DeviceAuthorizationRequest {
                 expected: "a list of scope tokens separated by spaces",
             })?,
             resources: read_resources(form)?,
+            authorization_details: AuthorizationDetails::read(form)?,
             dpop_jkt: jkt.map_err(|()| Problem {
                 code: ErrorCode::InvalidRequest,
                 parameter: "dpop_jkt",
@@ -113,6 +117,7 @@ impl DeviceAuthorizationRequest {
         FormWriter::new()
             .optional("scope", self.scope.as_ref().map(Scope::to_string).as_deref())
             .optional("dpop_jkt", self.dpop_jkt.map(|jkt| jkt.to_string()).as_deref())
+            .optional("authorization_details", self.authorization_details.to_parameter().as_deref())
             .each("resource", self.resources.iter().map(ResourceId::as_str))
     }
 }
@@ -204,6 +209,7 @@ mod tests {
         let full = DeviceAuthorizationRequest {
             scope: Scope::parse("openid read").ok(),
             resources: vec![ResourceId::parse("https://api.example/").expect("a resource")],
+            authorization_details: AuthorizationDetails::parse(r#"[{"type":"a"}]"#).expect("details"),
             dpop_jkt: Thumbprint::parse("0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"),
         };
         for request in [full, DeviceAuthorizationRequest::default()] {

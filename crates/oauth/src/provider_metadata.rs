@@ -104,6 +104,7 @@ lists! {
         prompt_values_supported,
         ui_locales_supported,
         protected_resources,
+        authorization_details_types_supported,
     }
 }
 

@@ -66,7 +66,7 @@ pub fn sign(
     jws::sign(signer, TYP, kid, Value::Object(claims).to_string().as_bytes()).map(Secret::new)
 }
 
-/// Texts, but for `max_age`, a number, `claims`, an object, and `resource` where there are several.
+/// Texts, but for `max_age`, a number, `claims`, an object, `authorization_details`, an array, and `resource` where there are several.
 fn to_claims(request: &AuthorizationRequest) -> Map<String, Value> {
     let request = AuthorizationRequest { request: None, request_uri: None, ..request.clone() };
     let form = Form::parse_query(&request.to_form().finish()).unwrap_or_default();
@@ -76,7 +76,7 @@ fn to_claims(request: &AuthorizationRequest) -> Map<String, Value> {
         let value = match name {
             "resource" if form.all(name).count() > 1 => form.all(name).collect(),
             "max_age" => text.parse::<u64>().map_or_else(|_| text.into(), Value::from),
-            "claims" => serde_json::from_str(text).unwrap_or_else(|_| text.into()),
+            "claims" | "authorization_details" => serde_json::from_str(text).unwrap_or_else(|_| text.into()),
             _ => text.into(),
         };
         claims.insert(name.to_owned(), value);
@@ -156,12 +156,16 @@ pub fn parameters(
         text = match (name.as_str(), value) {
             (_, Value::String(value)) => text.pair(name, value),
             ("max_age", Value::Number(number)) => text.pair(name, &number.to_string()),
-            ("claims" | "registration", Value::Object(_)) => text.pair(name, &value.to_string()),
+            ("claims" | "registration", Value::Object(_)) | ("authorization_details", Value::Array(_)) => {
+                text.pair(name, &value.to_string())
+            }
             ("resource", Value::Array(items)) => {
                 let items: Option<Vec<&str>> = items.iter().map(Value::as_str).collect();
                 text.each(name, items.ok_or(RequestObjectError::Parameter)?.into_iter())
             }
-            ("max_age" | "claims" | "resource", _) => return Err(RequestObjectError::Parameter),
+            ("max_age" | "claims" | "resource" | "authorization_details", _) => {
+                return Err(RequestObjectError::Parameter);
+            }
             (name, _) if TEXTS.contains(&name) => return Err(RequestObjectError::Parameter),
             _ => text,
         };
@@ -219,6 +223,7 @@ pub fn check_times(jwt: &VerifiedJwt, now: UnixTime, needed: bool) -> Result<(),
 mod tests {
     use super::*;
     use crate::authorization::Prompt;
+    use crate::authorization_details::AuthorizationDetails;
     use crate::identifier::ResourceId;
     use crate::scope::Scope;
     use keybound_dpop::jose::algorithm::{Algorithm, AlgorithmSet};
@@ -261,6 +266,7 @@ mod tests {
             state: text("ü &="),
             resources: ["https://a.example/", "urn:b"].map(|r| ResourceId::parse(r).expect("one")).to_vec(),
             prompt: vec![Prompt::Login],
+            authorization_details: AuthorizationDetails::parse(r#"[{"type":"a"}]"#).expect("details"),
             max_age_secs: Some(0),
             claims: text(r#"{"userinfo":{"email":null}}"#),
             ..AuthorizationRequest::default()

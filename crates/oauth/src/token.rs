@@ -1,6 +1,7 @@
 //! The token request and its response (RFC 6749 §4.1.3, §4.4.2, §5.1, §6; RFC 8707 §2.2; RFC 9449 §5).
 
 use crate::authorization::read_resources;
+use crate::authorization_details::AuthorizationDetails;
 use crate::error::{ErrorCode, Problem};
 use crate::form::{Form, FormWriter};
 use crate::identifier::ResourceId;
@@ -56,6 +57,8 @@ pub struct TokenRequest {
     pub grant: GrantRequest,
     /// `resource`, any number of times.
     pub resources: Vec<ResourceId>,
+    /// `authorization_details` (RFC 9396 §6)
+    pub authorization_details: AuthorizationDetails,
 }
 
 impl TokenRequest {
@@ -89,7 +92,8 @@ impl TokenRequest {
             }
             Some(other) => GrantRequest::Other(other.to_owned()),
         };
-        Ok(Self { grant, resources: read_resources(form)? })
+        let authorization_details = AuthorizationDetails::read(form)?;
+        Ok(Self { grant, resources: read_resources(form)?, authorization_details })
     }
 
     /// As a form, to which the client adds how it authenticates.
@@ -110,7 +114,8 @@ impl TokenRequest {
             GrantRequest::TokenExchange(exchange) => exchange.write(form),
             GrantRequest::Other(_) => form,
         };
-        form.each("resource", self.resources.iter().map(ResourceId::as_str))
+        form.optional("authorization_details", self.authorization_details.to_parameter().as_deref())
+            .each("resource", self.resources.iter().map(ResourceId::as_str))
     }
 }
 
@@ -193,6 +198,8 @@ pub struct TokenResponse {
     pub scope: Option<Scope>,
     /// `id_token`
     pub id_token: Option<Secret>,
+    /// `authorization_details`, as they were granted (RFC 9396 §7).
+    pub authorization_details: AuthorizationDetails,
     /// `issued_token_type`, with token exchange (RFC 8693 §2.2.1).
     pub issued_token_type: Option<String>,
 }
@@ -229,6 +236,7 @@ impl TokenResponse {
             refresh_token: secret("refresh_token")?,
             scope: scope.map_err(|_| TokenResponseError::Member("scope"))?,
             id_token: secret("id_token")?,
+            authorization_details: read_details(json, &object)?,
             issued_token_type: text("issued_token_type")?.map(str::to_owned),
         })
     }
@@ -245,6 +253,9 @@ impl TokenResponse {
         if let Some(scope) = &self.scope {
             object.insert("scope".to_owned(), scope.to_string().into());
         }
+        if !self.authorization_details.is_empty() {
+            object.insert("authorization_details".to_owned(), self.authorization_details.to_json());
+        }
         if let Some(issued) = &self.issued_token_type {
             object.insert("issued_token_type".to_owned(), issued.as_str().into());
         }
@@ -255,6 +266,16 @@ impl TokenResponse {
         }
         serde_json::Value::Object(object).to_string()
     }
+}
+
+fn read_details(json: &[u8], object: &Object<'_>) -> Result<AuthorizationDetails, TokenResponseError> {
+    if !object.has("authorization_details") {
+        return Ok(AuthorizationDetails::default());
+    }
+    let malformed = TokenResponseError::Member("authorization_details");
+    let whole: serde_json::Value = serde_json::from_slice(json).map_err(|_| malformed)?;
+    let details = whole.get("authorization_details").map(AuthorizationDetails::from_json);
+    details.unwrap_or_else(|| Ok(AuthorizationDetails::default())).map_err(|_| malformed)
 }
 
 /// A number of seconds; some servers write it as a text.
@@ -296,7 +317,8 @@ mod tests {
         ];
         for grant in grants {
             let resources = vec![ResourceId::parse("https://api.example/").expect("a resource")];
-            let request = TokenRequest { grant, resources };
+            let authorization_details = AuthorizationDetails::parse(r#"[{"type":"a"}]"#).expect("details");
+            let request = TokenRequest { grant, resources, authorization_details };
             let form = Form::parse(request.to_form().finish().as_bytes()).expect("a form");
             assert_eq!(TokenRequest::parse(&form), Ok(request));
         }
@@ -338,6 +360,7 @@ mod tests {
             refresh_token: Some(Secret::new("r")),
             scope: Scope::parse("openid").ok(),
             id_token: Some(Secret::new("i.d.t")),
+            authorization_details: AuthorizationDetails::parse(r#"[{"type":"a"}]"#).expect("details"),
             issued_token_type: Some(token_exchange::ACCESS_TOKEN.to_owned()),
         };
         let bare = TokenResponse {
@@ -346,6 +369,7 @@ mod tests {
             refresh_token: None,
             scope: None,
             id_token: None,
+            authorization_details: AuthorizationDetails::default(),
             issued_token_type: None,
             ..full.clone()
         };

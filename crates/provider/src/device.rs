@@ -3,7 +3,7 @@
 use crate::clients::RegisteredClient;
 use crate::endpoint;
 use crate::provider::Provider;
-use crate::reach::{self, Reach};
+use crate::reach::{self, Reach, Wanted};
 use crate::refusal::{Denied, Refusal};
 use crate::store::{CREDENTIAL_ENTROPY, Credential, DeviceCode, DeviceCodeInserted, DeviceCodeState};
 use http::StatusCode;
@@ -56,8 +56,12 @@ impl DeviceRequest {
             let wire = "`dpop_jkt` is not the thumbprint of the proof's key";
             return Err(Denied::new(ErrorCode::InvalidRequest, "AS-DEV-04", wire));
         }
-        let reach =
-            reach::decide(&provider.config, client, request.scope.as_ref(), &request.resources, true)?;
+        let wanted = Wanted {
+            scope: request.scope,
+            resources: request.resources,
+            details: request.authorization_details,
+        };
+        let reach = reach::decide(&provider.config, client, &wanted, true)?;
         Ok(Self { client_id: client.id.as_str().to_owned(), reach, jkt: jkt.or(request.dpop_jkt) })
     }
 }
@@ -81,6 +85,7 @@ pub async fn issue(
         dpop_jkt: asked.jkt.map(|jkt| jkt.to_string()),
         scope: asked.reach.scope.iter().map(str::to_owned).collect(),
         resources: asked.reach.resources,
+        authorization_details: asked.reach.details,
         issued_at: now,
         expires_at: now.plus_secs(life_secs),
         interval_secs: DEFAULT_INTERVAL_SECS,

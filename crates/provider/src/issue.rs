@@ -114,6 +114,7 @@ pub fn new_access_token<'a>(
         jkt: granted.binding.access_key(),
         auth_time: granted.sign_in.as_ref().map(|sign_in| sign_in.auth_time),
         acr: granted.sign_in.as_ref().and_then(|sign_in| sign_in.acr.as_deref()),
+        authorization_details: &granted.reach.details,
         act: granted.exchanged.as_ref().and_then(|exchanged| exchanged.act.as_ref()),
         may_act: granted.client.may_act.as_deref(),
     }
@@ -141,6 +142,7 @@ pub fn tokens(provider: &Provider, granted: Granted, now: UnixTime) -> Result<To
         issued_token_type: granted.exchanged.map(|_| token_exchange::ACCESS_TOKEN.to_owned()),
         refresh_token: granted.refresh_token,
         scope: Some(granted.reach.scope),
+        authorization_details: granted.reach.details,
         id_token,
     })
 }

@@ -3,6 +3,7 @@
 use crate::clients::RegisteredClient;
 use crate::config::{Config, Resource, TokenForm};
 use crate::refusal::Denied;
+use keybound_oauth::authorization_details::{AuthorizationDetail, AuthorizationDetails};
 use keybound_oauth::client_metadata::GrantType;
 use keybound_oauth::error::ErrorCode;
 use keybound_oauth::identifier::ResourceId;
@@ -11,13 +12,26 @@ use keybound_oauth::scope::Scope;
 /// The scope tokens of OpenID Connect that we know (§5.4, §11).
 pub const OPENID_SCOPES: [&str; 6] = ["openid", "profile", "email", "address", "phone", "offline_access"];
 
-/// Scope and resources, decided.
+/// What a request asks for.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// `scope`
+    pub scope: Option<Scope>,
+    /// `resource`
+    pub resources: Vec<ResourceId>,
+    /// `authorization_details`
+    pub details: AuthorizationDetails,
+}
+
+/// Scope, resources and details, decided.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reach {
     /// What was granted.
     pub scope: Scope,
     /// Where; empty where only UserInfo is meant.
     pub resources: Vec<String>,
+    /// What was granted in detail (RFC 9396).
+    pub details: AuthorizationDetails,
 }
 
 /// Decides what a client may have out of what it asked for. `for_user` is whether a user stands behind the request:
@@ -25,17 +39,25 @@ pub struct Reach {
 ///
 /// # Errors
 /// `invalid_target` for a resource that is unknown, not the client's, or nowhere to be found; `invalid_scope` for a
-/// scope that the client may not ask for, or where nothing that was asked for is known (OIDC-AUT-17).
+/// scope that the client may not ask for, or where nothing that was asked for is known (OIDC-AUT-17);
+/// `invalid_authorization_details` for a detail that is not as its type says, or not the client's (AS-RES-03).
 pub fn decide(
     config: &Config,
     client: &RegisteredClient,
-    requested: Option<&Scope>,
-    resources: &[ResourceId],
+    wanted: &Wanted,
     for_user: bool,
 ) -> Result<Reach, Denied> {
-    let asked = requested.or(client.scope.as_ref()).cloned().unwrap_or_default();
+    // Who asks in detail has said what they want.
+    let held = client.scope.as_ref().filter(|_| wanted.details.is_empty());
+    let asked = wanted.scope.as_ref().or(held).cloned().unwrap_or_default();
     let openid = for_user && asked.contains("openid");
-    let resources = choose_resources(config, client, resources, openid)?;
+    let of_details = check_details(config, client, &wanted.details)?;
+    let named = if wanted.resources.is_empty() { &of_details } else { &wanted.resources };
+    let resources = choose_resources(config, client, named, openid)?;
+    if of_details.iter().any(|name| !resources.iter().any(|chosen| chosen.identifier == *name)) {
+        let wire = "`resource` must name the resources of the details, or nothing";
+        return Err(Denied::new(ErrorCode::InvalidTarget, "AS-RES-03", wire));
+    }
     let known = |token: &str| {
         (openid && OPENID_SCOPES.contains(&token))
             || resources.iter().any(|resource| resource.scopes.contains(token))
@@ -52,7 +74,40 @@ pub fn decide(
         return Err(Denied::new(ErrorCode::InvalidScope, "OIDC-AUT-17", wire));
     }
     let resources = resources.iter().map(|resource| resource.identifier.to_string()).collect();
-    Ok(Reach { scope, resources })
+    Ok(Reach { scope, resources, details: wanted.details.clone() })
+}
+
+/// Checks each detail, and finds the resources that they are about.
+fn check_details(
+    config: &Config,
+    client: &RegisteredClient,
+    details: &AuthorizationDetails,
+) -> Result<Vec<ResourceId>, Denied> {
+    let mut resources = Vec::new();
+    for (place, detail) in details.iter().enumerate() {
+        let resource = check_detail(config, client, detail).map_err(|wire| {
+            let wire = format!("in `authorization_details`, at place {}: {wire}", place + 1);
+            Denied::new(ErrorCode::InvalidAuthorizationDetails, "AS-RES-03", wire).log(detail.detail_type())
+        })?;
+        if !resources.contains(&resource.identifier) {
+            resources.push(resource.identifier.clone());
+        }
+    }
+    Ok(resources)
+}
+
+fn check_detail<'c>(
+    config: &'c Config,
+    client: &RegisteredClient,
+    detail: &AuthorizationDetail,
+) -> Result<&'c Resource, String> {
+    let name = detail.detail_type();
+    let found = config
+        .detail_type(name)
+        .filter(|(resource, _)| client.allows_detail(name) && client.allows_resource(&resource.identifier));
+    let (resource, known) = found.ok_or("`type` must be one that the client can ask for")?;
+    known.check(detail)?;
+    Ok(resource)
 }
 
 fn choose_resources<'c>(
@@ -89,6 +144,13 @@ fn choose_resources<'c>(
 }
 
 impl Reach {
+    /// What was written down of one.
+    #[must_use]
+    pub fn kept(scope: &[String], resources: &[String], details: &AuthorizationDetails) -> Self {
+        let scope = Scope::parse(&scope.join(" ")).unwrap_or_default();
+        Self { scope, resources: resources.to_vec(), details: details.clone() }
+    }
+
     /// `aud`: the resources, and the issuer for UserInfo where `openid` was granted (AS-AT-04).
     #[must_use]
     pub fn audience(&self, config: &Config) -> Vec<String> {
@@ -114,11 +176,12 @@ impl Reach {
         Ok(form)
     }
 
-    /// The part of this reach that a token request asks for (RFC 6749 §6, RFC 8707 §2.2): the same or less.
+    /// The part of this reach that a token request asks for (RFC 6749 §6, RFC 8707 §2.2, RFC 9396 §6): the same or less.
     ///
     /// # Errors
-    /// `invalid_scope` or `invalid_target` where it asks for more.
-    pub fn narrow(&self, scope: Option<&Scope>, resources: &[ResourceId]) -> Result<Self, Denied> {
+    /// `invalid_scope`, `invalid_target` or `invalid_authorization_details` where it asks for more.
+    pub fn narrow(&self, config: &Config, wanted: &Wanted) -> Result<Self, Denied> {
+        let Wanted { scope, resources, details } = wanted;
         let scope = match scope {
             Some(scope) if !scope.is_subset_of(&self.scope) => {
                 let wire = "the scope is wider than what was granted";
@@ -134,7 +197,19 @@ impl Reach {
         }
         let is_wanted =
             |known: &&String| resources.is_empty() || resources.iter().any(|name| name.as_str() == *known);
-        let resources = self.resources.iter().filter(is_wanted).cloned().collect();
-        Ok(Self { scope, resources })
+        let resources: Vec<String> = self.resources.iter().filter(is_wanted).cloned().collect();
+        if !details.is_within(&self.details) {
+            let wire = "`authorization_details` must be what was granted, or less";
+            return Err(Denied::new(ErrorCode::InvalidAuthorizationDetails, "AS-RES-03", wire));
+        }
+        let details = if details.is_empty() { &self.details } else { details };
+        // Those of a resource that is not meant are not for this token.
+        let is_meant = |detail: &AuthorizationDetail| {
+            let of =
+                config.detail_type(detail.detail_type()).map(|(resource, _)| resource.identifier.as_str());
+            of.is_some_and(|of| resources.iter().any(|name| name == of))
+        };
+        let details = details.filtered(|_, detail| is_meant(detail));
+        Ok(Self { scope, resources, details })
     }
 }

@@ -5,6 +5,7 @@ use crate::binary;
 use crate::browser::Browser;
 use crate::pages::Parties;
 use keybound_e2e::servers::{PASSWORD, USERNAME};
+use keybound_oauth::form::encode;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
@@ -106,6 +107,29 @@ async fn as_dev_07_the_pages_for_devices_fit_too() {
     browser.click("allow").await;
     browser.element("done").await;
     picture(&browser, "device-done").await;
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn as_res_05_consent_in_detail_fits_and_boxes_can_be_unticked() {
+    let (parties, browser) = (Parties::start().await, Browser::open().await);
+    let job = |album: &str| {
+        json!({ "type": "print_job", "actions": ["print", "ship"], "album": album,
+                "price": { "amount": "12.50", "currency": "EUR" } })
+    };
+    let details = json!([job("Summer in the mountains"), job("Winter")]).to_string();
+    let details = encode(&details);
+    browser
+        .goto(format!("{}&authorization_details={details}", parties.authorize("s")))
+        .await
+        .expect("a page");
+    browser.sign_in(USERNAME, PASSWORD).await;
+    browser.element("allow").await;
+    browser.click("detail_1").await;
+    picture(&browser, "consent-details").await;
+    browser.click("allow").await;
+    browser.element("arrived").await;
+    parties.code("s");
     browser.close().await;
 }
 

@@ -65,7 +65,7 @@ async fn poll_well(world: &World, device_code: &Secret) -> Answer {
 }
 
 /// The user's answer, as the pages would leave it.
-async fn answer(world: &World, codes: &DeviceAuthorizationResponse, is_allowed: bool) {
+pub(super) async fn answer(world: &World, codes: &DeviceAuthorizationResponse, is_allowed: bool) {
     let code = UserCode::parse(codes.user_code.reveal()).expect("a user code");
     let (now, subject) = (world.now(), world.user.subject.clone());
     let grant_id = Id::mint(now, &keybound_dpop::jose::crypto::random().expect("entropy"));
@@ -79,7 +79,13 @@ async fn answer(world: &World, codes: &DeviceAuthorizationResponse, is_allowed: 
             revoked_at: None,
             session_ended_at: None,
         };
-        let approval = Approval { grant_id, subject: subject.clone(), auth_time: now, acr: None };
+        let approval = Approval {
+            grant_id,
+            subject: subject.clone(),
+            auth_time: now,
+            acr: None,
+            authorization_details: code.authorization_details.clone(),
+        };
         let writes = match is_allowed {
             true => vec![Write::InsertGrant(grant), Write::AllowDevice { id: code.id, approval }],
             false => vec![Write::DenyDevice { id: code.id }],

@@ -20,6 +20,7 @@ mod proofs;
 mod pushed;
 mod request_objects;
 mod revocation;
+mod rich_requests;
 mod signing_keys;
 mod token;
 mod token_exchange;

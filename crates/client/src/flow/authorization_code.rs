@@ -14,6 +14,7 @@ use keybound_dpop::secret::Secret;
 use keybound_oauth::authorization::{
     AuthorizationRequest, AuthorizationResponse, NotAnAuthorizationResponse, Prompt,
 };
+use keybound_oauth::authorization_details::AuthorizationDetails;
 use keybound_oauth::error::ErrorBody;
 use keybound_oauth::form::{Form, FormError};
 use keybound_oauth::identifier::{ClientId, Issuer, ResourceId};
@@ -181,7 +182,11 @@ impl PendingLogin {
             redirect_uri: Some(self.redirect_uri.clone()),
             code_verifier: Some(self.verifier.clone()),
         };
-        Ok(TokenRequest { grant, resources: self.ask.resources.clone() })
+        Ok(TokenRequest {
+            grant,
+            resources: self.ask.resources.clone(),
+            authorization_details: AuthorizationDetails::default(),
+        })
     }
 }
 

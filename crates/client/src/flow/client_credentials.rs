@@ -3,6 +3,7 @@
 use crate::client::Client;
 use crate::error::ClientError;
 use crate::tokens::Tokens;
+use keybound_oauth::authorization_details::AuthorizationDetails;
 use keybound_oauth::identifier::ResourceId;
 use keybound_oauth::scope::Scope;
 use keybound_oauth::token::{GrantRequest, TokenRequest};
@@ -18,7 +19,13 @@ impl Client {
         resources: Vec<ResourceId>,
     ) -> Result<Tokens, ClientError> {
         let grant = GrantRequest::ClientCredentials { scope: scope.clone() };
-        let response = self.request_tokens(&TokenRequest { grant, resources }).await?;
+        let response = self
+            .request_tokens(&TokenRequest {
+                grant,
+                resources,
+                authorization_details: AuthorizationDetails::default(),
+            })
+            .await?;
         Ok(Tokens::granted(response, scope.as_ref(), self.prover().now()))
     }
 }

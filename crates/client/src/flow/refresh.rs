@@ -3,6 +3,7 @@
 use crate::client::Client;
 use crate::error::ClientError;
 use crate::tokens::Tokens;
+use keybound_oauth::authorization_details::AuthorizationDetails;
 use keybound_oauth::token::{GrantRequest, TokenRequest};
 
 impl Client {
@@ -14,7 +15,13 @@ impl Client {
     pub async fn refresh(&self, tokens: &Tokens) -> Result<Tokens, ClientError> {
         let refresh_token = tokens.refresh_token.clone().ok_or(ClientError::NoRefreshToken)?;
         let grant = GrantRequest::RefreshToken { refresh_token, scope: None };
-        let response = self.request_tokens(&TokenRequest { grant, resources: Vec::new() }).await?;
+        let response = self
+            .request_tokens(&TokenRequest {
+                grant,
+                resources: Vec::new(),
+                authorization_details: AuthorizationDetails::default(),
+            })
+            .await?;
         Ok(tokens.renewed(response, self.prover().now()))
     }
 }

@@ -20,6 +20,7 @@ use keybound_dpop::token_hash::TokenHash;
 use keybound_gateway::config::{Config, KeysFrom};
 use keybound_oauth::access_token::NewAccessToken;
 use keybound_oauth::audience::Audience;
+use keybound_oauth::authorization_details::AuthorizationDetails;
 use keybound_oauth::scope::Scope;
 use std::convert::Infallible;
 use std::future::Future;
@@ -197,7 +198,9 @@ impl World {
 
     pub(crate) fn token_of(&self, iss: &str, scope: &str, bound: bool) -> String {
         let now = self.clock.now().unix;
+        let none = AuthorizationDetails::default();
         let token = NewAccessToken {
+            authorization_details: &none,
             iss,
             sub: "alice d'or %",
             aud: &Audience::One(format!("{PUBLIC}/")),

@@ -55,6 +55,8 @@ pub(super) fn members(object: &Members) -> Result<ClientMetadata, MetadataError>
         policy_uri: parsed(object, "policy_uri", Endpoint::parse)?,
         tos_uri: parsed(object, "tos_uri", Endpoint::parse)?,
         resources: each(object, "resources", ResourceId::parse)?,
+        authorization_details_types: strings(object, "authorization_details_types")?
+            .map(|types| types.into_iter().map(str::to_owned).collect()),
         legacy_oidc,
         errors: named(object, "errors", ErrorDisplay::parse, "page, redirect")?.unwrap_or(ErrorDisplay::Page),
         profile: named(object, "profile", ProfileName::parse, "standard, fapi2")?

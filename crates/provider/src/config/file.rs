@@ -1,7 +1,7 @@
 //! What was written: the configuration file, in TOML.
 
 use super::source::line_at;
-use super::{ConfigError, LifetimesFile, Source};
+use super::{ConfigError, DetailFile, LifetimesFile, Source};
 use keybound_oauth::client_metadata::ProfileName;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
@@ -99,6 +99,9 @@ pub struct ResourceFile {
     /// The client that the resource itself is: it may introspect the resource's tokens, and exchange them.
     #[serde(default)]
     pub client: Option<String>,
+    /// What may be asked for in detail (RFC 9396).
+    #[serde(default)]
+    pub authorization_details: Vec<DetailFile>,
 }
 
 /// Whether tokens for a resource must be bound to a key. The stricter of this and the client's

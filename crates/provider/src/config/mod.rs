@@ -1,11 +1,13 @@
 //! Configuration in two types: [`ConfigFile`] is what was written, [`Config`] what may be relied on.
 
+mod details;
 mod file;
 mod lifetimes;
 mod limits;
 mod signing;
 mod source;
 
+pub use details::{DetailFile, DetailType};
 pub use file::{
     AssertionFile, AudienceRule, ConfigFile, DpopMode, LimitsFile, NonceFile, NonceMode, ProofFile,
     RefreshTokensFile, ResourceFile, Rotate, SigningFile, TlsFile, TokenForm,
@@ -43,6 +45,8 @@ pub struct Resource {
     pub tokens: TokenForm,
     /// The client that it is itself: it may introspect its tokens, and exchange them.
     pub client: Option<ClientId>,
+    /// What may be asked for in detail.
+    pub details: Vec<DetailType>,
 }
 
 /// What the provider may rely on.
@@ -112,6 +116,7 @@ impl ConfigFile {
                 ));
             }
         }
+        self.check_detail_types()?;
         let introspection = introspection(&issuer).map_err(|error| wrong("issuer", error))?;
         crate::profile::check_config(self)?;
         Ok(Config {
@@ -130,6 +135,21 @@ impl ConfigFile {
             require_pushed_authorization_requests: self.require_pushed_authorization_requests
                 || Profile::of_provider(self).demands_pushed_requests(),
         })
+    }
+
+    /// A type says by itself which resource is meant (RFC 9396 §3).
+    fn check_detail_types(&self) -> Result<(), ConfigError> {
+        let mut seen = Vec::new();
+        for (index, resource) in self.resources.iter().enumerate() {
+            for (number, detail) in resource.authorization_details.iter().enumerate() {
+                if seen.contains(&&detail.name) {
+                    let key = format!("resource.{index}.authorization_details.{number}.type");
+                    return Err(self.source.error(&key, "another type has that name; one resource has it"));
+                }
+                seen.push(&detail.name);
+            }
+        }
+        Ok(())
     }
 
     fn checked_resources(&self) -> Result<Vec<Resource>, ConfigError> {
@@ -153,7 +173,12 @@ impl ResourceFile {
             let what = "opaque tokens can be read by introspection alone: name in `client` who may do that";
             return Err(wrong("tokens", what.to_owned()));
         }
+        let key = |number| format!("resource.{index}.authorization_details.{number}");
+        let numbered = self.authorization_details.iter().enumerate();
+        let details = numbered.map(|(number, detail)| detail.check(&key(number), &identifier, source));
+        let details = details.collect::<Result<_, _>>()?;
         Ok(Resource {
+            details,
             identifier,
             dpop: self.dpop,
             scopes,
@@ -176,6 +201,7 @@ fn introspection(issuer: &Issuer) -> Result<Resource, String> {
         tokens: TokenForm::Jwt,
         signing_alg: None,
         client: None,
+        details: Vec::new(),
     })
 }
 
@@ -217,6 +243,13 @@ impl Config {
     pub fn resource(&self, identifier: &str) -> Option<&Resource> {
         let all = self.resources.iter().chain([&self.introspection]);
         all.into_iter().find(|resource| resource.identifier.as_str() == identifier)
+    }
+
+    /// The type of authorization details with that name, and its resource.
+    #[must_use]
+    pub fn detail_type(&self, name: &str) -> Option<(&Resource, &DetailType)> {
+        let all = self.resources.iter().flat_map(|one| one.details.iter().map(move |detail| (one, detail)));
+        all.into_iter().find(|(_, detail)| detail.name == name)
     }
 
     /// Whether that client is one of these resources itself.

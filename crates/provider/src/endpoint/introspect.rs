@@ -148,6 +148,9 @@ fn of_refresh_token(provider: &Provider, token: &RefreshToken) -> IntrospectionR
     put("sub", token.subject.as_str().into());
     put("client_id", token.client_id.as_str().into());
     put("scope", token.scope.join(" ").into());
+    if !token.authorization_details.is_empty() {
+        put("authorization_details", token.authorization_details.to_json());
+    }
     put("iat", token.issued_at.as_secs().into());
     put("exp", token.expires_at.min(token.idle_expires_at).as_secs().into());
     if let Some(jkt) = &token.jkt {

@@ -107,6 +107,11 @@ fn supported(config: &Config) -> Supported {
             .iter()
             .map(|resource| resource.identifier.to_string())
             .collect(),
+        authorization_details_types_supported: config
+            .resources
+            .iter()
+            .flat_map(|resource| resource.details.iter().map(|detail| detail.name.clone()))
+            .collect(),
         ..Supported::default()
     }
 }

@@ -2,13 +2,12 @@
 
 use super::{Asker, Granted, SignIn};
 use crate::bind::{self, Binding};
-use crate::reach::Reach;
+use crate::reach::{Reach, Wanted};
 use crate::refusal::Denied;
 use crate::store::{Id, RefreshToken, RefreshTokenState, Write};
 use keybound_dpop::time::UnixTime;
+use keybound_oauth::authorization_details::AuthorizationDetails;
 use keybound_oauth::client_metadata::GrantType;
-use keybound_oauth::identifier::ResourceId;
-use keybound_oauth::scope::Scope;
 
 /// What a user agreed to.
 pub(super) struct Agreed<'r> {
@@ -20,6 +19,8 @@ pub(super) struct Agreed<'r> {
     pub(super) scope: &'r [String],
     /// Where.
     pub(super) resources: &'r [String],
+    /// In detail.
+    pub(super) details: &'r AuthorizationDetails,
     /// The sign-in session.
     pub(super) session_id: Option<Id>,
     /// When the user signed in.
@@ -31,19 +32,15 @@ pub(super) struct Agreed<'r> {
 }
 
 impl Agreed<'_> {
-    /// The tokens for the client that asks, at these resources or, where it names none, at all.
+    /// The tokens for the client that asks, for what it wants of it.
     pub(super) fn grant_tokens(
         &self,
         asker: &Asker,
-        resources: &[ResourceId],
+        wanted: &Wanted,
     ) -> Result<(Granted, Vec<Write>), Denied> {
         let config = &asker.provider.config;
         let now = asker.now.unix;
-        let whole = Reach {
-            scope: Scope::parse(&self.scope.join(" ")).unwrap_or_default(),
-            resources: self.resources.to_vec(),
-        };
-        let reach = whole.narrow(None, resources)?;
+        let reach = Reach::kept(self.scope, self.resources, self.details).narrow(config, wanted)?;
         let audience = reach.audience(config);
         let binding = bind::decide(config, &asker.client, &audience, asker.proof.as_ref())?;
         let until = now.plus_secs(config.lifetimes.access_token_secs);
@@ -92,6 +89,7 @@ impl Agreed<'_> {
             jkt: jkt.map(|jkt| jkt.to_string()),
             scope: self.scope.to_vec(),
             resources: self.resources.to_vec(),
+            authorization_details: self.details.clone(),
             auth_time: self.auth_time,
             session_id: self.session_id,
             offline,

@@ -4,10 +4,10 @@ use super::agreed::Agreed;
 use super::{Asker, CodeRequest, Found, Granted, invalid_grant};
 use crate::prove;
 use crate::provider::Provider;
+use crate::reach::Wanted;
 use crate::refusal::{Denied, Refusal};
 use crate::store::{Code, CodeState, Credential, Decided, Grant, Verdict, Write};
 use keybound_dpop::secret::Secret;
-use keybound_oauth::identifier::ResourceId;
 use keybound_oauth::pkce::{CodeChallenge, CodeVerifier};
 
 /// Refusals after which a code is of no more use (AS-COD-06).
@@ -18,12 +18,12 @@ pub(super) async fn find(
     code: &Secret,
     redirect_uri: Option<String>,
     verifier: Option<CodeVerifier>,
-    resources: Vec<ResourceId>,
+    wanted: Wanted,
 ) -> Result<Found, Refusal> {
     let unknown = || invalid_grant("AS-AUT-07", "the code is unknown or has expired");
     let (id, hash) = Credential::parse(code.reveal()).ok_or_else(unknown)?;
     provider.store.find_code(id, &hash).await?.ok_or_else(unknown)?;
-    Ok(Found::Code(CodeRequest { id, hash, redirect_uri, verifier, resources }))
+    Ok(Found::Code(CodeRequest { id, hash, redirect_uri, verifier, wanted }))
 }
 
 pub(super) async fn redeem(asker: Asker, request: CodeRequest) -> Result<Granted, Refusal> {
@@ -60,7 +60,7 @@ fn decide(asker: &Asker, request: &CodeRequest, code: &Code, grant: &Grant) -> V
     if let Err(denied) = check(asker, request, code) {
         return refuse(code, denied);
     }
-    match agreed(code).grant_tokens(asker, &request.resources) {
+    match agreed(code).grant_tokens(asker, &request.wanted) {
         Ok((granted, writes)) => Verdict::Take { writes, out: Box::new(granted) },
         Err(denied) => Verdict::Leave(denied),
     }
@@ -127,6 +127,7 @@ fn agreed(code: &Code) -> Agreed<'_> {
         subject: &code.subject,
         scope: &code.scope,
         resources: &code.resources,
+        details: &code.authorization_details,
         session_id: code.session_id,
         auth_time: code.auth_time,
         nonce: code.nonce.as_deref(),

@@ -4,23 +4,20 @@ use super::{Asker, Found, Granted};
 use crate::bind;
 use crate::clients::RegisteredClient;
 use crate::provider::Provider;
-use crate::reach::{self, Reach};
+use crate::reach::{self, Reach, Wanted};
 use crate::refusal::{Denied, Refusal};
 use keybound_oauth::error::ErrorCode;
-use keybound_oauth::identifier::ResourceId;
-use keybound_oauth::scope::Scope;
 
 pub(super) fn find(
     provider: &Provider,
     client: &RegisteredClient,
-    scope: Option<&Scope>,
-    resources: &[ResourceId],
+    wanted: &Wanted,
 ) -> Result<Found, Refusal> {
     if client.is_public() {
         let wire = "a client that does not authenticate cannot act for itself";
         return Err(Denied::new(ErrorCode::UnauthorizedClient, "AS-CA-12", wire).into());
     }
-    Ok(Found::Client(reach::decide(&provider.config, client, scope, resources, false)?))
+    Ok(Found::Client(reach::decide(&provider.config, client, wanted, false)?))
 }
 
 pub(super) async fn redeem(asker: &Asker, reach: Reach) -> Result<Granted, Refusal> {

@@ -5,12 +5,12 @@ use super::agreed::Agreed;
 use super::{Asker, DeviceRequest, Found, Granted, invalid_grant};
 use crate::prove;
 use crate::provider::Provider;
+use crate::reach::Wanted;
 use crate::refusal::{Denied, Refusal};
 use crate::store::{Approval, Credential, Decided, DeviceCode, DeviceCodeState, Grant, Verdict, Write};
 use keybound_dpop::secret::Secret;
 use keybound_oauth::device::SLOW_DOWN_SECS;
 use keybound_oauth::error::ErrorCode;
-use keybound_oauth::identifier::ResourceId;
 
 /// How much too early a poll may come: clients count from an answer that was some time on its way.
 const TOLERANCE_SECS: u32 = 1;
@@ -18,11 +18,11 @@ const TOLERANCE_SECS: u32 = 1;
 pub(super) async fn find(
     provider: &Provider,
     device_code: &Secret,
-    resources: Vec<ResourceId>,
+    wanted: Wanted,
 ) -> Result<Found, Refusal> {
     let (id, hash) = Credential::parse(device_code.reveal()).ok_or_else(unknown)?;
     provider.store.find_device_code(id, &hash).await?.ok_or_else(unknown)?;
-    Ok(Found::Device(DeviceRequest { id, hash, resources }))
+    Ok(Found::Device(DeviceRequest { id, hash, wanted }))
 }
 
 fn unknown() -> Denied {
@@ -68,7 +68,7 @@ fn decide(
         DeviceCodeState::Denied => Verdict::Leave(say(ErrorCode::AccessDenied, "the user said no")),
         DeviceCodeState::Pending => wait(asker, code),
         DeviceCodeState::Allowed(approval) => {
-            match agreed(code, approval, grant).grant_tokens(asker, &request.resources) {
+            match agreed(code, approval, grant).grant_tokens(asker, &request.wanted) {
                 Ok((granted, writes)) => Verdict::Take { writes, out: Box::new(granted) },
                 Err(denied) => Verdict::Leave(denied),
             }
@@ -116,6 +116,7 @@ fn agreed<'r>(code: &'r DeviceCode, approval: &'r Approval, grant: Option<&Grant
         subject: &approval.subject,
         scope: &code.scope,
         resources: &code.resources,
+        details: &approval.authorization_details,
         session_id: grant.and_then(|grant| grant.session_id),
         auth_time: approval.auth_time,
         nonce: None,

@@ -16,7 +16,7 @@ use crate::config::TokenForm;
 use crate::extract::Call;
 use crate::issue::{self, Minted};
 use crate::provider::Provider;
-use crate::reach::Reach;
+use crate::reach::{Reach, Wanted};
 use crate::refusal::{Denied, Refusal};
 use crate::store::{AccessToken, Credential, Id, SecretHash, Write};
 use keybound_dpop::proof::check::FreshProof;
@@ -25,9 +25,7 @@ use keybound_dpop::time::{Now, UnixTime};
 use keybound_oauth::audience::Audience;
 use keybound_oauth::client_metadata::GrantType;
 use keybound_oauth::error::ErrorCode;
-use keybound_oauth::identifier::ResourceId;
 use keybound_oauth::pkce::CodeVerifier;
-use keybound_oauth::scope::Scope;
 use keybound_oauth::token::{GrantRequest, TokenRequest};
 use serde_json::Value;
 use std::sync::Arc;
@@ -54,7 +52,7 @@ pub struct CodeRequest {
     hash: SecretHash,
     redirect_uri: Option<String>,
     verifier: Option<CodeVerifier>,
-    resources: Vec<ResourceId>,
+    wanted: Wanted,
 }
 
 /// A token request with a refresh token.
@@ -62,8 +60,7 @@ pub struct CodeRequest {
 pub struct RefreshRequest {
     id: Id,
     hash: SecretHash,
-    scope: Option<Scope>,
-    resources: Vec<ResourceId>,
+    wanted: Wanted,
 }
 
 /// A token request with a device code.
@@ -71,7 +68,7 @@ pub struct RefreshRequest {
 pub struct DeviceRequest {
     id: Id,
     hash: SecretHash,
-    resources: Vec<ResourceId>,
+    wanted: Wanted,
 }
 
 /// What was granted: all that the tokens will say. The rest is signing.
@@ -129,7 +126,9 @@ pub async fn find(
     call: &Call,
     now: Now,
 ) -> Result<Found, Refusal> {
-    let TokenRequest { grant, resources } = TokenRequest::parse(&call.form).map_err(Denied::from)?;
+    let TokenRequest { grant, resources, authorization_details } =
+        TokenRequest::parse(&call.form).map_err(Denied::from)?;
+    let wanted = |scope| Wanted { scope, resources, details: authorization_details };
     let Some(grant_type) = GrantType::parse(grant.grant_type()) else {
         let wire = "this grant type is not offered";
         return Err(Denied::new(ErrorCode::UnsupportedGrantType, "AS-TOK-14", wire).into());
@@ -140,19 +139,19 @@ pub async fn find(
     }
     match grant {
         GrantRequest::AuthorizationCode { code, redirect_uri, code_verifier } => {
-            authorization_code::find(provider, &code, redirect_uri, code_verifier, resources).await
+            authorization_code::find(provider, &code, redirect_uri, code_verifier, wanted(None)).await
         }
         GrantRequest::RefreshToken { refresh_token, scope } => {
-            refresh_token::find(provider, &refresh_token, scope, resources).await
+            refresh_token::find(provider, &refresh_token, wanted(scope)).await
         }
         GrantRequest::ClientCredentials { scope } => {
-            client_credentials::find(provider, &client.client, scope.as_ref(), &resources)
+            client_credentials::find(provider, &client.client, &wanted(scope))
         }
         GrantRequest::DeviceCode { device_code } => {
-            device_code::find(provider, &device_code, resources).await
+            device_code::find(provider, &device_code, wanted(None)).await
         }
         GrantRequest::TokenExchange(exchange) => {
-            token_exchange::find(provider, &client.client, &exchange, resources, now).await
+            token_exchange::find(provider, &client.client, &exchange, wanted(None), now).await
         }
         GrantRequest::Other(_) => {
             Err(Denied::new(ErrorCode::UnsupportedGrantType, "AS-TOK-14", "this grant type is not offered")

@@ -5,22 +5,15 @@ use crate::bind;
 use crate::config::Rotate;
 use crate::prove;
 use crate::provider::Provider;
-use crate::reach::Reach;
+use crate::reach::{Reach, Wanted};
 use crate::refusal::{Denied, Refusal};
 use crate::store::{Credential, Decided, Grant, RefreshToken, RefreshTokenState, Verdict, Write};
 use keybound_dpop::secret::Secret;
-use keybound_oauth::identifier::ResourceId;
-use keybound_oauth::scope::Scope;
 
-pub(super) async fn find(
-    provider: &Provider,
-    token: &Secret,
-    scope: Option<Scope>,
-    resources: Vec<ResourceId>,
-) -> Result<Found, Refusal> {
+pub(super) async fn find(provider: &Provider, token: &Secret, wanted: Wanted) -> Result<Found, Refusal> {
     let (id, hash) = Credential::parse(token.reveal()).ok_or_else(unknown)?;
     provider.store.find_refresh_token(id, &hash).await?.ok_or_else(unknown)?;
-    Ok(Found::Refresh(RefreshRequest { id, hash, scope, resources }))
+    Ok(Found::Refresh(RefreshRequest { id, hash, wanted }))
 }
 
 fn unknown() -> Denied {
@@ -85,11 +78,8 @@ fn grant_tokens(
 ) -> Result<(Granted, Vec<Write>), Denied> {
     let config = &asker.provider.config;
     let now = asker.now.unix;
-    let whole = Reach {
-        scope: Scope::parse(&token.scope.join(" ")).unwrap_or_default(),
-        resources: token.resources.clone(),
-    };
-    let reach = whole.narrow(request.scope.as_ref(), &request.resources)?;
+    let whole = Reach::kept(&token.scope, &token.resources, &token.authorization_details);
+    let reach = whole.narrow(config, &request.wanted)?;
     let audience = reach.audience(config);
     let binding = bind::decide(config, &asker.client, &audience, asker.proof.as_ref())?;
     let until = now.plus_secs(config.lifetimes.access_token_secs);

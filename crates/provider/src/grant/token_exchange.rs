@@ -8,7 +8,7 @@ use crate::clients::RegisteredClient;
 use crate::config::Config;
 use crate::prove;
 use crate::provider::Provider;
-use crate::reach::{self, Reach};
+use crate::reach::{self, Reach, Wanted};
 use crate::refusal::{Denied, Refusal};
 use keybound_dpop::confirmation::Confirmation;
 use keybound_dpop::time::Now;
@@ -32,9 +32,13 @@ pub(super) async fn find(
     provider: &Provider,
     client: &RegisteredClient,
     request: &TokenExchangeRequest,
-    resources: Vec<ResourceId>,
+    wanted: Wanted,
     now: Now,
 ) -> Result<Found, Refusal> {
+    if !wanted.details.is_empty() {
+        let wire = "`authorization_details` must be left out: a token is exchanged for scope";
+        return Err(Denied::new(ErrorCode::InvalidAuthorizationDetails, "AS-RES-03", wire).into());
+    }
     if request.requested_token_type.as_deref().is_some_and(|requested| requested != ACCESS_TOKEN) {
         let wire = format!("`requested_token_type` must be {ACCESS_TOKEN}, or left out");
         return Err(refused("AS-TEX-05", wire).into());
@@ -44,7 +48,7 @@ pub(super) async fn find(
         Some(actor) => Some(live(provider, actor, "actor_token", now).await?),
         None => None,
     };
-    let reach = reach(&provider.config, client, request, resources, &subject)?;
+    let reach = reach(&provider.config, client, request, wanted, &subject)?;
     Ok(Found::Exchange(Box::new(ExchangeRequest { subject, actor, reach })))
 }
 
@@ -73,7 +77,7 @@ fn reach(
     config: &Config,
     client: &RegisteredClient,
     request: &TokenExchangeRequest,
-    mut resources: Vec<ResourceId>,
+    mut wanted: Wanted,
     subject: &LiveToken,
 ) -> Result<Reach, Denied> {
     for name in &request.audiences {
@@ -81,7 +85,7 @@ fn reach(
             let wire = "`audience` must be the identifier of a resource";
             Denied::new(ErrorCode::InvalidTarget, "AS-TEX-05", wire)
         };
-        resources.push(ResourceId::parse(name).map_err(unknown)?);
+        wanted.resources.push(ResourceId::parse(name).map_err(unknown)?);
     }
     let most = &subject.claims.scope;
     let asked = match (&request.scope, &client.scope) {
@@ -93,7 +97,8 @@ fn reach(
         (None, Some(allowed)) => most.intersection(allowed),
         (None, None) => most.clone(),
     };
-    reach::decide(config, client, Some(&asked), &resources, false)
+    wanted.scope = Some(asked);
+    reach::decide(config, client, &wanted, false)
 }
 
 pub(super) async fn redeem(asker: &Asker, request: ExchangeRequest) -> Result<Granted, Refusal> {

@@ -8,7 +8,9 @@ use super::step::{Attempted, Errand, sign_in_page, start_again, tell_fault};
 use super::submission::Submission;
 use super::visitor::SignedIn;
 use crate::audit::{self, Event, Facts};
+use crate::page;
 use crate::provider::Provider;
+use crate::reach::Reach;
 use crate::refusal::{Denied, Refusal};
 use crate::store::{CREDENTIAL_ENTROPY, Code, CodeState, Credential, Grant, ID_ENTROPY, Id, Write};
 use axum::body::Body;
@@ -16,6 +18,7 @@ use http::Response;
 use keybound_dpop::jose::crypto::random;
 use keybound_dpop::secret::Secret;
 use keybound_oauth::error::ErrorCode;
+use keybound_oauth::form::Form;
 
 /// Takes the user's answer back to the client (RFC 6749 §4.1.2).
 ///
@@ -25,7 +28,7 @@ pub async fn consent(provider: &Provider, submission: &Submission) -> Result<Res
     let Submission { form, asked, visitor } = submission;
     let Some(signed_in) = &visitor.signed_in else { return start_again(provider, asked) };
     submission.check(provider, Purpose::Consent, Some(signed_in.session.id.as_bytes()))?;
-    let request = match judge(provider, &asked.form, Begun::Before).await? {
+    let mut request = match judge(provider, &asked.form, Begun::Before).await? {
         Outcome::Page(denied) => return Err(denied.into()),
         Outcome::Return(faulty) => return tell_fault(provider, visitor, asked, &faulty),
         Outcome::Good(request) => request,
@@ -33,7 +36,8 @@ pub async fn consent(provider: &Provider, submission: &Submission) -> Result<Res
     if form.has("switch") {
         return sign_in_page(provider, visitor, asked, &Errand::of(&request), &Attempted::not_yet(""));
     }
-    let event = if form.has("allow") { Event::ConsentGiven } else { Event::ConsentRefused };
+    let is_allowed = form.has("allow") && keep_ticked(&mut request.reach, form);
+    let event = if is_allowed { Event::ConsentGiven } else { Event::ConsentRefused };
     let facts = Facts {
         client_id: Some(request.client.id.as_str()),
         subject: Some(&audit::alias(provider, &signed_in.user.subject)),
@@ -41,7 +45,7 @@ pub async fn consent(provider: &Provider, submission: &Submission) -> Result<Res
         ..Facts::default()
     };
     audit::write(event, &facts);
-    if !form.has("allow") {
+    if !is_allowed {
         complete(provider, &request, Vec::new()).await?;
         let denied = Denied::new(ErrorCode::AccessDenied, "AS-AUT-15", "the user said no");
         return request.address.answer(provider, Err(&denied));
@@ -49,6 +53,13 @@ pub async fn consent(provider: &Provider, submission: &Submission) -> Result<Res
     let code = issue_code(provider, &request, signed_in).await?;
     note_challenge(provider, &request);
     request.address.answer(provider, Ok(code))
+}
+
+/// Leaves out the details that the user unticked (RFC 9396 §7.1); false where nothing is left to allow.
+pub(super) fn keep_ticked(reach: &mut Reach, form: &Form) -> bool {
+    let asked_in_detail = !reach.details.is_empty();
+    reach.details = page::ticked(&reach.details, form);
+    !(asked_in_detail && reach.details.is_empty() && reach.scope.is_empty())
 }
 
 /// Writes grant and code together.
@@ -86,6 +97,7 @@ async fn issue_code(
         subject: session.subject.clone(),
         scope: request.reach.scope.iter().map(str::to_owned).collect(),
         resources: request.reach.resources.clone(),
+        authorization_details: request.reach.details.clone(),
         nonce: request.request.nonce.clone(),
         auth_time: session.auth_time,
         session_id: Some(session.id),

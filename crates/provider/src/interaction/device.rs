@@ -3,6 +3,7 @@
 //! looks it up anew. A link with a code in it fills in the form, and never more (§3.3.1).
 
 use super::asked::Asked;
+use super::consent::keep_ticked;
 use super::form_token::{self, Purpose};
 use super::sign_in::{begin_session, identify};
 use super::step::{Attempted, Errand, sign_in_page, with_form_cookie};
@@ -13,12 +14,14 @@ use crate::clients::RegisteredClient;
 use crate::endpoint;
 use crate::page::{self, DeviceConsentPage, DevicePage, DonePage, Frame};
 use crate::provider::Provider;
+use crate::reach::Reach;
 use crate::refusal::{Denied, Refusal};
 use crate::store::{Approval, Decided, DeviceCode, DeviceCodeState, Fault, Grant, Id, Verdict, Write};
 use axum::body::Body;
 use http::{Response, StatusCode};
 use keybound_dpop::jose::crypto::random;
 use keybound_dpop::time::UnixTime;
+use keybound_oauth::authorization_details::AuthorizationDetails;
 use keybound_oauth::client_metadata::GrantType;
 use keybound_oauth::device::UserCode;
 use keybound_oauth::form::{Form, FormWriter};
@@ -130,8 +133,13 @@ pub async fn consent(provider: &Provider, submission: &Submission) -> Result<Res
     if form.has("switch") {
         return sign_in_page(provider, visitor, asked, &waiting.errand(), &Attempted::not_yet(""));
     }
-    let is_allowed = form.has("allow");
-    let writes = if is_allowed { allow(provider, &waiting, signed_in)? } else { deny(&waiting) };
+    let code = &waiting.code;
+    let mut reach = Reach::kept(&code.scope, &code.resources, &code.authorization_details);
+    let is_allowed = form.has("allow") && keep_ticked(&mut reach, form);
+    let writes = match is_allowed {
+        true => allow(provider, &waiting, signed_in, reach.details)?,
+        false => vec![Write::DenyDevice { id: code.id }],
+    };
     if !answer(provider, &waiting, writes).await? {
         return code_page(provider, visitor, &Attempted::wrong("", NOT_GOOD));
     }
@@ -176,7 +184,12 @@ fn is_pending(code: &DeviceCode, now: UnixTime) -> bool {
     code.state == DeviceCodeState::Pending && now < code.expires_at
 }
 
-fn allow(provider: &Provider, waiting: &Waiting, signed_in: &SignedIn) -> Result<Vec<Write>, Refusal> {
+fn allow(
+    provider: &Provider,
+    waiting: &Waiting,
+    signed_in: &SignedIn,
+    authorization_details: AuthorizationDetails,
+) -> Result<Vec<Write>, Refusal> {
     let (now, session) = (provider.unix(), &signed_in.session);
     let grant = Grant {
         id: Id::mint(now, &random()?),
@@ -192,12 +205,9 @@ fn allow(provider: &Provider, waiting: &Waiting, signed_in: &SignedIn) -> Result
         subject: session.subject.clone(),
         auth_time: session.auth_time,
         acr: session.acr.clone(),
+        authorization_details,
     };
     Ok(vec![Write::InsertGrant(grant), Write::AllowDevice { id: waiting.code.id, approval }])
-}
-
-fn deny(waiting: &Waiting) -> Vec<Write> {
-    vec![Write::DenyDevice { id: waiting.code.id }]
 }
 
 /// Writes the answer, unless there is one already.
@@ -239,6 +249,7 @@ fn consent_page(
         client_id: waiting.client.id.as_str(),
         username: &signed_in.user.username,
         scope: waiting.code.scope.iter().map(|token| page::describe(token)).collect(),
+        details: page::details(&provider.config, &waiting.code.authorization_details),
         resources: &waiting.code.resources,
         request: &carried.text,
         csrf: form_token::mint(&provider.form_key, Purpose::DeviceAnswer, owner, &carried.text, now),

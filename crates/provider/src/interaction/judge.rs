@@ -5,7 +5,7 @@ use super::parameters::{self, Begun, Parameters, Unresolved};
 use super::pushed::PushedKey;
 use crate::clients::RegisteredClient;
 use crate::provider::Provider;
-use crate::reach::{self, Reach};
+use crate::reach::{self, Reach, Wanted};
 use crate::refusal::{Denied, Refusal};
 use keybound_oauth::authorization::{AuthorizationRequest, Prompt, ReturnTo};
 use keybound_oauth::client_metadata::{ErrorDisplay, GrantType};
@@ -98,8 +98,12 @@ pub(super) fn examine(
         check_key(&client, &request)?;
         address.check_mode(request.response_mode.as_deref())?;
         let code_challenge = check_pkce(&client, &request)?;
-        let reach =
-            reach::decide(&provider.config, &client, request.scope.as_ref(), &request.resources, true)?;
+        let wanted = Wanted {
+            scope: request.scope.clone(),
+            resources: request.resources.clone(),
+            details: request.authorization_details.clone(),
+        };
+        let reach = reach::decide(&provider.config, &client, &wanted, true)?;
         Ok((request, code_challenge, reach))
     });
     match judged {
@@ -164,6 +168,7 @@ fn row_of(parameter: &str) -> &'static str {
         "code_challenge" => "AS-PKC-03",
         "dpop_jkt" => "AS-COD-04",
         "resource" => "AS-RES-01",
+        "authorization_details" => "AS-RES-03",
         "scope" => "OIDC-AUT-17",
         _ => "AS-AUT-06",
     }

@@ -259,6 +259,7 @@ fn consent_page(
         client_id: request.client.id.as_str(),
         username: &signed_in.user.username,
         scope: request.reach.scope.iter().map(page::describe).collect(),
+        details: page::details(&provider.config, &request.reach.details),
         resources: &request.reach.resources,
         destination: request.address.shown(),
         request: &asked.text,

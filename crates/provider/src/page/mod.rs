@@ -2,9 +2,11 @@
 //! [`respond`] alone puts them on the wire, with all the headers that keep them from being framed, cached, or made to do
 //! more than they should.
 
+mod details;
 mod headers;
 mod shown;
 
+pub use details::{Detail, details, ticked};
 pub use headers::{redirect, respond, respond_with_script};
 pub use shown::{
     ConsentPage, DeviceConsentPage, DevicePage, DonePage, ErrorPage, Frame, FrontPage, Item, PostBackPage,

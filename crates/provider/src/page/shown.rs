@@ -1,5 +1,6 @@
 //! What each page shows. The templates escape all of it.
 
+use super::details::Detail;
 use crate::config::Config;
 use askama::Template;
 
@@ -60,6 +61,8 @@ pub struct ConsentPage<'a> {
     pub username: &'a str,
     /// What is asked for.
     pub scope: Vec<Item<'a>>,
+    /// What is asked for in detail.
+    pub details: Vec<Detail<'a>>,
     /// Where it can be used.
     pub resources: &'a [String],
     /// Where the user goes from here.
@@ -100,6 +103,8 @@ pub struct DeviceConsentPage<'a> {
     pub username: &'a str,
     /// What is asked for.
     pub scope: Vec<Item<'a>>,
+    /// What is asked for in detail.
+    pub details: Vec<Detail<'a>>,
     /// Where it can be used.
     pub resources: &'a [String],
     /// The code, as the form carries it.

@@ -5,6 +5,7 @@
 mod common;
 
 mod answer;
+mod details;
 mod device;
 mod log;
 mod openid;

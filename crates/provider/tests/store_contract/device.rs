@@ -2,6 +2,7 @@
 
 use crate::Backend;
 use crate::record::{NOW, credential, entropy, grant};
+use keybound_oauth::authorization_details::AuthorizationDetails;
 use keybound_oauth::device::UserCode;
 use keybound_provider::store::{
     Approval, Decided, DeviceCode, DeviceCodeInserted, DeviceCodeState, Grant, SecretHash, Store, Verdict,
@@ -21,6 +22,10 @@ crate::contract! {
     device_codes_leave_when_they_end_and_grants_stay_for_them
 }
 
+fn details() -> AuthorizationDetails {
+    AuthorizationDetails::parse(r#"[{"type":"a","x":1}]"#).unwrap()
+}
+
 fn device_code(client_id: &str) -> DeviceCode {
     let (id, _, secret_hash) = credential();
     DeviceCode {
@@ -31,6 +36,7 @@ fn device_code(client_id: &str) -> DeviceCode {
         dpop_jkt: Some("0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I".to_owned()),
         scope: vec!["openid".to_owned()],
         resources: vec!["https://api.example/".to_owned()],
+        authorization_details: details(),
         issued_at: NOW,
         expires_at: NOW.plus_secs(600),
         interval_secs: 5,
@@ -51,6 +57,7 @@ fn approval(grant: &Grant) -> Approval {
         subject: "sub-1".to_owned(),
         auth_time: NOW.minus_secs(5),
         acr: Some("1".to_owned()),
+        authorization_details: details(),
     }
 }
 

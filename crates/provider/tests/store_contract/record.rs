@@ -2,6 +2,7 @@
 
 use keybound_dpop::secret::Secret;
 use keybound_dpop::time::UnixTime;
+use keybound_oauth::authorization_details::AuthorizationDetails;
 use keybound_provider::store::{
     CREDENTIAL_ENTROPY, Client, ClientSource, Code, CodeState, Credential, Decided, Fault, Grant, ID_ENTROPY,
     Id, KeyChange, KeyUse, RefreshToken, RefreshTokenState, SecretBytes, SecretHash, Session, SigningKey,
@@ -55,6 +56,7 @@ pub(crate) fn code(grant: &Grant) -> Code {
         subject: "sub-1".to_owned(),
         scope: vec!["openid".to_owned(), "profile".to_owned()],
         resources: vec!["https://api.example/".to_owned()],
+        authorization_details: AuthorizationDetails::parse(r#"[{"type":"a","x":1}]"#).unwrap(),
         nonce: Some("n-0S6".to_owned()),
         auth_time: NOW.minus_secs(5),
         session_id: grant.session_id,
@@ -77,6 +79,7 @@ pub(crate) fn refresh_token(grant: &Grant, offline: bool) -> RefreshToken {
         jkt: None,
         scope: vec!["openid".to_owned()],
         resources: vec![],
+        authorization_details: AuthorizationDetails::default(),
         auth_time: NOW,
         session_id: grant.session_id,
         offline,

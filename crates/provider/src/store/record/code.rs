@@ -3,6 +3,7 @@
 use super::time_ms;
 use crate::store::id::{Id, SecretHash};
 use keybound_dpop::time::UnixTime;
+use keybound_oauth::authorization_details::AuthorizationDetails;
 use serde::{Deserialize, Serialize};
 
 /// An authorization code and what it was issued for.
@@ -33,6 +34,9 @@ pub struct Code {
     pub scope: Vec<String>,
     /// The resources that were granted (RFC 8707).
     pub resources: Vec<String>,
+    /// What was granted in detail (RFC 9396).
+    #[serde(default)]
+    pub authorization_details: AuthorizationDetails,
     /// `nonce` of the authentication request (OpenID Connect Core §3.1.2.1).
     pub nonce: Option<String>,
     /// When the user signed in.

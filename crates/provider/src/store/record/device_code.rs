@@ -3,6 +3,7 @@
 use super::time_ms;
 use crate::store::id::{Id, SecretHash};
 use keybound_dpop::time::UnixTime;
+use keybound_oauth::authorization_details::AuthorizationDetails;
 use keybound_oauth::device::UserCode;
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +28,9 @@ pub struct DeviceCode {
     pub scope: Vec<String>,
     /// The resources that are (RFC 8707).
     pub resources: Vec<String>,
+    /// What is granted in detail, unless the user leaves some of it out (RFC 9396).
+    #[serde(default)]
+    pub authorization_details: AuthorizationDetails,
     /// When it was issued.
     #[serde(with = "time_ms")]
     pub issued_at: UnixTime,
@@ -71,6 +75,9 @@ pub struct Approval {
     pub auth_time: UnixTime,
     /// How.
     pub acr: Option<String>,
+    /// What the user left of the details.
+    #[serde(default)]
+    pub authorization_details: AuthorizationDetails,
 }
 
 fn unread() -> UserCode {

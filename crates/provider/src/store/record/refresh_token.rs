@@ -3,6 +3,7 @@
 use super::{Grant, time_ms};
 use crate::store::id::{Id, SecretHash};
 use keybound_dpop::time::UnixTime;
+use keybound_oauth::authorization_details::AuthorizationDetails;
 use serde::{Deserialize, Serialize};
 
 /// A refresh token and what it is good for.
@@ -27,6 +28,9 @@ pub struct RefreshToken {
     pub scope: Vec<String>,
     /// The resources that were granted (RFC 8707).
     pub resources: Vec<String>,
+    /// What was granted in detail (RFC 9396).
+    #[serde(default)]
+    pub authorization_details: AuthorizationDetails,
     /// When the user signed in; the same in every ID token of the family (OpenID Connect Core §12.2).
     #[serde(with = "time_ms")]
     pub auth_time: UnixTime,
