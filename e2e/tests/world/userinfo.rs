@@ -89,3 +89,31 @@ async fn a_token_of_a_client_for_itself_is_for_no_user() {
     let proof = world.userinfo_proof(&own).sign(&world.key);
     assert_refused(&world.userinfo("DPoP", &own, Some(&proof)).await, "invalid_token");
 }
+
+/// Signatures over HTTP messages (RFC 9421) are not offered: nothing names them, and one that comes is not looked at.
+#[tokio::test]
+async fn fms_07_message_signatures_are_not_offered() {
+    let world = World::new().await;
+    let metadata = world.send(get(&format!("{ISSUER}/.well-known/openid-configuration"), &[])).await.json();
+    let names: Vec<&String> = metadata.as_object().expect("an object").keys().collect();
+    assert!(
+        !names.iter().any(|name| name.contains("message_sign") || name.contains("http_sign")),
+        "{names:?}"
+    );
+    let code = world.code("app").await;
+    let answer = world.redeem(&code, Some(&world.proof().sign(&world.key))).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let token = answer.json()["access_token"].as_str().expect("a token").to_owned();
+    for junk in ["sig=:AAAA:", "sig1=:!:"] {
+        let proof = world.userinfo_proof(&token).sign(&world.key);
+        let authorization = format!("DPoP {token}");
+        let headers = [
+            ("authorization", authorization.as_str()),
+            ("dpop", proof.as_str()),
+            ("signature", junk),
+            ("signature-input", "sig=(\"@method\");created=1;tag=\"fapi-2-request\""),
+        ];
+        let answer = world.send(get(USERINFO, &headers)).await;
+        assert_eq!((answer.status.as_u16(), answer.header("signature").len()), (200, 0), "{answer:?}");
+    }
+}

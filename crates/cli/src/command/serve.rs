@@ -12,7 +12,9 @@ use keybound_provider::service::{maintain, service};
 use keybound_provider::store::Store;
 use keybound_serve::Readiness;
 use prometheus_client::registry::Registry;
+use std::fs::{File, TryLockError};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -51,6 +53,7 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, CommandError> {
     let mut file = args.config.load()?;
     // Before anything is checked: what is safe depends on where it listens.
     file.listen = args.listen.unwrap_or(file.listen);
+    let _seat = take_seat(&file.store)?;
     let provider = open(&file).await?;
     let tls = file.tls.as_ref().map(|tls| shell::tls(&tls.certificate, &tls.key)).transpose()?;
     let issuer = &provider.config.issuer;
@@ -69,6 +72,29 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, CommandError> {
     tokio::spawn(maintain(provider));
     shell::run(place, routes).await?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// One provider at a time over a store: what was used is remembered in its process, so that a second one would take a
+/// copy (OPS-REP-05). Given up when the file is closed, however the process ends.
+fn take_seat(store: &Path) -> Result<File, CommandError> {
+    let mut name = store.to_owned().into_os_string();
+    name.push(".serving");
+    let place = Path::new(&name);
+    let failed = |error: &dyn std::fmt::Display| {
+        CommandError::failed(format!("{} cannot be locked: {error}", place.display()))
+            .advise("the folder of the store must be writable; see `store` in the configuration")
+    };
+    let seat = File::create(place).map_err(|error| failed(&error))?;
+    match seat.try_lock() {
+        Ok(()) => Ok(seat),
+        Err(TryLockError::WouldBlock) => {
+            let what = format!("another provider runs over {} (OPS-REP-05)", store.display());
+            let advice = "proofs that were used are remembered by one process: stop the other one, or give this one a \
+                          `store` of its own";
+            Err(CommandError::failed(what).advise(advice))
+        }
+        Err(TryLockError::Error(error)) => Err(failed(&error)),
+    }
 }
 
 /// The provider over its store, after the clients and users of the files were taken over.

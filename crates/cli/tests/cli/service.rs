@@ -57,6 +57,19 @@ fn ops_log_05_the_provider_counts_at_the_admin_listener() {
 }
 
 #[test]
+fn ops_rep_05_atk_055_no_second_provider_over_one_store() {
+    let address = free_address().to_string();
+    let world = world(&format!("http://{address}"));
+    let first = world.start(&["serve", "--listen", &address]);
+    let second = world.run(&["serve", "--listen", "127.0.0.1:0"], "");
+    assert_ne!(second.code, 0);
+    assert!(second.stderr.contains("another provider runs over") && second.stderr.contains("OPS-REP-05"));
+    assert_eq!(first.stop().0, 0);
+    let after = world.start(&["serve", "--listen", &address]);
+    assert_eq!(after.stop().0, 0, "the place is free again");
+}
+
+#[test]
 fn ops_dep_02_it_stops_in_order() {
     let address = free_address().to_string();
     let service = world(&format!("http://{address}")).start(&["serve", "--listen", &address]);

@@ -52,7 +52,7 @@ async fn atk_007_an_unsigned_jwt_in_an_encrypted_one() {
 }
 
 #[tokio::test]
-async fn atk_008_no_key_is_derived_from_a_password() {
+async fn ops_lim_03_atk_008_no_key_is_derived_from_a_password() {
     everywhere(|letter| {
         let header = json!({ "alg": "PBES2-HS256+A128KW", "enc": "A128GCM", "p2c": 1_u32 << 31, "p2s": "AAAAAAAAAAA" });
         vec![encrypted(&header, &letter.sign()), letter.with_head("alg", "PBES2-HS256+A128KW")]
@@ -61,7 +61,7 @@ async fn atk_008_no_key_is_derived_from_a_password() {
 }
 
 #[tokio::test]
-async fn atk_009_nothing_is_inflated() {
+async fn ops_lim_03_atk_009_nothing_is_inflated() {
     everywhere(|letter| {
         let header = json!({ "alg": "dir", "enc": "A128GCM", "zip": "DEF" });
         vec![encrypted(&header, &letter.sign())]

@@ -101,7 +101,7 @@ async fn atk_053_the_whole_request_once_more() {
 
 /// Nodes that do not share their memory do not share their nonces either. Where nonces are off, only one node is right.
 #[tokio::test]
-async fn a_proof_with_a_nonce_is_for_the_node_that_gave_it() {
+async fn atk_055_a_proof_with_a_nonce_is_for_the_node_that_gave_it() {
     let settings = Settings::with_nonces();
     let world = World::with(settings.clone()).await;
     let other = Node::over(&world, &settings).await;
