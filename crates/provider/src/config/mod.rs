@@ -302,4 +302,21 @@ mod tests {
             assert!(check(bad).is_err(), "{bad}");
         }
     }
+
+    /// What the guide shows can be copied.
+    #[test]
+    fn the_examples_of_the_guide_are_good_configurations() {
+        let guide = include_str!("../../../../docs/provider.md");
+        let blocks = guide.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next());
+        let blocks: Vec<&str> = blocks.collect();
+        assert!(!blocks.is_empty());
+        for block in blocks {
+            let text = match block.contains("issuer =") {
+                true => block.to_owned(),
+                false => format!("issuer = \"https://id.example\"\n{block}"),
+            };
+            let checked = ConfigFile::parse(&text, "guide").and_then(|file| file.check());
+            assert!(checked.is_ok(), "{block}: {:?}", checked.err());
+        }
+    }
 }
