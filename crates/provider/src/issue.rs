@@ -81,7 +81,8 @@ impl From<SignError> for Refusal {
 /// # Errors
 /// [`Refusal::Unavailable`] where the key is still being made.
 pub fn check_keys(provider: &Provider, client: &RegisteredClient, now: UnixTime) -> Result<(), Refusal> {
-    if client.allows_grant(GrantType::AuthorizationCode) {
+    let signs_in = [GrantType::AuthorizationCode, GrantType::DeviceCode, GrantType::RefreshToken];
+    if signs_in.into_iter().any(|grant| client.allows_grant(grant)) {
         provider.signing_keys.signer(KeyUse::Tokens, client.id_token_algorithm, now)?;
     }
     Ok(())
