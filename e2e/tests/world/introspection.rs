@@ -162,6 +162,20 @@ async fn a_removed_client_leaves_no_token_behind() {
 }
 
 #[tokio::test]
+async fn as_int_04_a_removed_client_asks_no_more_with_a_token_that_it_still_has() {
+    let world = World::new().await;
+    let token = world.tokens().await.text("access_token");
+    let own = access(&world, "introspect").await.text("access_token");
+    let proof = || Forge::new(&world.key, "POST", INTROSPECT, world.now()).token(&own).sign(&world.key);
+    let before = ask_by_token(&world, ("DPoP", &own), Some(&proof()), &token).await;
+    assert_eq!(before.json()["active"], true, "{before:?}");
+    world.store.remove_client("api", world.now()).await.expect("removed");
+    world.clock.pass(1);
+    let after = ask_by_token(&world, ("DPoP", &own), Some(&proof()), &token).await;
+    assert_eq!((after.status.as_u16(), after.challenges()[0].get("error")), (401, Some("invalid_token")));
+}
+
+#[tokio::test]
 async fn as_int_06_a_posted_form_and_nothing_else() {
     let world = World::new().await;
     let caller = basic("api", SECRET);
