@@ -141,6 +141,12 @@ async fn as_int_05_what_is_not_good_is_inactive_and_no_more() {
         let odd = jws::sign(&key.key, typ, Some(&key.kid), claims.to_string().as_bytes()).expect("signed");
         assert_inactive(&world.introspect("api", &odd).await);
     }
+    // A key for answers is no key for tokens (OPS-KEY-04).
+    let signer = world.provider.signing_keys.signer(KeyUse::Messages, Algorithm::Es256, world.now());
+    let key = signer.expect("a key");
+    let claims = part(&token, 1).to_string();
+    let odd = jws::sign(&key.key, "at+jwt", Some(&key.kid), claims.as_bytes()).expect("signed");
+    assert_inactive(&world.introspect("api", &odd).await);
     let revoked = world.tokens().await.text("access_token");
     assert_eq!(world.revoke(&revoked).await.status, 200);
     assert_inactive(&world.introspect("api", &revoked).await);
