@@ -3,6 +3,7 @@
 
 use crate::issue;
 use crate::provider::Provider;
+use crate::signing_keys::KeyUse;
 use crate::store::{AccessToken, Credential, Fault, Id};
 use keybound_dpop::jose::algorithm::{Algorithm, AlgorithmSet};
 use keybound_dpop::jose::jws::{UnverifiedJwt, VerifiedJwt};
@@ -88,7 +89,7 @@ fn signed(provider: &Provider, text: &str, now: Now) -> Option<LiveToken> {
 fn verify(provider: &Provider, jwt: &UnverifiedJwt<'_>, now: Now) -> Option<VerifiedJwt> {
     let header = jwt.header().ok()?;
     let algorithm = Algorithm::parse(header.string("alg").ok()??)?;
-    let keys = provider.signing_keys.key_set(now.unix);
+    let keys = provider.signing_keys.key_set_of(KeyUse::Tokens, now.unix);
     let kid = jwt.kid().ok()?;
     jwt.verify(AlgorithmSet::of(&Algorithm::ALL), keys.candidates(kid.as_deref(), algorithm)).ok()
 }

@@ -216,11 +216,12 @@ fn event_of(denied: &Denied) -> Event {
     match (denied.row, denied.code) {
         (_, ErrorCode::UseDpopNonce) => Event::NonceChallenge,
         ("DPOP-JTI-04", _) => Event::Replayed,
-        ("AS-TOK-04" | "AS-RT-02" | "AS-COD-03" | "DPOP-HDR-08", ErrorCode::InvalidDpopProof) => {
-            Event::Downgrade
-        }
-        ("AS-COD-02" | "AS-RT-01" | "DPOP-CNF-01", _) => Event::KeyMismatch,
-        ("AS-AUT-08", _) => Event::CodeReused,
+        (
+            "AS-TOK-04" | "AS-RT-02" | "AS-COD-03" | "AS-DEV-04" | "AS-TEX-04" | "DPOP-HDR-08",
+            ErrorCode::InvalidDpopProof,
+        ) => Event::Downgrade,
+        ("AS-COD-02" | "AS-RT-01" | "AS-DEV-04" | "DPOP-CNF-01", _) => Event::KeyMismatch,
+        ("AS-AUT-08" | "AS-DEV-06", _) => Event::CodeReused,
         ("AS-RT-07", _) => Event::RefreshTokenReused,
         (_, ErrorCode::InvalidDpopProof) => Event::ProofRefused,
         (_, ErrorCode::InvalidClient) => Event::ClientRefused,
@@ -264,6 +265,20 @@ mod tests {
             }
         }
         assert!(read > 50, "the sources are there");
+    }
+
+    #[test]
+    fn ops_log_02_every_grant_tells_reuse_another_key_and_no_proof_apart() {
+        use ErrorCode::{InvalidDpopProof, InvalidGrant};
+        for (row, code, event) in [
+            ("AS-COD-02", InvalidGrant, Event::KeyMismatch),
+            ("AS-DEV-04", InvalidGrant, Event::KeyMismatch),
+            ("AS-DEV-04", InvalidDpopProof, Event::Downgrade),
+            ("AS-TEX-04", InvalidDpopProof, Event::Downgrade),
+            ("AS-DEV-06", InvalidGrant, Event::CodeReused),
+        ] {
+            assert_eq!(event_of(&Denied::new(code, row, "")), event, "{row}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use crate::config::Config;
 use crate::grant::Granted;
 use crate::provider::Provider;
 use crate::refusal::Refusal;
-use crate::signing_keys::KeyUse;
+use crate::signing_keys::{DEFAULT_ALGORITHM, KeyUse};
 use crate::store::{CREDENTIAL_ENTROPY, Credential, Id, SecretHash};
 use keybound_dpop::jose::base64url;
 use keybound_dpop::jose::crypto::{CryptoError, random};
@@ -81,7 +81,8 @@ impl From<SignError> for Refusal {
 /// # Errors
 /// [`Refusal::Unavailable`] where the key is still being made.
 pub fn check_keys(provider: &Provider, client: &RegisteredClient, now: UnixTime) -> Result<(), Refusal> {
-    if client.allows_grant(GrantType::AuthorizationCode) {
+    let signs_in = [GrantType::AuthorizationCode, GrantType::DeviceCode, GrantType::RefreshToken];
+    if signs_in.into_iter().any(|grant| client.allows_grant(grant)) {
         provider.signing_keys.signer(KeyUse::Tokens, client.id_token_algorithm, now)?;
     }
     Ok(())
@@ -148,7 +149,10 @@ pub fn tokens(provider: &Provider, granted: Granted, now: UnixTime) -> Result<To
 }
 
 fn access_token(provider: &Provider, granted: &Granted, now: UnixTime) -> Result<Secret, Refusal> {
-    let algorithm = provider.config.access_token_algorithm(&granted.audience);
+    let asked = provider.config.access_token_algorithm(&granted.audience);
+    // FAPI-CRY-01: the client's own profile knows no RS256, whatever the resource asks for.
+    let ours = provider.config.profile.of(&granted.client).signing_algorithms();
+    let algorithm = if ours.contains(&asked) { asked } else { DEFAULT_ALGORITHM };
     let key = provider.signing_keys.signer(KeyUse::Tokens, algorithm, now)?;
     let audience = Audience::of(granted.audience.clone());
     let token = new_access_token(&provider.config, granted, &audience, now);

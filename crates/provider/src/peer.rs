@@ -1,6 +1,6 @@
 //! Who is at the other end: the connection's address, or what a proxy that is listed says (BCP-PRX-01).
 
-use http::{HeaderMap, Request};
+use http::{HeaderMap, HeaderValue, Request};
 use std::net::{IpAddr, SocketAddr};
 
 /// Entries of `X-Forwarded-For` that are looked at, from its end.
@@ -59,10 +59,11 @@ pub fn locate<B>(trusted: &[Network], request: &mut Request<B>) {
 
 /// The last address that no listed proxy has. What stands before it was written by whoever that is, and is not believed;
 /// where an entry is not an address, the proxy that let it through is all that is known.
-fn caller(trusted: &[Network], connection: IpAddr, headers: &HeaderMap) -> IpAddr {
+fn caller<'h>(trusted: &[Network], connection: IpAddr, headers: &'h HeaderMap) -> IpAddr {
     let is_proxy = |address: IpAddr| trusted.iter().any(|network| network.has(address));
-    let lines: Vec<&str> =
-        headers.get_all("x-forwarded-for").iter().filter_map(|line| line.to_str().ok()).collect();
+    // A line that is no text is no address: were it left out, what a stranger wrote before would stand in its place.
+    let text = |line: &'h HeaderValue| line.to_str().unwrap_or_default();
+    let lines: Vec<&str> = headers.get_all("x-forwarded-for").iter().map(text).collect();
     let mut hops = lines.iter().rev().flat_map(|line| line.rsplit(',')).map(str::trim).take(MAX_HOPS);
     let mut address = connection;
     while is_proxy(address) {
@@ -116,6 +117,11 @@ mod tests {
             headers.append("x-forwarded-for", format!("203.0.113.66, {odd}").parse().expect("a value"));
             assert_eq!(ask(&headers, "10.0.0.1"), address("10.0.0.1"), "{odd}");
         }
+        let mut no_text = HeaderMap::new();
+        no_text.append("x-forwarded-for", "203.0.113.66".parse().expect("a value"));
+        let line = HeaderValue::from_bytes(b"\xff, 198.51.100.1").expect("a value");
+        no_text.append("x-forwarded-for", line);
+        assert_eq!(ask(&no_text, "10.0.0.1"), address("10.0.0.1"), "no line is skipped");
         let mut own = HeaderMap::new();
         own.append("x-forwarded-for", ["10.0.0.2"; 50].join(", ").parse().expect("a value"));
         assert_eq!(ask(&own, "10.0.0.1"), address("10.0.0.2"), "it ends");

@@ -206,6 +206,8 @@ impl Provider {
         if let Err(fault) = self.signing_keys.reload(&self.store).await {
             tracing::error!(reason = fault.reason(), "the signing keys could not be read");
         }
+        // Others may have to be made next, and that takes a while.
+        self.userinfo.replace_keys(&self.signing_keys, self.unix());
     }
 
     /// Makes, replaces and wipes signing keys where that is due, and has UserInfo go by those of now.

@@ -359,3 +359,20 @@ async fn a_withdrawn_consent_ends_the_device_code() {
     world.store.write(vec![write]).await.expect("written");
     assert_error(&poll_well(&world, &codes.device_code).await, "expired_token");
 }
+
+#[tokio::test]
+async fn oidc_idt_04_a_device_code_is_not_spent_while_the_key_of_its_id_token_is_made() {
+    let world = world().await;
+    let tv =
+        json!({ "client_id": "tv", "grant_types": [GRANT_TYPE], "id_token_signed_response_alg": "EdDSA" });
+    add_client(&world.store, tv, world.now()).await.expect("a client");
+    world.clock.pass(1);
+    let codes = begin(&world, None).await;
+    answer(&world, &codes, true).await;
+    let early = poll_well(&world, &codes.device_code).await;
+    assert_eq!(early.error(), (503, "temporarily_unavailable".to_owned()), "{early:?}");
+    world.provider.reload_keys().await;
+    world.provider.tend_keys().await;
+    let tokens = poll_well(&world, &codes.device_code).await;
+    assert_eq!(tokens.jose_header("id_token")["alg"], "EdDSA", "{tokens:?}");
+}

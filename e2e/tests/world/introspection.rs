@@ -141,6 +141,12 @@ async fn as_int_05_what_is_not_good_is_inactive_and_no_more() {
         let odd = jws::sign(&key.key, typ, Some(&key.kid), claims.to_string().as_bytes()).expect("signed");
         assert_inactive(&world.introspect("api", &odd).await);
     }
+    // A key for answers is no key for tokens (OPS-KEY-04).
+    let signer = world.provider.signing_keys.signer(KeyUse::Messages, Algorithm::Es256, world.now());
+    let key = signer.expect("a key");
+    let claims = part(&token, 1).to_string();
+    let odd = jws::sign(&key.key, "at+jwt", Some(&key.kid), claims.as_bytes()).expect("signed");
+    assert_inactive(&world.introspect("api", &odd).await);
     let revoked = world.tokens().await.text("access_token");
     assert_eq!(world.revoke(&revoked).await.status, 200);
     assert_inactive(&world.introspect("api", &revoked).await);
@@ -159,6 +165,20 @@ async fn a_removed_client_leaves_no_token_behind() {
     world.store.remove_client("service", world.now()).await.expect("removed");
     world.clock.pass(1);
     assert_inactive(&world.introspect("api", &own).await);
+}
+
+#[tokio::test]
+async fn as_int_04_a_removed_client_asks_no_more_with_a_token_that_it_still_has() {
+    let world = World::new().await;
+    let token = world.tokens().await.text("access_token");
+    let own = access(&world, "introspect").await.text("access_token");
+    let proof = || Forge::new(&world.key, "POST", INTROSPECT, world.now()).token(&own).sign(&world.key);
+    let before = ask_by_token(&world, ("DPoP", &own), Some(&proof()), &token).await;
+    assert_eq!(before.json()["active"], true, "{before:?}");
+    world.store.remove_client("api", world.now()).await.expect("removed");
+    world.clock.pass(1);
+    let after = ask_by_token(&world, ("DPoP", &own), Some(&proof()), &token).await;
+    assert_eq!((after.status.as_u16(), after.challenges()[0].get("error")), (401, Some("invalid_token")));
 }
 
 #[tokio::test]

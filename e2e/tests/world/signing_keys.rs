@@ -233,6 +233,20 @@ async fn in_an_emergency_the_old_key_is_out_at_once() {
 }
 
 #[tokio::test]
+async fn in_an_emergency_userinfo_goes_by_the_new_keys_before_others_are_made() {
+    let world = World::new().await;
+    let old = world.tokens().await.text("access_token");
+    let lives = world.provider.config.key_lives();
+    rotate(&world.store, None, Pace::AtOnce, lives, world.now()).await.expect("rotated");
+    world.provider.reload_keys().await;
+    let new = world.tokens().await.text("access_token");
+    for (token, status) in [(old, 401), (new, 200)] {
+        let proof = world.userinfo_proof(&token).sign(&world.key);
+        assert_eq!(world.userinfo("DPoP", &token, Some(&proof)).await.status, status);
+    }
+}
+
+#[tokio::test]
 async fn a_key_that_signs_cannot_be_retired_and_one_that_does_not_can() {
     let world = World::new().await;
     let first = kid_of(&access_token(&world).await);

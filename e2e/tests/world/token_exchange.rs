@@ -129,6 +129,13 @@ async fn as_tex_03_atk_089_a_stolen_token_is_worth_nothing() {
     let by_holder = stage.ask("broker", at_mixed(&token), Some(&stage.proof_by(&stage.world.key))).await;
     assert_eq!(by_holder.status, 200, "who holds the key proves it: {by_holder:?}");
 
+    // Nothing is told of it before: what it allows is nobody else's to find out.
+    let opaque = stage.world.opaque_tokens().await.text("access_token");
+    for scope in ["read", "write"] {
+        let probe = at_mixed(&opaque).pair("scope", scope);
+        assert_refused(&stage.ask("broker", probe, Some(&stage.proof())).await, "invalid_request");
+    }
+
     // A bearer token: its own client, or the resource.
     let bearer = stage.bearer(OPAQUE_API).await;
     assert_refused(&stage.ask("broker", at_mixed(&bearer), None).await, "invalid_request");

@@ -2,6 +2,7 @@
 
 use super::file::SigningFile;
 use super::{Config, ConfigError, Lifetimes, Source};
+use crate::interaction::SIGNED_LIFE_SECS;
 use crate::signing_keys::{ALGORITHMS, DEFAULT_ALGORITHM, Lives};
 use keybound_dpop::jose::algorithm::{Algorithm, AlgorithmSet};
 
@@ -65,17 +66,26 @@ impl Config {
     #[must_use]
     pub fn key_lives(&self) -> Lives {
         let Lifetimes { access_token_secs, id_token_secs, .. } = self.lifetimes;
-        Lives { rotate_secs: self.signing.rotate_secs, signed_secs: access_token_secs.max(id_token_secs) }
+        let signed_secs = access_token_secs.max(id_token_secs).max(SIGNED_LIFE_SECS);
+        Lives { rotate_secs: self.signing.rotate_secs, signed_secs }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use crate::config::{Config, ConfigError, ConfigFile};
+    use crate::interaction::SIGNED_LIFE_SECS;
     use keybound_dpop::jose::algorithm::Algorithm;
 
     fn check(more: &str) -> Result<Config, ConfigError> {
         ConfigFile::parse(&format!("issuer = \"https://as.example\"\n{more}"), "k.toml")?.check()
+    }
+
+    #[test]
+    fn ops_key_01_no_answer_that_is_signed_outlives_its_key() {
+        let shortest = "[lifetimes]\naccess_token_secs = 60\nid_token_secs = 60";
+        let lives = check(shortest).expect("a configuration").key_lives();
+        assert!(lives.signed_secs >= SIGNED_LIFE_SECS, "{lives:?}");
     }
 
     #[test]

@@ -93,9 +93,12 @@ async fn judge_access(provider: &Provider, head: &Parts) -> Result<Access, Refus
     let scope = Scope::parse(INTROSPECT_SCOPE).unwrap_or_default();
     guard.require_scope(&access, &scope, head).map_err(rejected)?;
     let jti = access.claims().get("jti").and_then(Value::as_str).unwrap_or_default();
-    match provider.store.is_revoked(issue::grant_of(jti), jti).await? {
-        true => Err(rejected(guard.refuse_revoked(&access, head))),
-        false => Ok(access),
+    let client_id = access.client_id().unwrap_or_default();
+    // What a client was given ends with it.
+    let is_there = provider.clients.find(&provider.store, client_id, provider.now()).await?.is_some();
+    match is_there && !provider.store.is_revoked(issue::grant_of(jti), jti).await? {
+        true => Ok(access),
+        false => Err(rejected(guard.refuse_revoked(&access, head))),
     }
 }
 

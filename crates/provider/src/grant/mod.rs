@@ -151,7 +151,7 @@ pub async fn find(
             device_code::find(provider, &device_code, wanted(None)).await
         }
         GrantRequest::TokenExchange(exchange) => {
-            token_exchange::find(provider, &client.client, &exchange, wanted(None), now).await
+            token_exchange::find(provider, &exchange, wanted(None), now).await
         }
         GrantRequest::Other(_) => {
             Err(Denied::new(ErrorCode::UnsupportedGrantType, "AS-TOK-14", "this grant type is not offered")

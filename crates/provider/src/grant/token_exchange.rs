@@ -25,12 +25,11 @@ const MAX_ACTORS: usize = 8;
 pub struct ExchangeRequest {
     subject: LiveToken,
     actor: Option<LiveToken>,
-    reach: Reach,
+    wanted: Wanted,
 }
 
 pub(super) async fn find(
     provider: &Provider,
-    client: &RegisteredClient,
     request: &TokenExchangeRequest,
     wanted: Wanted,
     now: Now,
@@ -48,8 +47,8 @@ pub(super) async fn find(
         Some(actor) => Some(live(provider, actor, "actor_token", now).await?),
         None => None,
     };
-    let reach = reach(&provider.config, client, request, wanted, &subject)?;
-    Ok(Found::Exchange(Box::new(ExchangeRequest { subject, actor, reach })))
+    let wanted = with_audiences(wanted, request)?;
+    Ok(Found::Exchange(Box::new(ExchangeRequest { subject, actor, wanted })))
 }
 
 /// RFC 8693 §2.2.2: whatever is wrong with one of the tokens is `invalid_request`.
@@ -72,14 +71,9 @@ async fn live(
     Ok(found.ok_or_else(unknown)?)
 }
 
-/// No more than the subject token's scope, and no more than the client may ask for (RFC 8693 §5).
-fn reach(
-    config: &Config,
-    client: &RegisteredClient,
-    request: &TokenExchangeRequest,
-    mut wanted: Wanted,
-    subject: &LiveToken,
-) -> Result<Reach, Denied> {
+/// `audience` names resources, as `resource` does.
+fn with_audiences(wanted: Wanted, request: &TokenExchangeRequest) -> Result<Wanted, Denied> {
+    let mut wanted = Wanted { scope: request.scope.clone(), ..wanted };
     for name in &request.audiences {
         let unknown = |_| {
             let wire = "`audience` must be the identifier of a resource";
@@ -87,8 +81,18 @@ fn reach(
         };
         wanted.resources.push(ResourceId::parse(name).map_err(unknown)?);
     }
+    Ok(wanted)
+}
+
+/// No more than the subject token's scope, and no more than the client may ask for (RFC 8693 §5).
+fn reach(
+    config: &Config,
+    client: &RegisteredClient,
+    mut wanted: Wanted,
+    subject: &LiveToken,
+) -> Result<Reach, Denied> {
     let most = &subject.claims.scope;
-    let asked = match (&request.scope, &client.scope) {
+    let asked = match (&wanted.scope, &client.scope) {
         (Some(scope), _) if !scope.is_subset_of(most) => {
             let wire = "the scope is wider than that of the subject token";
             return Err(Denied::new(ErrorCode::InvalidScope, "AS-TEX-07", wire));
@@ -102,10 +106,12 @@ fn reach(
 }
 
 pub(super) async fn redeem(asker: &Asker, request: ExchangeRequest) -> Result<Granted, Refusal> {
-    let ExchangeRequest { subject, actor, reach } = request;
+    let ExchangeRequest { subject, actor, wanted } = request;
     for token in std::iter::once(&subject).chain(&actor) {
         check_right(asker, token)?;
     }
+    // Only now: what a token allows is not for others to find out by asking for more.
+    let reach = reach(&asker.provider.config, &asker.client, wanted, &subject)?;
     let act = act(asker, &subject, actor.as_ref())?;
     let audience = reach.audience(&asker.provider.config);
     let binding = bind(asker, &audience, &subject)?;

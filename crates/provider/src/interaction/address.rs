@@ -19,7 +19,7 @@ use std::sync::Arc;
 use url::{Host, Url};
 
 /// For how long a signed answer is good (FMS-04).
-const SIGNED_LIFE_SECS: u64 = 300;
+pub(crate) const SIGNED_LIFE_SECS: u64 = 300;
 
 /// A redirect URI that is registered for the client that asks, and what goes back there whatever the outcome.
 #[derive(Clone, Debug)]

@@ -23,6 +23,7 @@ mod throttle;
 mod visitor;
 
 pub use address::ReturnAddress;
+pub(crate) use address::SIGNED_LIFE_SECS;
 pub use asked::{Asked, MAX_REQUEST_BYTES};
 pub use consent::consent;
 pub use judge::{FaultyRequest, Outcome, ValidRequest, judge};

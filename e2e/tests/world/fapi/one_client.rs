@@ -6,7 +6,7 @@ use keybound_dpop::jose::signer::{Signer, SigningKey};
 use keybound_e2e::answer::assert_e_as;
 use keybound_e2e::world::*;
 use keybound_e2e::{Forge, Settings, World};
-use keybound_oauth::form::Form;
+use keybound_oauth::form::{Form, FormWriter};
 use keybound_provider::registry::add_client;
 use serde_json::{Value, json};
 
@@ -72,6 +72,24 @@ async fn fapi_as_04_its_tokens_are_bound_also_where_others_need_not_be() {
         let answer = world.post(form(), &[("dpop", &world.proof().sign(&world.key))]).await;
         assert_eq!(answer.text("token_type"), "DPoP");
         assert!(answer.claims("access_token")["cnf"]["jkt"].is_string());
+    }
+}
+
+#[tokio::test]
+async fn fapi_cry_01_as_at_03_its_access_tokens_are_never_signed_by_rs256() {
+    let config = format!(
+        "{}[signing]\naccess_tokens = \"RS256\"\n[[resource]]\nidentifier = \"https://rsa.example/\"\nsigning_alg = \"RS256\"\n",
+        Settings::default().config
+    );
+    let world = World::with(Settings { config }).await;
+    add_client(&world.store, bank(&world), world.now()).await.expect("a client");
+    world.clock.pass(1);
+    for resource in [API, "https://rsa.example/"] {
+        for (client_id, algorithm) in [("bank", "ES256"), ("signed", "RS256")] {
+            let form = FormWriter::new().pair("grant_type", "client_credentials").pair("resource", resource);
+            let answer = ask(&world, client_id, form).await;
+            assert_eq!(answer.jose_header("access_token")["alg"], algorithm, "{client_id} {resource}");
+        }
     }
 }
 
