@@ -140,7 +140,7 @@ pub async fn consent(provider: &Provider, submission: &Submission) -> Result<Res
     }
     let code = &waiting.code;
     let mut reach = Reach::kept(&code.scope, &code.resources, &code.authorization_details);
-    let is_allowed = form.has("allow") && keep_ticked(&mut reach, form);
+    let is_allowed = form.has("allow") && keep_ticked(&provider.config, &mut reach, form);
     let writes = match is_allowed {
         true => allow(provider, &waiting, signed_in, reach.details)?,
         false => vec![Write::DenyDevice { id: code.id }],
