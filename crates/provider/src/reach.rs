@@ -162,9 +162,8 @@ impl Reach {
             let known = config.resource(name);
             known.is_some_and(|resource| self.scope.iter().any(|token| resource.scopes.contains(token)))
         };
-        self.resources.retain(|name| {
-            !has_detail(&self.details, name) || has_detail(&details, name) || has_scope(name)
-        });
+        self.resources
+            .retain(|name| !has_detail(&self.details, name) || has_detail(&details, name) || has_scope(name));
         self.details = details;
     }
 
