@@ -139,10 +139,31 @@ impl AuthorizationDetails {
         self.0.iter()
     }
 
-    /// Whether each of these is one of the others or less (§6.1).
+    /// Whether each of these is one of the others or less (§6.1), and each another one: what was granted once is not
+    /// asked for twice.
     #[must_use]
     pub fn is_within(&self, other: &Self) -> bool {
-        self.iter().all(|detail| other.iter().any(|granted| detail.is_within(granted)))
+        let mut taken = vec![None; other.0.len()];
+        (0..self.0.len()).all(|place| self.take(place, other, &mut taken, &mut vec![false; other.0.len()]))
+    }
+
+    /// Finds one of the others for the detail at that place, and another one for who has it, where that helps.
+    fn take(&self, place: usize, other: &Self, taken: &mut [Option<usize>], tried: &mut [bool]) -> bool {
+        let Some(detail) = self.0.get(place) else { return false };
+        for (at, _) in other.0.iter().enumerate().filter(|(_, granted)| detail.is_within(granted)) {
+            match tried.get_mut(at) {
+                Some(tried) if !*tried => *tried = true,
+                _ => continue,
+            }
+            let holder = taken.get(at).copied().flatten();
+            if holder.is_none_or(|holder| self.take(holder, other, taken, tried)) {
+                if let Some(taken) = taken.get_mut(at) {
+                    *taken = Some(place);
+                }
+                return true;
+            }
+        }
+        false
     }
 
     /// Those that the test holds for; it is given their places too.
@@ -230,6 +251,18 @@ mod tests {
             (r#"[{"type":"other"}]"#, false),
         ] {
             assert_eq!(details(asked).is_within(&granted), is_within, "{asked}");
+        }
+        let (one, two) = (r#"{"type":"pay","actions":["a"]}"#, r#"{"type":"pay","actions":["a","b"]}"#);
+        for (asked, granted, is_within) in [
+            (vec![two, two], vec![two], false),
+            (vec![one, two], vec![two], false),
+            (vec![one, one], vec![two, one], true),
+            (vec![one, two], vec![two, one], true),
+            (vec![two, two], vec![two, one], false),
+            (vec![one, one, two], vec![two, two, one], true),
+        ] {
+            let list = |items: &[&str]| details(&format!("[{}]", items.join(",")));
+            assert_eq!(list(&asked).is_within(&list(&granted)), is_within, "{asked:?} of {granted:?}");
         }
         let second = granted.filtered(|place, _| place == 1);
         assert_eq!(second, details(r#"[{"type":"see"}]"#));

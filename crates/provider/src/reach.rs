@@ -151,6 +151,22 @@ impl Reach {
         Self { scope, resources: resources.to_vec(), details: details.clone() }
     }
 
+    /// Leaves no more than these of its details (RFC 9396 §7.1). A resource that was asked for in detail goes with the
+    /// last of them, unless a scope of it is left: nothing that the user allowed is there.
+    pub fn leave(&mut self, config: &Config, details: AuthorizationDetails) {
+        let has_detail = |details: &AuthorizationDetails, name: &str| {
+            let mut types = details.iter().filter_map(|detail| config.detail_type(detail.detail_type()));
+            types.any(|(resource, _)| resource.identifier.as_str() == name)
+        };
+        let has_scope = |name: &str| {
+            let known = config.resource(name);
+            known.is_some_and(|resource| self.scope.iter().any(|token| resource.scopes.contains(token)))
+        };
+        self.resources
+            .retain(|name| !has_detail(&self.details, name) || has_detail(&details, name) || has_scope(name));
+        self.details = details;
+    }
+
     /// `aud`: the resources, and the issuer for UserInfo where `openid` was granted (AS-AT-04).
     #[must_use]
     pub fn audience(&self, config: &Config) -> Vec<String> {

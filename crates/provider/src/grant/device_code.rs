@@ -5,7 +5,7 @@ use super::agreed::Agreed;
 use super::{Asker, DeviceRequest, Found, Granted, invalid_grant};
 use crate::prove;
 use crate::provider::Provider;
-use crate::reach::Wanted;
+use crate::reach::{Reach, Wanted};
 use crate::refusal::{Denied, Refusal};
 use crate::store::{Approval, Credential, Decided, DeviceCode, DeviceCodeState, Grant, Verdict, Write};
 use keybound_dpop::secret::Secret;
@@ -68,7 +68,9 @@ fn decide(
         DeviceCodeState::Denied => Verdict::Leave(say(ErrorCode::AccessDenied, "the user said no")),
         DeviceCodeState::Pending => wait(asker, code),
         DeviceCodeState::Allowed(approval) => {
-            match agreed(code, approval, grant).grant_tokens(asker, &request.wanted) {
+            let mut reach = Reach::kept(&code.scope, &code.resources, &code.authorization_details);
+            reach.leave(&asker.provider.config, approval.authorization_details.clone());
+            match agreed(code, approval, &reach, grant).grant_tokens(asker, &request.wanted) {
                 Ok((granted, writes)) => Verdict::Take { writes, out: Box::new(granted) },
                 Err(denied) => Verdict::Leave(denied),
             }
@@ -110,13 +112,18 @@ fn say(error: ErrorCode, wire: &str) -> Denied {
     Denied::new(error, "AS-DEV-02", wire)
 }
 
-fn agreed<'r>(code: &'r DeviceCode, approval: &'r Approval, grant: Option<&Grant>) -> Agreed<'r> {
+fn agreed<'r>(
+    code: &'r DeviceCode,
+    approval: &'r Approval,
+    reach: &'r Reach,
+    grant: Option<&Grant>,
+) -> Agreed<'r> {
     Agreed {
         grant_id: approval.grant_id,
         subject: &approval.subject,
         scope: &code.scope,
-        resources: &code.resources,
-        details: &approval.authorization_details,
+        resources: &reach.resources,
+        details: &reach.details,
         session_id: grant.and_then(|grant| grant.session_id),
         auth_time: approval.auth_time,
         nonce: None,

@@ -8,6 +8,7 @@ use super::step::{Attempted, Errand, sign_in_page, start_again, tell_fault};
 use super::submission::Submission;
 use super::visitor::SignedIn;
 use crate::audit::{self, Event, Facts};
+use crate::config::Config;
 use crate::page;
 use crate::provider::Provider;
 use crate::reach::Reach;
@@ -36,7 +37,7 @@ pub async fn consent(provider: &Provider, submission: &Submission) -> Result<Res
     if form.has("switch") {
         return sign_in_page(provider, visitor, asked, &Errand::of(&request), &Attempted::not_yet(""));
     }
-    let is_allowed = form.has("allow") && keep_ticked(&mut request.reach, form);
+    let is_allowed = form.has("allow") && keep_ticked(&provider.config, &mut request.reach, form);
     let event = if is_allowed { Event::ConsentGiven } else { Event::ConsentRefused };
     let facts = Facts {
         client_id: Some(request.client.id.as_str()),
@@ -56,9 +57,9 @@ pub async fn consent(provider: &Provider, submission: &Submission) -> Result<Res
 }
 
 /// Leaves out the details that the user unticked (RFC 9396 §7.1); false where nothing is left to allow.
-pub(super) fn keep_ticked(reach: &mut Reach, form: &Form) -> bool {
+pub(super) fn keep_ticked(config: &Config, reach: &mut Reach, form: &Form) -> bool {
     let asked_in_detail = !reach.details.is_empty();
-    reach.details = page::ticked(&reach.details, form);
+    reach.leave(config, page::ticked(&reach.details, form));
     !(asked_in_detail && reach.details.is_empty() && reach.scope.is_empty())
 }
 

@@ -38,7 +38,12 @@ struct Waiting {
 
 impl Waiting {
     fn errand(&self) -> Errand<'_> {
-        Errand { client: self.client.display_name(), action: page::DEVICE_SIGN_IN, form_target: None }
+        Errand {
+            client: self.client.display_name(),
+            action: page::DEVICE_SIGN_IN,
+            purpose: Purpose::DeviceSignIn,
+            form_target: None,
+        }
     }
 }
 
@@ -106,7 +111,7 @@ pub async fn enter(provider: &Provider, submission: &Submission) -> Result<Respo
 /// [`Refusal`], to be told on a page.
 pub async fn sign_in(provider: &Provider, submission: &Submission) -> Result<Response<Body>, Refusal> {
     let Submission { form, asked, visitor } = submission;
-    submission.check(provider, Purpose::SignIn, visitor.sent_form_owner().map(str::as_bytes))?;
+    submission.check(provider, Purpose::DeviceSignIn, visitor.sent_form_owner().map(str::as_bytes))?;
     let Some(waiting) = find_carried(provider, asked).await? else {
         return code_page(provider, visitor, &Attempted::wrong("", NOT_GOOD));
     };
@@ -135,7 +140,7 @@ pub async fn consent(provider: &Provider, submission: &Submission) -> Result<Res
     }
     let code = &waiting.code;
     let mut reach = Reach::kept(&code.scope, &code.resources, &code.authorization_details);
-    let is_allowed = form.has("allow") && keep_ticked(&mut reach, form);
+    let is_allowed = form.has("allow") && keep_ticked(&provider.config, &mut reach, form);
     let writes = match is_allowed {
         true => allow(provider, &waiting, signed_in, reach.details)?,
         false => vec![Write::DenyDevice { id: code.id }],

@@ -18,8 +18,10 @@ const SIGNED_IN_LIFE_SECS: u64 = 600;
 /// What a token is good for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
-    /// To sign in.
+    /// To sign in for an authorization request.
     SignIn,
+    /// To sign in for a device. Whoever has the form has entered a good code: it must not be got without.
+    DeviceSignIn,
     /// To allow or to deny.
     Consent,
     /// To enter the code that a device shows.
@@ -36,6 +38,7 @@ impl Purpose {
     const fn name(self) -> &'static str {
         match self {
             Self::SignIn => "sign in",
+            Self::DeviceSignIn => "device sign in",
             Self::Consent => "consent",
             Self::DeviceCode => "device code",
             Self::DeviceAnswer => "device answer",

@@ -5,6 +5,7 @@ use super::judge::{Outcome, examine};
 use super::parameters::{Begun, Parameters, check_signed};
 use super::recent::{Recent, key};
 use super::request_object;
+use super::throttle::network;
 use crate::clients::RegisteredClient;
 use crate::provider::Provider;
 use crate::refusal::{Denied, Refusal};
@@ -59,7 +60,7 @@ impl Default for Pushes {
 impl Pushes {
     /// Counts one; false where there were too many already. `now` is monotonic.
     fn admit(&self, client_id: &str, peer: Option<SocketAddr>, now: Duration) -> bool {
-        let address = peer.map(|peer| peer.ip().to_string()).unwrap_or_default();
+        let address = peer.map(|peer| network(peer.ip())).unwrap_or_default();
         let mut recent = self.0.lock();
         let count = recent.entry(key(&[client_id, &address]), now);
         if now.saturating_sub(count.since) >= PERIOD {
@@ -237,5 +238,8 @@ mod tests {
         assert!(!pushes.admit("app", peer(1), at(1059)));
         assert!(pushes.admit("app", peer(2), at(1059)) && pushes.admit("other", peer(1), at(1059)));
         assert!(pushes.admit("app", peer(1), at(1060)), "a minute later");
+        let in_network = |host: u32| format!("[2001:db8::{host:x}]:1").parse().ok();
+        let admitted = (0..200).filter(|host| pushes.admit("app", in_network(*host), at(1060))).count();
+        assert_eq!(admitted, 120, "one subscriber has a network of addresses");
     }
 }

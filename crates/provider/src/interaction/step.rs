@@ -145,6 +145,8 @@ pub(super) struct Errand<'a> {
     pub(super) client: &'a str,
     /// Where the form is posted to.
     pub(super) action: &'static str,
+    /// What the form is good for.
+    pub(super) purpose: Purpose,
     /// Where a form may end besides here.
     pub(super) form_target: Option<String>,
 }
@@ -155,6 +157,7 @@ impl<'a> Errand<'a> {
         Self {
             client: request.client.display_name(),
             action: page::SIGN_IN,
+            purpose: Purpose::SignIn,
             form_target: Some(request.address.form_target()),
         }
     }
@@ -223,7 +226,7 @@ pub(super) fn sign_in_page(
         request: &asked.text,
         csrf: form_token::mint(
             &provider.form_key,
-            Purpose::SignIn,
+            errand.purpose,
             owner.as_bytes(),
             &asked.text,
             provider.unix(),

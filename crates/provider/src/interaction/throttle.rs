@@ -103,7 +103,7 @@ impl Throttle {
 }
 
 /// The address, or for IPv6 the network of 64 bits that one subscriber has to themselves.
-fn network(address: IpAddr) -> String {
+pub(super) fn network(address: IpAddr) -> String {
     match address.to_canonical() {
         IpAddr::V4(address) => address.to_string(),
         IpAddr::V6(address) => (address.to_bits() >> 64).to_string(),

@@ -11,6 +11,7 @@ issuer = "https://id.example"
 
 [[resource]]
 identifier = "https://bank.example/"
+default = true
 scopes = ["read"]
 
 [[resource.authorization_details]]
@@ -22,6 +23,13 @@ required = { amount = "object", to = "string" }
 [[resource.authorization_details]]
 type = "balance"
 description = "See what is in your account"
+
+[[resource]]
+identifier = "https://shop.example/"
+
+[[resource.authorization_details]]
+type = "order"
+description = "Order for you"
 "#;
 
 const DETAILS: &str = r#"[
@@ -147,4 +155,58 @@ async fn as_res_03_details_survive_the_way_through_the_pages() {
     let asked: Value = serde_json::from_str(DETAILS).unwrap();
     assert_eq!(code.authorization_details.to_json(), asked);
     assert_eq!(code.resources, ["https://bank.example/"]);
+}
+
+#[tokio::test]
+async fn as_res_05_a_resource_whose_details_are_all_unticked_is_not_granted() {
+    let world = world().await;
+    let details = r#"[{"type":"balance"},{"type":"order"}]"#;
+    let (bank, shop) = ("https://bank.example/", "https://shop.example/");
+    for (scope, ticked, granted) in [
+        ("", vec!["detail_0", "detail_1"], vec![bank, shop]),
+        ("", vec!["detail_0"], vec![bank]),
+        ("", vec!["detail_1"], vec![shop]),
+        ("read", vec!["detail_1"], vec![bank, shop]),
+        ("read", vec![], vec![bank]),
+        ("openid", vec!["detail_1"], vec![shop]),
+        ("openid", vec![], vec![]),
+    ] {
+        let mut browser = world.browser();
+        let page = browser.reach_consent(&[("authorization_details", details), ("scope", scope)]).await;
+        let answer = browser.post("/consent", &borrow(&fields(&page, &ticked))).await.answer();
+        let code = world.code(answer.get("code")).await;
+        assert_eq!(code.resources, granted, "{scope} {ticked:?}");
+    }
+}
+
+#[tokio::test]
+async fn as_res_05_a_device_is_not_granted_a_resource_whose_details_are_all_unticked() {
+    let config = CONFIG.replace("[[resource]]", "[[resource]]\ndpop = \"allowed\"");
+    let tv = json!({
+        "client_id": "tv",
+        "dpop_bound_access_tokens": false,
+        "grant_types": ["urn:ietf:params:oauth:grant-type:device_code"],
+    });
+    let world = World::with(&config, &[tv]).await;
+    let mut browser = world.browser();
+    browser.reach_consent(&[]).await;
+    let details = r#"[{"type":"balance"},{"type":"order"}]"#;
+    let form = [("client_id", "tv"), ("authorization_details", details)];
+    let device: Value =
+        serde_json::from_str(&browser.post("/device_authorization", &form).await.body).unwrap();
+    let page = browser.get("/device").await;
+    let code = device["user_code"].as_str().unwrap();
+    let page = browser.post("/device", &[("csrf", &page.field("csrf")), ("user_code", code)]).await;
+    let done = browser.post("/device/consent", &borrow(&fields(&page, &["detail_0"]))).await;
+    assert!(done.has("id=\"done\""), "{}", done.body);
+    let grant_type = "urn:ietf:params:oauth:grant-type:device_code";
+    let device_code = device["device_code"].as_str().unwrap();
+    let form = [("grant_type", grant_type), ("client_id", "tv"), ("device_code", device_code)];
+    let tokens: Value = serde_json::from_str(&browser.post("/token", &form).await.body).unwrap();
+    let token = tokens["access_token"].as_str().unwrap_or_else(|| panic!("{tokens}"));
+    let claims: Value = serde_json::from_slice(
+        &keybound_dpop::jose::base64url::decode(token.split('.').nth(1).unwrap()).unwrap(),
+    )
+    .unwrap();
+    assert_eq!(claims["aud"], "https://bank.example/");
 }

@@ -166,6 +166,19 @@ async fn as_dev_06_atk_092_new_browsers_of_one_address_do_not_help() {
 }
 
 #[tokio::test]
+async fn as_dev_06_atk_092_a_form_that_was_got_without_a_code_tries_none() {
+    let world = world().await;
+    let code = user_code(&device(&world).await);
+    let mut browser = world.browser();
+    for tried in ["BBBB-BBBB", code.as_str()] {
+        let page = browser.ask(&[("user_code", tried)]).await;
+        assert!(page.asks_to_sign_in(), "{}", page.body);
+        let refused = sign_in(&mut browser, &page, "wrong").await;
+        assert_eq!(refused.status, StatusCode::FORBIDDEN, "{tried}");
+    }
+}
+
+#[tokio::test]
 async fn as_dev_06_a_code_is_good_once_and_for_ten_minutes() {
     let world = world().await;
     let (first, second) = (user_code(&device(&world).await), user_code(&device(&world).await));
