@@ -81,14 +81,14 @@ impl Turn {
 }
 
 /// The limit: the crypto library alone, the key read from its octets each time, over the same bytes.
-struct Bare {
+pub(crate) struct Bare {
     method: &'static dyn VerificationAlgorithm,
     key: Vec<u8>,
-    signed: Vec<(Vec<u8>, Vec<u8>)>,
+    pub(crate) signed: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 impl Bare {
-    fn of(key: &SigningKey, proofs: &[String]) -> Result<Self, Failure> {
+    pub(crate) fn of(key: &SigningKey, proofs: &[String]) -> Result<Self, Failure> {
         let pkcs8 = key.to_pkcs8()?;
         let (method, key): (&'static dyn VerificationAlgorithm, Vec<u8>) = match key.algorithm() {
             Algorithm::Es256 => (&signature::ECDSA_P256_SHA256_FIXED, ecdsa(&pkcs8)?.public_octets()),
@@ -102,7 +102,7 @@ impl Bare {
         Ok(Self { method, key, signed: signed.collect::<Result<_, Failure>>()? })
     }
 
-    fn verify(&self, signed: &[(Vec<u8>, Vec<u8>)]) -> Result<Done, Failure> {
+    pub(crate) fn verify(&self, signed: &[(Vec<u8>, Vec<u8>)]) -> Result<Done, Failure> {
         let signed = signed.to_vec();
         measure::timed(signed.len(), || {
             signed.iter().try_for_each(|(message, signature)| {

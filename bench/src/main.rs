@@ -3,6 +3,7 @@
 
 mod checking;
 mod making;
+mod provider;
 mod records;
 mod table;
 
@@ -13,17 +14,19 @@ use table::Row;
 /// Fills some rows of the table.
 type Group = fn() -> Result<Vec<Row>, Failure>;
 
-const GROUPS: [(&str, Group); 4] = [
+const GROUPS: [(&str, Group); 5] = [
     ("check", checking::accepted),
     ("junk", checking::refused),
     ("make", making::rows),
     ("records", records::rows),
+    ("provider", provider::rows),
 ];
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let done = match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [records::HOLD] => records::hold().map(|()| true),
+        [provider::SERVE, address, file] => provider::serve(address, file).map(|()| true),
         ref names => measure(names),
     };
     match done {

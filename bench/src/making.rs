@@ -60,7 +60,8 @@ impl Bare {
         }
     }
 
-    fn sign(&self, message: &[u8]) -> Result<Done, Failure> {
+    /// Signs a batch.
+    pub(crate) fn sign(&self, message: &[u8]) -> Result<Done, Failure> {
         measure::timed(BATCH, || {
             for _ in 0..BATCH {
                 match self {

@@ -1,8 +1,9 @@
 //! The stopwatch: CPU time of one thread on one core, ours and the limit in turn, the median of the rounds.
 
 use crate::Failure;
-use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
-use rustix::time::{ClockId, clock_gettime};
+use rustix::thread::{CpuSet, clock_nanosleep_absolute, sched_getaffinity, sched_setaffinity};
+use rustix::time::{ClockId, Timespec, clock_gettime};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 /// Rounds; the median counts.
@@ -78,9 +79,23 @@ impl Done {
         self.spent += more.spent;
     }
 
-    fn per_sec(self) -> f64 {
+    /// How many steps a second.
+    #[must_use]
+    pub fn per_sec(self) -> f64 {
         per_sec(self.steps, self.spent)
     }
+}
+
+/// How many steps of one kind a second of CPU time has, without a rival.
+///
+/// # Errors
+/// Where a step fails.
+pub fn speed(side: &mut Side<'_>) -> Result<f64, Failure> {
+    let mut done = Done::default();
+    while done.spent < ROUND {
+        done.add(side()?);
+    }
+    Ok(done.per_sec())
 }
 
 /// The middle one of some numbers.
@@ -99,17 +114,60 @@ pub fn per_sec(count: usize, spent: Duration) -> f64 {
 /// The CPU time that this thread has had. Time in which another one had the core does not count.
 #[must_use]
 pub fn thread_time() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
+    read(ClockId::ThreadCPUTime)
+}
+
+/// The CPU time that all threads of this process have had.
+#[must_use]
+pub fn process_time() -> Duration {
+    read(ClockId::ProcessCPUTime)
+}
+
+/// The time on the wall, from some point in the past.
+#[must_use]
+pub fn wall_time() -> Duration {
+    read(ClockId::Monotonic)
+}
+
+/// Waits until the wall shows that time.
+///
+/// # Errors
+/// Where the system refuses.
+pub fn wait_until(time: Duration) -> Result<(), Failure> {
+    let until = Timespec { tv_sec: i64::try_from(time.as_secs())?, tv_nsec: time.subsec_nanos().into() };
+    Ok(clock_nanosleep_absolute(ClockId::Monotonic, &until)?)
+}
+
+fn read(clock: ClockId) -> Duration {
+    let time = clock_gettime(clock);
     Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
-/// Keeps this thread on one core: the `nth` of those that it may use, counted round.
+/// How much memory a process has in RAM; `self` is this one.
+///
+/// # Errors
+/// Where there is no such process.
+pub fn resident_octets(id: &str) -> Result<u64, Failure> {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS in the status")?;
+    let kib: u64 = line.trim().trim_end_matches("kB").trim().parse()?;
+    Ok(kib * 1024)
+}
+
+/// Keeps this thread, and those that it starts, on one core: the `nth` of those that the process began with, counted
+/// round.
 ///
 /// # Errors
 /// Where the system does not say or refuses.
 pub fn pin(nth: usize) -> Result<(), Failure> {
-    let allowed = sched_getaffinity(None)?;
-    let cores: Vec<usize> = (0..CpuSet::MAX_CPU).filter(|core| allowed.is_set(*core)).collect();
+    static CORES: OnceLock<Vec<usize>> = OnceLock::new();
+    let cores = match CORES.get() {
+        Some(cores) => cores,
+        None => {
+            let allowed = sched_getaffinity(None)?;
+            CORES.get_or_init(|| (0..CpuSet::MAX_CPU).filter(|core| allowed.is_set(*core)).collect())
+        }
+    };
     let core = cores.get(nth % cores.len().max(1)).ok_or("no core to run on")?;
     let mut one = CpuSet::new();
     one.set(*core);

@@ -2,7 +2,7 @@
 
 use crate::table::{Figure, Goal, Row};
 use keybound_bench::Failure;
-use keybound_bench::measure::{median, per_sec, pin, thread_time};
+use keybound_bench::measure::{median, per_sec, pin, resident_octets, thread_time};
 use keybound_dpop::replay::{MemoryLog, Recorded, ReplayEntry, ReplayKey};
 use keybound_dpop::time::{Now, UnixTime};
 use std::process::Command;
@@ -93,18 +93,10 @@ fn memory_of_one() -> Result<f64, Failure> {
 /// Fills a log and prints by how many octets that made the process larger.
 #[expect(clippy::print_stdout, reason = "the answer to the process that asked")]
 pub(crate) fn hold() -> Result<(), Failure> {
-    let before = resident_octets()?;
+    let before = resident_octets("self")?;
     let log = MemoryLog::new(usize::try_from(RECORDS)?, NOW);
     fill(&log, 0..RECORDS)?;
-    println!("{}", resident_octets()?.saturating_sub(before));
+    println!("{}", resident_octets("self")?.saturating_sub(before));
     drop(log);
     Ok(())
-}
-
-/// How much memory this process has in RAM.
-fn resident_octets() -> Result<u64, Failure> {
-    let status = std::fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS in the status")?;
-    let kib: u64 = line.trim().trim_end_matches("kB").trim().parse()?;
-    Ok(kib * 1024)
 }

@@ -17,6 +17,7 @@ pub(crate) struct Row {
 pub(crate) enum Figure {
     PerSec(f64),
     Bytes(f64),
+    Secs(f64),
 }
 
 /// What we hold ourselves to.
@@ -29,6 +30,8 @@ pub(crate) enum Goal {
     PerSec(f64),
     /// At most so large.
     Bytes(f64),
+    /// Within this time.
+    Secs(f64),
     /// It is told, and not judged.
     None,
 }
@@ -49,7 +52,8 @@ impl Row {
             (Goal::Cost(goal), _) => 1.0 / ratio < *goal,
             (Goal::PerSec(goal), Figure::PerSec(ours)) => ours >= *goal,
             (Goal::Bytes(goal), Figure::Bytes(ours)) => ours <= *goal,
-            (Goal::PerSec(_) | Goal::Bytes(_), _) => false,
+            (Goal::Secs(goal), Figure::Secs(ours)) => ours < *goal,
+            (Goal::PerSec(_) | Goal::Bytes(_) | Goal::Secs(_), _) => false,
         }
     }
 
@@ -63,13 +67,13 @@ impl Row {
             (_, false) => "MISSED",
         };
         let (goal, ours) = (self.goal.to_string(), self.ours.to_string());
-        println!("{group:<8} {:<44} {limit:>12} {ours:>12} {ratio:>8} {goal:>20} {verdict}", self.what);
+        println!("{group:<8} {:<58} {limit:>12} {ours:>12} {ratio:>8} {goal:>20} {verdict}", self.what);
     }
 }
 
 #[expect(clippy::print_stdout, reason = "the table is what this program is for")]
 pub(crate) fn head() {
-    println!("{:<8} {:<44} {:>12} {:>12} {:>8} {:>20}", "group", "what", "limit", "ours", "ratio", "goal");
+    println!("{:<8} {:<58} {:>12} {:>12} {:>8} {:>20}", "group", "what", "limit", "ours", "ratio", "goal");
 }
 
 impl fmt::Display for Figure {
@@ -77,7 +81,10 @@ impl fmt::Display for Figure {
         match self {
             Self::PerSec(number) if *number >= 1e6 => write!(f, "{:.2} M/s", number / 1e6),
             Self::PerSec(number) => write!(f, "{:.2} k/s", number / 1e3),
+            Self::Bytes(number) if number.abs() >= 1e4 => write!(f, "{:.0} KiB", number / 1024.0),
             Self::Bytes(number) => write!(f, "{number:.1} B"),
+            Self::Secs(number) if *number < 1e-3 => write!(f, "{:.1} µs", number * 1e6),
+            Self::Secs(number) => write!(f, "{:.2} ms", number * 1e3),
         }
     }
 }
@@ -89,6 +96,7 @@ impl fmt::Display for Goal {
             Self::Cost(goal) => write!(f, "cost < {goal} of one"),
             Self::PerSec(goal) => write!(f, ">= {}", Figure::PerSec(*goal)),
             Self::Bytes(goal) => write!(f, "<= {}", Figure::Bytes(*goal)),
+            Self::Secs(goal) => write!(f, "< {}", Figure::Secs(*goal)),
             Self::None => f.write_str("-"),
         }
     }

@@ -8,6 +8,9 @@ pub(crate) fn run(repo: &Repo, options: &[&str]) -> Result<bool, String> {
     if options.iter().any(|option| option.starts_with('-')) {
         return Err("usage: cargo xtask bench [GROUP…]".into());
     }
+    // The program that is measured as a process.
+    let program = ["build", "--release", "--quiet", "--locked", "--package", "keybound", "--bin", "keybound"];
+    run::succeed(&mut run::cargo(&repo.root, &program))?;
     let arguments = [
         "run",
         "--release",

@@ -34,8 +34,8 @@ usage: cargo xtask <command> [options]
       --from FILE         read a saved `cargo test -- --list` instead of building the tests
   rules [--check]       write docs/rules.md, the checks of a proof, as the program itself prints them;
                         --check only compares
-  bench [GROUP…]        the proof's speed beside the limit that the crypto library sets, as one table;
-                        groups: check, junk, make, records
+  bench [GROUP…]        how fast proof and provider are, beside the limits that the crypto library and bare HTTP
+                        set, as one table; groups: check, junk, make, records, provider
 
 A first change, from nothing:
 

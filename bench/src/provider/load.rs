@@ -1,0 +1,163 @@
+//! Who loads a server: connections that stay open, each with one request on its way.
+
+use super::server::Server;
+use keybound_bench::{Failure, measure};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+/// Connections at once.
+pub(super) const CONNECTIONS: usize = 32;
+/// How long an answer may take before the measurement ends.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A request, as it goes over the wire.
+pub(super) type Request = Vec<u8>;
+
+/// An answer.
+pub(super) struct Answer<'a> {
+    pub(super) status: u16,
+    pub(super) head: &'a str,
+    pub(super) body: &'a str,
+}
+
+/// A connection.
+pub(super) struct Connection {
+    stream: TcpStream,
+    buffer: Vec<u8>,
+    head_len: usize,
+}
+
+/// What a server did under load, and what that cost.
+#[derive(Clone, Copy)]
+pub(super) struct Load {
+    count: usize,
+    server: Duration,
+    generator: Duration,
+    wall: Duration,
+}
+
+/// Loads the server with what `work` sends, which is that many requests.
+pub(super) fn load(
+    server: &Server,
+    count: usize,
+    work: impl FnOnce() -> Result<(), Failure>,
+) -> Result<Load, Failure> {
+    let (cpu, own, wall) = (server.cpu_time()?, measure::process_time(), measure::wall_time());
+    work()?;
+    Ok(Load {
+        count,
+        wall: measure::wall_time().saturating_sub(wall),
+        generator: measure::process_time().saturating_sub(own),
+        server: server.cpu_time()?.saturating_sub(cpu),
+    })
+}
+
+impl Load {
+    /// Requests for each second of the server's CPU time.
+    pub(super) fn per_cpu_sec(self) -> f64 {
+        measure::per_sec(self.count, self.server)
+    }
+
+    /// Requests for each second on the wall.
+    pub(super) fn per_wall_sec(self) -> f64 {
+        measure::per_sec(self.count, self.wall)
+    }
+
+    /// Seconds of CPU time that the generator of the load took for a request.
+    pub(super) fn generator_secs(self) -> f64 {
+        1.0 / measure::per_sec(self.count, self.generator)
+    }
+}
+
+/// Sends all of these, from connection to connection, and expects that status of each answer. While one answer is waited
+/// for, the requests of all other connections are with the server, so that it never waits for us.
+pub(super) fn send_all(address: SocketAddr, requests: &[Request], status: u16) -> Result<(), Failure> {
+    let mut connections: Vec<Connection> =
+        (0..CONNECTIONS).map(|_| Connection::open(address)).collect::<Result<_, _>>()?;
+    let mut waiting = 0;
+    for chunk in requests.chunks(CONNECTIONS) {
+        for (nth, (connection, request)) in connections.iter_mut().zip(chunk).enumerate() {
+            if nth < waiting {
+                connection.receive()?.expect(status)?;
+            }
+            connection.send(request)?;
+        }
+        waiting = waiting.max(chunk.len());
+    }
+    connections.iter_mut().take(waiting).try_for_each(|connection| connection.receive()?.expect(status))
+}
+
+impl Connection {
+    pub(super) fn open(address: SocketAddr) -> Result<Self, Failure> {
+        let stream = TcpStream::connect(address)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        Ok(Self { stream, buffer: Vec::with_capacity(16 * 1024), head_len: 0 })
+    }
+
+    pub(super) fn send(&mut self, request: &[u8]) -> Result<(), Failure> {
+        Ok(self.stream.write_all(request)?)
+    }
+
+    /// Waits for the answer to the request that was sent.
+    pub(super) fn receive(&mut self) -> Result<Answer<'_>, Failure> {
+        const END: &[u8] = b"\r\n\r\n";
+        self.buffer.clear();
+        self.head_len = loop {
+            self.read_more()?;
+            if let Some(at) = self.buffer.windows(END.len()).position(|window| window == END) {
+                break at + END.len();
+            }
+        };
+        let body_len = match self.last()?.header("content-length") {
+            Some(length) => length.parse()?,
+            None => 0,
+        };
+        while self.buffer.len() < self.head_len + body_len {
+            self.read_more()?;
+        }
+        self.last()
+    }
+
+    /// The answer that came last.
+    pub(super) fn last(&self) -> Result<Answer<'_>, Failure> {
+        let (head, body) = self.buffer.split_at_checked(self.head_len).unwrap_or_default();
+        let (head, body) = (std::str::from_utf8(head)?, std::str::from_utf8(body)?);
+        let status = head.split(' ').nth(1).ok_or("an answer without a status")?.parse()?;
+        Ok(Answer { status, head, body })
+    }
+
+    pub(super) fn ask(&mut self, request: &[u8]) -> Result<Answer<'_>, Failure> {
+        self.send(request)?;
+        self.receive()
+    }
+
+    fn read_more(&mut self) -> Result<(), Failure> {
+        let mut part = [0; 8 * 1024];
+        let count = self.stream.read(&mut part)?;
+        if count == 0 {
+            return Err("the server closed a connection".into());
+        }
+        self.buffer.extend_from_slice(part.get(..count).unwrap_or_default());
+        Ok(())
+    }
+}
+
+impl<'a> Answer<'a> {
+    /// The first header of that name.
+    pub(super) fn header(&self, name: &str) -> Option<&'a str> {
+        self.head.lines().find_map(|line| {
+            let (found, value) = line.split_once(':')?;
+            found.eq_ignore_ascii_case(name).then_some(value.trim())
+        })
+    }
+
+    /// Whether it is what it should be.
+    pub(super) fn expect(&self, status: u16) -> Result<(), Failure> {
+        if self.status == status {
+            return Ok(());
+        }
+        Err(format!("not {status}, but {} {}", self.head.lines().next().unwrap_or_default(), self.body).into())
+    }
+}

@@ -1,0 +1,70 @@
+//! The processes under test: on one core, on a free port, and how much CPU time and memory they take.
+
+use keybound_bench::{Failure, measure};
+use rustix::param::clock_ticks_per_second;
+use rustix::process::{Pid, Signal, kill_process};
+use std::io::{BufRead, BufReader};
+use std::net::{SocketAddr, TcpListener};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+/// The core of what is measured.
+pub(super) const SERVER_CORE: usize = 0;
+/// The core of whoever loads it.
+pub(super) const LOAD_CORE: usize = 1;
+
+/// A server that runs, and ends with this.
+pub(super) struct Server {
+    child: Child,
+    /// Where it listens.
+    pub(super) address: SocketAddr,
+}
+
+/// An address that nobody listens on.
+pub(super) fn free_address() -> Result<SocketAddr, Failure> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
+}
+
+impl Server {
+    /// Starts it on the core of the servers, which all of its threads keep, and waits until it says `ready`. A runtime
+    /// that has a thread for each core then has one.
+    pub(super) fn start(mut command: Command, address: SocketAddr) -> Result<Self, Failure> {
+        measure::pin(SERVER_CORE)?;
+        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
+        measure::pin(LOAD_CORE)?;
+        let mut server = Self { child: child.map_err(|error| format!("{command:?}: {error}"))?, address };
+        let stdout = server.child.stdout.take().ok_or("no stdout")?;
+        let mut lines = BufReader::new(stdout).lines();
+        loop {
+            let line = lines.next().ok_or_else(|| format!("{command:?} ended before it was ready"))??;
+            if line.starts_with("ready") {
+                return Ok(server);
+            }
+        }
+    }
+
+    /// The CPU time, of programs and of the system for them, that it has had: utime and stime of proc(5).
+    pub(super) fn cpu_time(&self) -> Result<Duration, Failure> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        let (_, after_name) = stat.rsplit_once(')').ok_or("no name in stat")?;
+        let ticks: Vec<u64> =
+            after_name.split_whitespace().skip(11).take(2).map(str::parse).collect::<Result<_, _>>()?;
+        let millis = ticks.iter().sum::<u64>() * 1000 / clock_ticks_per_second();
+        Ok(Duration::from_millis(millis))
+    }
+
+    /// The memory that it has in RAM.
+    pub(super) fn resident_octets(&self) -> Result<u64, Failure> {
+        measure::resident_octets(&self.child.id().to_string())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        if let Some(id) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
+            let _ = kill_process(id, Signal::TERM);
+        }
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,173 @@
+//! The clients: what they are registered as, and requests that are signed before they are sent.
+
+use super::load::{Connection, Request};
+use keybound_bench::Failure;
+use keybound_dpop::jose::algorithm::Algorithm;
+use keybound_dpop::jose::signer::{Signer, SigningKey};
+use keybound_dpop::nonce::Nonce;
+use keybound_dpop::proof::create::NewProof;
+use keybound_dpop::secret::Secret;
+use keybound_dpop::time::{Clock, SystemClock, UnixTime};
+use keybound_oauth::client_auth::{Presented, sign_assertion};
+use keybound_oauth::form::FormWriter;
+use keybound_oauth::identifier::{ClientId, Issuer};
+use std::net::SocketAddr;
+
+/// The API that tokens are for.
+pub(super) const RESOURCE: &str = "https://api.example";
+/// The secret of the client that has one.
+pub(super) const SECRET: &str = "bWFyY2ggaGFyZSwgaGF0dGVyIGFuZCBkb3Jtb3VzZQ";
+/// Where the application of the user is.
+pub(super) const REDIRECT_URI: &str = "https://app.example/callback";
+
+/// The keys of all clients, and what time it is for them.
+pub(super) struct Wallet {
+    pub(super) key: SigningKey,
+    assertion_key: SigningKey,
+    clock: SystemClock,
+    used: u64,
+}
+
+/// Who asks for a token for itself.
+#[derive(Clone, Copy)]
+pub(super) enum Service {
+    /// `client_secret_basic`
+    Basic,
+    /// `private_key_jwt`
+    Jwt,
+}
+
+/// What is signed in advance is good for one server, as long as its nonce is.
+pub(super) struct Place {
+    pub(super) address: SocketAddr,
+    pub(super) nonce: Option<Nonce>,
+}
+
+impl Wallet {
+    pub(super) fn new() -> Result<Self, Failure> {
+        let key = || SigningKey::generate(Algorithm::Es256);
+        Ok(Self { key: key()?, assertion_key: key()?, clock: SystemClock::start(), used: 0 })
+    }
+
+    /// The registrations, as the provider reads them from a file.
+    pub(super) fn clients(&self) -> Result<String, Failure> {
+        let mut jwk: serde_json::Value = serde_json::from_str(&self.assertion_key.public_jwk().to_json())?;
+        jwk["kid"] = "1".into();
+        let clients = serde_json::json!([
+            {
+                "client_id": "basic",
+                "grant_types": ["client_credentials"],
+                "token_endpoint_auth_method": "client_secret_basic",
+                "client_secret": SECRET,
+                "scope": "read",
+            },
+            {
+                "client_id": "jwt",
+                "grant_types": ["client_credentials"],
+                "token_endpoint_auth_method": "private_key_jwt",
+                "jwks": { "keys": [jwk] },
+                "scope": "read",
+            },
+            {
+                "client_id": "app",
+                "redirect_uris": [REDIRECT_URI],
+                "grant_types": ["authorization_code", "refresh_token"],
+                "token_endpoint_auth_method": "none",
+            },
+        ]);
+        Ok(clients.to_string())
+    }
+
+    /// Asks the server for its nonce.
+    pub(super) fn place(&mut self, address: SocketAddr) -> Result<Place, Failure> {
+        let without = Place { address, nonce: None };
+        let request = self.ask(Service::Basic, &without)?;
+        let mut connection = Connection::open(address)?;
+        let answer = connection.ask(&request)?;
+        answer.expect(400)?;
+        let nonce = answer.header("dpop-nonce").and_then(Nonce::parse).ok_or("no nonce")?;
+        Ok(Place { address, nonce: Some(nonce) })
+    }
+
+    /// Requests for a token each.
+    pub(super) fn ask_often(
+        &mut self,
+        service: Service,
+        place: &Place,
+        count: usize,
+    ) -> Result<Vec<Request>, Failure> {
+        (0..count).map(|_| self.ask(service, place)).collect()
+    }
+
+    /// A request for a token.
+    pub(super) fn ask(&mut self, service: Service, place: &Place) -> Result<Request, Failure> {
+        let form = FormWriter::new().pair("grant_type", "client_credentials");
+        let form = form.pair("scope", "read").pair("resource", RESOURCE);
+        let (form, authorization) = self.present(service, place)?.write(form);
+        let authorization = authorization.map(|value| format!("Authorization: {}\r\n", value.reveal()));
+        let more = format!(
+            "{}DPoP: {}\r\n",
+            authorization.unwrap_or_default(),
+            self.proof(place, "/token", self.used)?
+        );
+        self.used += 1;
+        Ok(post(place.address, "/token", &more, &form.finish()))
+    }
+
+    fn present(&self, service: Service, place: &Place) -> Result<Presented, Failure> {
+        let client_id = ClientId::parse(match service {
+            Service::Basic => "basic",
+            Service::Jwt => "jwt",
+        })?;
+        if let Service::Basic = service {
+            return Ok(Presented::Basic { client_id, client_secret: Secret::new(SECRET) });
+        }
+        let (issuer, jti) = (Issuer::parse(&place.url(""))?, format!("a-{}", self.used));
+        let assertion =
+            sign_assertion(&self.assertion_key, Some("1"), &client_id, &issuer, self.now(), &jti)?;
+        Ok(Presented::Assertion { client_id: None, assertion })
+    }
+
+    /// A proof for one request, by the key of all.
+    pub(super) fn next_proof(&mut self, place: &Place, path: &str) -> Result<String, Failure> {
+        self.used += 1;
+        self.proof(place, path, self.used - 1)
+    }
+
+    /// How many there were.
+    pub(super) fn proofs_made(&self) -> u32 {
+        u32::try_from(self.used).unwrap_or(u32::MAX)
+    }
+
+    fn proof(&self, place: &Place, path: &str, number: u64) -> Result<String, Failure> {
+        let mut entropy = [0xa5; 16];
+        for (octet, number) in entropy.iter_mut().zip(number.to_be_bytes()) {
+            *octet = number;
+        }
+        let (htu, nonce) = (place.url(path), place.nonce.as_ref());
+        let proof =
+            NewProof { method: "POST", htu: &htu, token: None, nonce, entropy, iat: self.now() };
+        Ok(proof.sign(&self.key)?)
+    }
+
+    fn now(&self) -> UnixTime {
+        self.clock.now().unix
+    }
+}
+
+impl Place {
+    /// The issuer with a path after it.
+    pub(super) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+}
+
+/// A request that posts a form. `more` are header lines.
+pub(super) fn post(address: SocketAddr, path: &str, more: &str, form: &str) -> Request {
+    let length = form.len();
+    format!(
+        "POST {path} HTTP/1.1\r\nHost: {address}\r\n{more}Content-Type: application/x-www-form-urlencoded\r\n\
+         Content-Length: {length}\r\n\r\n{form}"
+    )
+    .into_bytes()
+}
