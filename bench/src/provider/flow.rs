@@ -56,8 +56,11 @@ impl Flows {
     }
 
     fn run_some(&self, prepared: &[Prepared]) -> Result<(), Failure> {
-        let mut browser =
-            Browser { connection: Connection::open(self.address)?, address: self.address, cookies: self.cookies.clone() };
+        let mut browser = Browser {
+            connection: Connection::open(self.address)?,
+            address: self.address,
+            cookies: self.cookies.clone(),
+        };
         prepared.iter().try_for_each(|flow| flow.run(&mut browser))
     }
 }
@@ -75,7 +78,8 @@ impl Prepared {
         }
         let verifier = CodeVerifier::from_entropy(&entropy);
         let challenge = CodeChallenge::of(&verifier).to_string();
-        let address = Ipv4Addr::from_bits(Ipv4Addr::new(10, 0, 0, 0).to_bits() | wallet.proofs_made() & 0x00ff_ffff);
+        let address =
+            Ipv4Addr::from_bits(Ipv4Addr::new(10, 0, 0, 0).to_bits() | wallet.proofs_made() & 0x00ff_ffff);
         Ok(Self { verifier, challenge, proofs, address })
     }
 
@@ -101,7 +105,8 @@ impl Prepared {
         let form = form.pair("code_verifier", self.verifier.secret().reveal());
         let tokens = token(browser, form, redeemed)?;
         let refresh_token = text(&tokens, "refresh_token")?;
-        let form = FormWriter::new().pair("grant_type", "refresh_token").pair("refresh_token", &refresh_token);
+        let form =
+            FormWriter::new().pair("grant_type", "refresh_token").pair("refresh_token", &refresh_token);
         token(browser, form, refreshed).map(drop)
     }
 }
@@ -131,8 +136,11 @@ fn token(browser: &mut Browser, form: FormWriter, proof: &str) -> Result<serde_j
 /// Signs in, which costs a password hash, and gives the cookies that a browser then has.
 pub(super) fn sign_in(wallet: &mut Wallet, place: &Place) -> Result<String, Failure> {
     let flow = Prepared::new(wallet, place)?;
-    let mut browser =
-        Browser { connection: Connection::open(place.address)?, address: place.address, cookies: String::new() };
+    let mut browser = Browser {
+        connection: Connection::open(place.address)?,
+        address: place.address,
+        cookies: String::new(),
+    };
     let request_uri = flow.push(&mut browser)?;
     let page = browser.visit(&request_uri)?;
     let form = fill(&page)?.pair("username", USERNAME).pair("password", PASSWORD).finish();

@@ -15,9 +15,10 @@ pub(super) fn p99_secs(address: SocketAddr, requests: &[Request], per_sec: f64) 
         let mut threads = Vec::new();
         for (nth, chunk) in requests.chunks(share).enumerate() {
             let first = begin + between * u32::try_from(nth)? / u32::try_from(CONNECTIONS)?;
-            threads.push(scope.spawn(move || {
-                evenly(address, chunk, first, between).map_err(|error| error.to_string())
-            }));
+            threads
+                .push(scope.spawn(move || {
+                    evenly(address, chunk, first, between).map_err(|error| error.to_string())
+                }));
         }
         let mut times = Vec::new();
         for thread in threads {

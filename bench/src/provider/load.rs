@@ -158,6 +158,7 @@ impl<'a> Answer<'a> {
         if self.status == status {
             return Ok(());
         }
-        Err(format!("not {status}, but {} {}", self.head.lines().next().unwrap_or_default(), self.body).into())
+        Err(format!("not {status}, but {} {}", self.head.lines().next().unwrap_or_default(), self.body)
+            .into())
     }
 }

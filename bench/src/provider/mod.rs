@@ -71,7 +71,11 @@ pub(crate) fn rows() -> Result<Vec<Row>, Failure> {
         ),
         alone("p99 at half of the saturation load", Figure::Secs(median(p99)), Goal::Secs(0.005)),
         alone("memory that a flood of strangers adds", Figure::Bytes(growth), Goal::Bytes(GROWTH_MAX_OCTETS)),
-        alone("one ES256 verification", Figure::Secs(1.0 / median_of(&rounds, |round| round.verify)), Goal::None),
+        alone(
+            "one ES256 verification",
+            Figure::Secs(1.0 / median_of(&rounds, |round| round.verify)),
+            Goal::None,
+        ),
         alone("one ES256 signature", Figure::Secs(1.0 / median_of(&rounds, |round| round.sign)), Goal::None),
         alone(
             "one bare request",

@@ -78,7 +78,8 @@ impl Scene {
         let beside = program.parent().ok_or("no folder")?;
         let folder = tempfile::tempdir_in(beside)?;
         let mut wallet = Wallet::new()?;
-        let keybound = start_keybound(&beside.join("keybound"), &folder.path().join("info"), &wallet, "info")?;
+        let keybound =
+            start_keybound(&beside.join("keybound"), &folder.path().join("info"), &wallet, "info")?;
         let quiet = start_keybound(&beside.join("keybound"), &folder.path().join("warn"), &wallet, "warn")?;
         let node = start_node(beside, folder.path())?;
         let place = wallet.place(keybound.address)?;

@@ -145,8 +145,7 @@ impl Wallet {
             *octet = number;
         }
         let (htu, nonce) = (place.url(path), place.nonce.as_ref());
-        let proof =
-            NewProof { method: "POST", htu: &htu, token: None, nonce, entropy, iat: self.now() };
+        let proof = NewProof { method: "POST", htu: &htu, token: None, nonce, entropy, iat: self.now() };
         Ok(proof.sign(&self.key)?)
     }
 
