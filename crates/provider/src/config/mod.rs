@@ -165,6 +165,10 @@ impl ResourceFile {
             ResourceId::parse(&self.identifier).map_err(|error| wrong("identifier", error.to_string()))?;
         let scopes =
             Scope::parse(&self.scopes.join(" ")).map_err(|error| wrong("scopes", error.to_string()))?;
+        if scopes.contains("openid") {
+            let what = "`openid` is for UserInfo and ID tokens alone, never for an API: leave it out";
+            return Err(wrong("scopes", what.to_owned()));
+        }
         let signing_alg = self.signing_alg.as_deref().map(signing::algorithm).transpose();
         let signing_alg = signing_alg.map_err(|what| wrong("signing_alg", what))?;
         let client = self.client.as_deref().map(ClientId::parse).transpose();
@@ -297,6 +301,7 @@ mod tests {
             "issuer = \"https://as.example\"\n[proof]\npast_window_secs = 601",
             "issuer = \"https://as.example\"\n[[resource]]\nidentifier = \"https://a.example\"\ntokens = \"opaque\"",
             "issuer = \"https://as.example\"\n[[resource]]\nidentifier = \"https://a.example\"\nclient = \"\"",
+            "issuer = \"https://as.example\"\n[[resource]]\nidentifier = \"https://a.example\"\nscopes = [\"openid\"]",
             "issuer = \"https://as.example\"\n[nonce]\nmode = \"optional\"",
         ] {
             assert!(check(bad).is_err(), "{bad}");
