@@ -52,7 +52,9 @@ impl Wallet {
     /// The registrations, as the provider reads them from a file.
     pub(super) fn clients(&self) -> Result<String, Failure> {
         let mut jwk: serde_json::Value = serde_json::from_str(&self.assertion_key.public_jwk().to_json())?;
-        jwk["kid"] = "1".into();
+        if let Some(members) = jwk.as_object_mut() {
+            members.insert("kid".to_owned(), "1".into());
+        }
         let clients = serde_json::json!([
             {
                 "client_id": "basic",
