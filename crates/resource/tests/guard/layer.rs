@@ -10,7 +10,7 @@ use keybound_resource::{Access, Cors, GuardLayer, GuardedBody, PublicUrl, Requir
 use std::convert::Infallible;
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use tower::{Layer, Service, ServiceExt, service_fn};
 
 type Answer = Response<GuardedBody<Full<Bytes>>>;
@@ -283,8 +283,25 @@ async fn rs_chk_05_a_route_can_want_a_scope() {
     }
 }
 
+/// A second subscriber, which hears nothing: where there is one only, whether an event is of interest is asked of the
+/// thread that comes by it first, and remembered for all.
+static SILENT: LazyLock<tracing::Dispatch> =
+    LazyLock::new(|| tracing::Dispatch::new(tracing_subscriber::registry()));
+
+/// What this thread logs.
 #[derive(Clone, Default)]
 struct Captured(Arc<Mutex<Vec<u8>>>);
+
+impl Captured {
+    fn listen() -> (Self, tracing::subscriber::DefaultGuard) {
+        LazyLock::force(&SILENT);
+        let captured = Self::default();
+        let writer = captured.clone();
+        let subscriber =
+            tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+        (captured, tracing::subscriber::set_default(subscriber))
+    }
+}
 
 impl io::Write for Captured {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -299,10 +316,7 @@ impl io::Write for Captured {
 
 #[tokio::test]
 async fn ops_log_01_bcp_tok_03_each_refusal_is_one_event_without_secrets() {
-    let captured = Captured::default();
-    let writer = captured.clone();
-    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
-    let _subscribed = tracing::subscriber::set_default(subscriber);
+    let (captured, _subscribed) = Captured::listen();
     let world = World::with(|_| {});
     let token = world.token();
     let proof = world.proof(&token);
@@ -325,10 +339,7 @@ async fn ops_log_01_bcp_tok_03_each_refusal_is_one_event_without_secrets() {
 
 #[tokio::test]
 async fn ops_log_04_what_came_is_escaped() {
-    let captured = Captured::default();
-    let writer = captured.clone();
-    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
-    let _subscribed = tracing::subscriber::set_default(subscriber);
+    let (captured, _subscribed) = Captured::listen();
     let world = World::new();
     let token = world.token();
     let claims =
