@@ -29,6 +29,7 @@ pub struct RegisteredClient {
     /// kind (DEC-28).
     pub id_token_algorithm: Algorithm,
     metadata: ClientMetadata,
+    own_keys: Arc<KeySet>,
     remote_keys: Option<JwksSource>,
     fetcher: Fetcher,
 }
@@ -62,7 +63,7 @@ impl RegisteredClient {
     pub async fn keys(&self, kid: Option<&str>) -> Result<Arc<KeySet>, FetchError> {
         match &self.remote_keys {
             Some(source) => source.keys(kid).await,
-            None => Ok(Arc::new(self.jwks.clone().unwrap_or_default())),
+            None => Ok(Arc::clone(&self.own_keys)),
         }
     }
 }
@@ -242,6 +243,7 @@ fn read(
         }
         ClientSource::File | ClientSource::Command | ClientSource::Registered => DEFAULT_ALGORITHM,
     });
+    let own_keys = Arc::new(metadata.jwks.clone().unwrap_or_default());
     let fetcher = fetchers.fetcher(stored).clone();
-    Ok(RegisteredClient { id, id_token_algorithm, metadata, remote_keys, fetcher })
+    Ok(RegisteredClient { id, id_token_algorithm, metadata, own_keys, remote_keys, fetcher })
 }
