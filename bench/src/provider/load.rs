@@ -70,22 +70,49 @@ impl Load {
     }
 }
 
-/// Sends all of these, from connection to connection, and expects that status of each answer. While one answer is waited
-/// for, the requests of all other connections are with the server, so that it never waits for us.
+/// Sends all of these and expects that status of each answer. One half of the connections is with the server while the
+/// other is read and filled again: the server never waits for us, and wakes us once for a half, not for each answer, as it
+/// would not wake a client elsewhere.
 pub(super) fn send_all(address: SocketAddr, requests: &[Request], status: u16) -> Result<(), Failure> {
-    let mut connections: Vec<Connection> =
-        (0..CONNECTIONS).map(|_| Connection::open(address)).collect::<Result<_, _>>()?;
-    let mut waiting = 0;
-    for chunk in requests.chunks(CONNECTIONS) {
-        for (nth, (connection, request)) in connections.iter_mut().zip(chunk).enumerate() {
-            if nth < waiting {
-                connection.receive()?.expect(status)?;
-            }
-            connection.send(request)?;
+    let mut halves = [Half::open(address)?, Half::open(address)?];
+    let mut chunks = requests.chunks(CONNECTIONS / 2);
+    'all: loop {
+        for half in &mut halves {
+            half.receive(status)?;
+            let Some(chunk) = chunks.next() else { break 'all };
+            half.send(chunk)?;
         }
-        waiting = waiting.max(chunk.len());
     }
-    connections.iter_mut().take(waiting).try_for_each(|connection| connection.receive()?.expect(status))
+    halves.iter_mut().try_for_each(|half| half.receive(status))
+}
+
+/// Half of the connections, the first of which have requests on their way.
+struct Half {
+    connections: Vec<Connection>,
+    waiting: usize,
+}
+
+impl Half {
+    fn open(address: SocketAddr) -> Result<Self, Failure> {
+        let connections =
+            (0..CONNECTIONS / 2).map(|_| Connection::open(address)).collect::<Result<_, _>>()?;
+        Ok(Self { connections, waiting: 0 })
+    }
+
+    fn send(&mut self, requests: &[Request]) -> Result<(), Failure> {
+        self.waiting = requests.len();
+        self.connections
+            .iter_mut()
+            .zip(requests)
+            .try_for_each(|(connection, request)| connection.send(request))
+    }
+
+    /// The last first: once it is there, so are most others.
+    fn receive(&mut self, status: u16) -> Result<(), Failure> {
+        let waiting = self.connections.iter_mut().take(self.waiting).rev();
+        self.waiting = 0;
+        waiting.into_iter().try_for_each(|connection| connection.receive()?.expect(status))
+    }
 }
 
 impl Connection {

@@ -1,5 +1,5 @@
 //! The provider as a process, beside limits that are measured in the same rounds: what the curve arithmetic and a bare
-//! HTTP handler cost (`docs/provider.md`, "How fast"), and beside oidc-provider, which runs on Node.
+//! HTTP handler cost, and beside oidc-provider, which runs on Node.
 //!
 //! Every server has one core to itself, and whoever loads it another one. A server's figure is requests for each second of
 //! its CPU time, programs and system, the median of five rounds in which all take turns.
