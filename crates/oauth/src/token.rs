@@ -10,6 +10,7 @@ use crate::scope::Scope;
 use crate::token_exchange::{self, TokenExchangeRequest};
 use keybound_dpop::jose::json::{Number, Object, Value};
 use keybound_dpop::secret::Secret;
+use serde::Serialize;
 use std::fmt;
 
 /// `grant_type` of a device code (RFC 8628 §3.4).
@@ -244,28 +245,39 @@ impl TokenResponse {
     /// As JSON.
     #[must_use]
     pub fn to_json(&self) -> String {
-        let mut object = serde_json::Map::new();
-        object.insert("access_token".to_owned(), self.access_token.reveal().into());
-        object.insert("token_type".to_owned(), self.token_type.as_str().into());
-        if let Some(secs) = self.expires_in_secs {
-            object.insert("expires_in".to_owned(), secs.into());
-        }
-        if let Some(scope) = &self.scope {
-            object.insert("scope".to_owned(), scope.to_string().into());
-        }
-        if !self.authorization_details.is_empty() {
-            object.insert("authorization_details".to_owned(), self.authorization_details.to_json());
-        }
-        if let Some(issued) = &self.issued_token_type {
-            object.insert("issued_token_type".to_owned(), issued.as_str().into());
-        }
-        for (name, secret) in [("refresh_token", &self.refresh_token), ("id_token", &self.id_token)] {
-            if let Some(secret) = secret {
-                object.insert(name.to_owned(), secret.reveal().into());
-            }
-        }
-        serde_json::Value::Object(object).to_string()
+        let written = Written {
+            access_token: self.access_token.reveal(),
+            token_type: self.token_type.as_str(),
+            expires_in: self.expires_in_secs,
+            scope: self.scope.as_ref().map(Scope::to_string),
+            authorization_details: (!self.authorization_details.is_empty())
+                .then(|| self.authorization_details.to_json()),
+            issued_token_type: self.issued_token_type.as_deref(),
+            refresh_token: self.refresh_token.as_ref().map(Secret::reveal),
+            id_token: self.id_token.as_ref().map(Secret::reveal),
+        };
+        // Texts, a number and JSON: there is nothing that JSON could not say.
+        serde_json::to_string(&written).unwrap_or_default()
     }
+}
+
+/// The members of a response, in the order in which they are written.
+#[derive(Serialize)]
+struct Written<'a> {
+    access_token: &'a str,
+    token_type: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_in: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    authorization_details: Option<serde_json::Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    issued_token_type: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id_token: Option<&'a str>,
 }
 
 fn read_details(json: &[u8], object: &Object<'_>) -> Result<AuthorizationDetails, TokenResponseError> {

@@ -173,19 +173,20 @@ impl VerifiedJwt {
 /// # Errors
 /// [`SignError`] where the signer cannot sign.
 pub fn sign(signer: &impl Signer, typ: &str, kid: Option<&str>, payload: &[u8]) -> Result<String, SignError> {
-    let mut header = serde_json::Map::new();
-    header.insert("typ".to_owned(), typ.into());
-    header.insert("alg".to_owned(), signer.algorithm().name().into());
+    let text = |text: &str| serde_json::Value::from(text);
+    let mut header = format!(r#"{{"typ":{},"alg":"{}""#, text(typ), signer.algorithm());
     if let Some(kid) = kid {
-        header.insert("kid".to_owned(), kid.into());
+        header.push_str(&format!(r#","kid":{}"#, text(kid)));
     }
-    let header = serde_json::Value::Object(header).to_string();
-    let mut compact = base64url::encode(header.as_bytes());
+    header.push('}');
+    // Four characters for three octets, and room for a signature of the usual length.
+    let mut compact = String::with_capacity((header.len() + payload.len()) * 4 / 3 + 100);
+    base64url::encode_onto(&mut compact, header.as_bytes());
     compact.push('.');
-    compact.push_str(&base64url::encode(payload));
+    base64url::encode_onto(&mut compact, payload);
     let signature = signer.sign(compact.as_bytes())?;
     compact.push('.');
-    compact.push_str(&base64url::encode(&signature));
+    base64url::encode_onto(&mut compact, &signature);
     Ok(compact)
 }
 
