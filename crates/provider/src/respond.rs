@@ -1,6 +1,7 @@
 //! Answers to clients: JSON, uncacheable unless it is public, with the headers that other origins need.
 
 use crate::audit;
+use crate::provider::Provider;
 use crate::refusal::{Denied, Refusal};
 use axum::body::Body;
 use http::header::{
@@ -11,6 +12,7 @@ use keybound_dpop::header::DPOP_NONCE;
 use keybound_dpop::jose::base64url;
 use keybound_dpop::jose::crypto::sha256;
 use keybound_dpop::nonce::Nonce;
+use keybound_dpop::time::UnixTime;
 use keybound_oauth::error::{ErrorBody, ErrorCode};
 
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
@@ -26,6 +28,35 @@ pub fn private_json(status: StatusCode, json: String) -> Response<Body> {
     headers.insert(CACHE_CONTROL, NO_STORE);
     headers.insert(PRAGMA, HeaderValue::from_static("no-cache"));
     response
+}
+
+/// What an endpoint that takes proofs says to one client.
+#[derive(Debug)]
+pub struct Answer {
+    /// The status.
+    pub status: StatusCode,
+    /// The body.
+    pub json: String,
+    /// Whether the nonce of the proof is no longer the newest (AS-NON-08).
+    pub wants_new_nonce: bool,
+}
+
+/// The answer or the refusal of an endpoint that takes proofs, with a nonce where one is due.
+#[must_use]
+pub fn to_proof(provider: &Provider, result: Result<Answer, Refusal>, now: UnixTime) -> Response<Body> {
+    match result {
+        Ok(Answer { status, json, wants_new_nonce }) => {
+            let mut response = private_json(status, json);
+            if wants_new_nonce {
+                put_nonce(response.headers_mut(), &provider.nonces.issue(now));
+            }
+            response
+        }
+        Err(denied) => {
+            let nonce = provider.uses_nonces().then(|| provider.nonces.issue(now));
+            refusal(&denied, nonce.as_ref())
+        }
+    }
 }
 
 /// Done, and nothing to say.

@@ -69,8 +69,13 @@ impl Pages {
 
     /// Adds a record that is not there.
     pub(super) fn insert(&mut self, record: Record) {
-        while self.pages.get(self.page_of(&record)).is_some_and(Page::is_full) {
-            self.divide(self.page_of(&record));
+        // Each round divides by one more bit, and there are so many at most.
+        for _ in 0..MAX_DEPTH {
+            let index = self.page_of(&record);
+            if !self.pages.get(index).is_some_and(Page::is_full) {
+                break;
+            }
+            self.divide(index);
         }
         let index = self.page_of(&record);
         if let Some(page) = self.pages.get_mut(index) {

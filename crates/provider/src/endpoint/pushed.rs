@@ -5,42 +5,27 @@ use crate::extract::{Call, form_call};
 use crate::interaction::pushed;
 use crate::provider::Provider;
 use crate::refusal::Refusal;
+use crate::respond::Answer;
 use crate::{authenticate, prove, respond};
 use axum::body::Body;
 use axum::extract::State;
 use http::header::CACHE_CONTROL;
 use http::{HeaderValue, Request, Response, StatusCode};
 use keybound_dpop::time::Now;
-use keybound_oauth::pushed::PushedResponse;
 use std::sync::Arc;
-
-/// What is sent back: the reference, and whether a new nonce is due.
-struct Answer {
-    pushed: PushedResponse,
-    wants_new_nonce: bool,
-}
 
 /// Answers a pushed authorization request.
 pub async fn handle(State(provider): State<Arc<Provider>>, request: Request<Body>) -> Response<Body> {
     let now = provider.now();
-    let result = match form_call(request, provider.targets.pushed.clone()).await {
-        Ok(call) => answer(&provider, &call, now).await,
-        Err(refusal) => Err(refusal),
+    let result = async {
+        let call = form_call(request, provider.targets.pushed.clone()).await?;
+        answer(&provider, &call, now).await
     };
-    match result {
-        Ok(Answer { pushed, wants_new_nonce }) => {
-            let mut response = respond::private_json(StatusCode::CREATED, pushed.to_json());
-            if wants_new_nonce {
-                respond::put_nonce(response.headers_mut(), &provider.nonces.issue(now.unix));
-            }
-            response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, no-store"));
-            response
-        }
-        Err(refusal) => {
-            let nonce = provider.uses_nonces().then(|| provider.nonces.issue(now.unix));
-            respond::refusal(&refusal, nonce.as_ref())
-        }
+    let mut response = respond::to_proof(&provider, result.await, now.unix);
+    if response.status() == StatusCode::CREATED {
+        response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, no-store"));
     }
+    response
 }
 
 async fn answer(provider: &Provider, call: &Call, now: Now) -> Result<Answer, Refusal> {
@@ -54,5 +39,5 @@ async fn answer(provider: &Provider, call: &Call, now: Now) -> Result<Answer, Re
     let pushed = pushed::keep(provider, &client.client, parameters, now.unix).await?;
     let client_id = Some(client.client.id.as_str());
     audit::write(Event::Pushed, &Facts { client_id, ..Facts::default() });
-    Ok(Answer { pushed, wants_new_nonce })
+    Ok(Answer { status: StatusCode::CREATED, json: pushed.to_json(), wants_new_nonce })
 }
