@@ -43,14 +43,14 @@ impl Record {
 /// The records of one shard.
 pub(super) struct Pages {
     /// For each ending of [`Record::page_bits`] the page where such records are; its length is a power of two.
-    directory: Vec<u16>,
+    pub(super) directory: Vec<u16>,
     pub(super) pages: Vec<Page>,
 }
 
 pub(super) struct Page {
     pub(super) records: HashTable<Record>,
     /// How many of the page bits all its records have in common.
-    depth: u32,
+    pub(super) depth: u32,
 }
 
 impl Pages {

@@ -23,6 +23,8 @@ fn ops_rep_03_what_was_added_is_there_and_nothing_else_however_pages_divide() {
     assert_eq!(pages.len(), 50_000);
     assert!((0..50_000).all(|number| pages.contains(&Record::new(key(number), 0))));
     assert!((50_000..60_000).all(|number| !pages.contains(&Record::new(key(number), 0))));
+    let deepest = pages.pages.iter().map(|page| page.depth).max().unwrap();
+    assert_eq!(pages.directory.len(), 1 << deepest, "no larger than the deepest page needs");
     let places: usize = pages.pages.iter().map(|page| page.records.capacity()).sum();
     assert!(places < 2 * 50_000, "{places} places");
     assert!(pages.pages.iter().all(|page| page.records.capacity() <= PAGE));
