@@ -2,6 +2,7 @@
 
 use super::{
     ApplicationType, AuthMethod, ClientMetadata, ErrorDisplay, GrantType, MetadataError, ProfileName,
+    SubjectType,
 };
 use crate::client_secret::ClientSecret;
 use crate::identifier::{ClientId, Endpoint, ResourceId};
@@ -70,6 +71,21 @@ pub(super) fn members(object: &Members) -> Result<ClientMetadata, MetadataError>
         request_object_signing_alg: algorithm(object, "request_object_signing_alg")?,
         require_signed_request_object: boolean(object, "require_signed_request_object")?.unwrap_or(false),
         request_uris: each(object, "request_uris", Endpoint::parse)?.unwrap_or_default(),
+        token_endpoint_auth_signing_alg: algorithm(object, "token_endpoint_auth_signing_alg")?,
+        subject_type: named(object, "subject_type", SubjectType::parse, "public, pairwise")?
+            .unwrap_or(SubjectType::Public),
+        sector_identifier_uri: parsed(object, "sector_identifier_uri", Endpoint::parse)?,
+        userinfo_signed_response_alg: algorithm(object, "userinfo_signed_response_alg")?,
+        default_max_age_secs: seconds(object, "default_max_age")?,
+        require_auth_time: boolean(object, "require_auth_time")?.unwrap_or(false),
+        default_acr_values: strings(object, "default_acr_values")?
+            .map(|values| values.into_iter().map(str::to_owned).collect())
+            .unwrap_or_default(),
+        backchannel_logout_uri: parsed(object, "backchannel_logout_uri", Endpoint::parse)?,
+        backchannel_logout_session_required: boolean(object, "backchannel_logout_session_required")?
+            .unwrap_or(false),
+        software_id: string(object, "software_id")?.map(str::to_owned),
+        software_version: string(object, "software_version")?.map(str::to_owned),
     })
 }
 
@@ -157,6 +173,12 @@ fn boolean(object: &Members, member: &'static str) -> Result<Option<bool>, Metad
         Some(Value::Bool(value)) => Ok(Some(*value)),
         Some(_) => Err(MetadataError::new(member, "must be true or false, without quotes")),
     }
+}
+
+fn seconds(object: &Members, member: &'static str) -> Result<Option<u64>, MetadataError> {
+    let Some(value) = object.get(member) else { return Ok(None) };
+    let wrong = || MetadataError::new(member, "must be a whole number of seconds, without quotes");
+    value.as_u64().map(Some).ok_or_else(wrong)
 }
 
 fn strings<'o>(object: &'o Members, member: &'static str) -> Result<Option<Vec<&'o str>>, MetadataError> {

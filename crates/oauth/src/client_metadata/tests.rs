@@ -24,7 +24,7 @@ fn key_set() -> Value {
         algorithm: Some(Algorithm::Es256),
         key: key.public_jwk().clone(),
     };
-    json_of(&KeySet::of(vec![named]))
+    super::write::json_of(&KeySet::of(vec![named]))
 }
 
 #[test]
@@ -181,5 +181,25 @@ fn as_mtl_01_as_mtl_02_no_client_is_registered_for_certificates() {
             (error.member, error.code().as_str()),
             ("token_endpoint_auth_method", "invalid_client_metadata")
         );
+    }
+}
+
+#[test]
+fn what_an_openid_client_registers_is_written_as_it_was_read() {
+    let members = json!({
+        "token_endpoint_auth_signing_alg": "ES256", "subject_type": "pairwise",
+        "sector_identifier_uri": "https://app.example/sector.json", "userinfo_signed_response_alg": "RS256",
+        "default_max_age": 600, "require_auth_time": true, "default_acr_values": ["1"],
+        "backchannel_logout_uri": "https://app.example/bye", "backchannel_logout_session_required": true,
+        "software_id": "calendar", "software_version": "2.1",
+    });
+    let mut written = public();
+    written.as_object_mut().expect("an object").extend(members.as_object().expect("an object").clone());
+    let again = ClientMetadata::parse(&written).expect("a client").to_json();
+    for (name, value) in members.as_object().expect("an object") {
+        assert_eq!(again.get(name), Some(value), "{name}");
+    }
+    for (name, value) in [("subject_type", json!("secret")), ("default_max_age", json!("600"))] {
+        assert_eq!(refused(&with(public(), name, value)).member, name);
     }
 }
