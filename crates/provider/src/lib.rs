@@ -11,6 +11,7 @@ pub mod device;
 pub mod endpoint;
 pub mod extract;
 pub mod grant;
+pub mod hint;
 pub mod interaction;
 pub mod issue;
 pub mod limits;
