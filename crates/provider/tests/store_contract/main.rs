@@ -10,6 +10,7 @@
 mod access_token;
 mod account;
 mod code;
+mod consent;
 mod device;
 mod file;
 mod pushed;

@@ -4,6 +4,7 @@
 mod access_token;
 mod client;
 mod code;
+mod consent;
 mod device_code;
 mod grant;
 mod pushed;
@@ -16,6 +17,7 @@ mod user;
 pub use access_token::AccessToken;
 pub use client::{Client, ClientSource};
 pub use code::{Code, CodeState};
+pub use consent::Consent;
 pub use device_code::{Approval, DeviceCode, DeviceCodeState};
 pub use grant::Grant;
 pub use pushed::Pushed;

@@ -1,6 +1,7 @@
 //! Users, clients and named secrets: what changes seldom and is seen by every process.
 
 use super::column::{Json, Millis};
+use super::consent;
 use super::read::time;
 use super::write::{end_all_of, run};
 use crate::store::Inserted;
@@ -87,6 +88,7 @@ pub(super) fn remove_client(connection: &Connection, client_id: &str, at: UnixTi
     }
     let sql = "UPDATE grants SET revoked_at = ?2 WHERE client_id = ?1 AND revoked_at IS NULL";
     run(connection, sql, params![client_id, Millis(at)])?;
+    consent::forget_client(connection, client_id)?;
     bump(connection).map(|()| true)
 }
 

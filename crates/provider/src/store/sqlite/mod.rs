@@ -2,6 +2,7 @@
 
 mod account;
 mod column;
+mod consent;
 mod decide;
 mod device;
 mod open;
