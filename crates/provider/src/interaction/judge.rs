@@ -1,6 +1,7 @@
 //! Whether an authorization request can be granted at all: one function, asked at every step.
 
 use super::address::ReturnAddress;
+use super::meant::Meant;
 use super::parameters::{self, Begun, Parameters, Unresolved};
 use super::pushed::PushedKey;
 use crate::clients::RegisteredClient;
@@ -50,6 +51,8 @@ pub struct ValidRequest {
     pub reach: Reach,
     /// The challenge; none only of a client that may leave it out.
     pub code_challenge: Option<CodeChallenge>,
+    /// Whom the client means.
+    pub meant: Meant,
     /// The parameters.
     pub request: AuthorizationRequest,
     /// The pushed request that they come from.
@@ -104,12 +107,19 @@ pub(super) fn examine(
             details: request.authorization_details.clone(),
         };
         let reach = reach::decide(&provider.config, &client, &wanted, true)?;
-        Ok((request, code_challenge, reach))
+        let meant = Meant::of(provider, &client, request.id_token_hint.as_ref())?;
+        Ok((request, code_challenge, reach, meant))
     });
     match judged {
-        Ok((request, code_challenge, reach)) => {
-            Outcome::Good(Box::new(ValidRequest { client, address, reach, code_challenge, request, pushed }))
-        }
+        Ok((request, code_challenge, reach, meant)) => Outcome::Good(Box::new(ValidRequest {
+            client,
+            address,
+            reach,
+            code_challenge,
+            meant,
+            request,
+            pushed,
+        })),
         Err(denied) => faulty(client, address, &form, denied),
     }
 }
