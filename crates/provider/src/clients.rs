@@ -20,11 +20,22 @@ use std::time::Duration;
 /// is looked for at once.
 const TRUST: Duration = Duration::from_millis(200);
 
+/// Who says what a client is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// An operator, in a file or by command.
+    Operator,
+    /// The client, by dynamic registration (RFC 7591).
+    Registered,
+}
+
 /// A client that may ask for tokens.
 #[derive(Debug)]
 pub struct RegisteredClient {
     /// `client_id`
     pub id: ClientId,
+    /// Who says what it is.
+    pub origin: Origin,
     /// What its ID tokens are signed with: `id_token_signed_response_alg`, or what is the default for clients of its
     /// kind (DEC-28).
     pub id_token_algorithm: Algorithm,
@@ -243,7 +254,11 @@ fn read(
         }
         ClientSource::File | ClientSource::Command | ClientSource::Registered => DEFAULT_ALGORITHM,
     });
+    let origin = match stored.source {
+        ClientSource::File | ClientSource::Command => Origin::Operator,
+        ClientSource::Registered => Origin::Registered,
+    };
     let own_keys = Arc::new(metadata.jwks.clone().unwrap_or_default());
     let fetcher = fetchers.fetcher(stored).clone();
-    Ok(RegisteredClient { id, id_token_algorithm, metadata, own_keys, remote_keys, fetcher })
+    Ok(RegisteredClient { id, origin, id_token_algorithm, metadata, own_keys, remote_keys, fetcher })
 }

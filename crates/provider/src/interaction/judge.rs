@@ -4,7 +4,7 @@ use super::address::ReturnAddress;
 use super::meant::Meant;
 use super::parameters::{self, Begun, Parameters, Unresolved};
 use super::pushed::PushedKey;
-use crate::clients::RegisteredClient;
+use crate::clients::{Origin, RegisteredClient};
 use crate::provider::Provider;
 use crate::reach::{self, Reach, Wanted};
 use crate::refusal::{Denied, Refusal};
@@ -133,7 +133,10 @@ fn tell(provider: &Provider, client: Arc<RegisteredClient>, form: &Form, denied:
 }
 
 fn faulty(client: Arc<RegisteredClient>, address: ReturnAddress, form: &Form, denied: Denied) -> Outcome {
-    let at_once = client.errors == ErrorDisplay::Redirect || asks_for_silence(form);
+    // Who registered themselves chose their redirect URI themselves (RFC 9700 §4.11.2, ATK-132). No sign-in or consent is
+    // shown where `prompt` is `none`; that page is neither.
+    let is_trusted = client.origin == Origin::Operator;
+    let at_once = is_trusted && (client.errors == ErrorDisplay::Redirect || asks_for_silence(form));
     Outcome::Return(Box::new(FaultyRequest { address, denied, client, at_once }))
 }
 

@@ -11,6 +11,7 @@ mod log;
 mod openid;
 mod page;
 mod pushed;
+mod remembered;
 mod request;
 mod request_objects;
 mod response_modes;
