@@ -203,5 +203,5 @@ async fn remember(world: &World, client_id: &str) {
 }
 
 async fn is_forgotten(world: &World, client_id: &str) -> bool {
-    world.store.consents(&world.user.subject, client_id).await.expect("an answer").is_empty()
+    world.store.consents(&world.user.subject, Some(client_id)).await.expect("an answer").is_empty()
 }

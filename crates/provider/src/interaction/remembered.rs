@@ -35,7 +35,7 @@ impl Remembered {
         client: &RegisteredClient,
         signed_in: &SignedIn,
     ) -> Result<Self, Fault> {
-        let all = provider.store.consents(&signed_in.user.subject, client.id.as_str()).await?;
+        let all = provider.store.consents(&signed_in.user.subject, Some(client.id.as_str())).await?;
         let client_hash = if all.is_empty() { String::new() } else { hash_of(client) };
         Ok(Self { all, client_hash, now: provider.unix() })
     }

@@ -6,9 +6,9 @@ use super::{Consent, Fault, Id, Store};
 pub const MAX_CONSENTS: u32 = 16;
 
 impl Store {
-    /// What the user lets the client have without being asked again, the latest first. It may have ended.
+    /// What the user lets the client have without being asked again, or all clients; the latest first. It may have ended.
     /// [`Write`](super::Write) remembers, uses and forgets.
-    pub async fn consents(&self, subject: &str, client_id: &str) -> Result<Vec<Consent>, Fault> {
+    pub async fn consents(&self, subject: &str, client_id: Option<&str>) -> Result<Vec<Consent>, Fault> {
         match self {
             Self::Embedded(db) => db.consents(subject, client_id),
         }

@@ -331,7 +331,7 @@ async fn a_forgotten_consent_and_a_removed_user_answer_nothing() {
     let mut browser = world.browser();
     browser.remember(&[OPENID]).await;
     let store = &world.provider.store;
-    assert_eq!(store.consents("subject-of-ada", "app").await.unwrap().len(), 1);
+    assert_eq!(store.consents("subject-of-ada", Some("app")).await.unwrap().len(), 1);
     let hash = store.find_user_by_username("ada").await.unwrap().unwrap().password_hash;
     assert!(store.set_password("ada", hash, world.provider.unix()).await.unwrap());
     let page = browser.ask(&[OPENID]).await;

@@ -49,14 +49,16 @@ async fn a_consent_reads_back_and_is_forgotten(backend: &dyn Backend) {
     let used = Consent { used_at: Some(NOW.plus_secs(9)), ..first.clone() };
     let mut both = vec![used, second.clone()];
     both.sort_by_key(|consent| std::cmp::Reverse(consent.id));
-    assert_eq!(store.consents("sub-1", "app").await, Ok(both));
+    assert_eq!(store.consents("sub-1", Some("app")).await, Ok(both));
 
+    let hers = store.consents("sub-1", None).await.unwrap();
+    assert!(hers.len() == 3 && hers.contains(&elsewhere) && !hers.contains(&theirs));
     store.write(vec![Write::ForgetConsent { id: first.id }]).await.unwrap();
-    assert_eq!(store.consents("sub-1", "app").await, Ok(vec![second]));
+    assert_eq!(store.consents("sub-1", Some("app")).await, Ok(vec![second]));
     let at_app = Write::ForgetConsentsOf { subject: "sub-1".to_owned(), client_id: Some("app".to_owned()) };
     store.write(vec![at_app]).await.unwrap();
-    assert_eq!(store.consents("sub-1", "app").await, Ok(vec![]));
-    assert_eq!(store.consents("sub-1", "other").await, Ok(vec![elsewhere]));
+    assert_eq!(store.consents("sub-1", Some("app")).await, Ok(vec![]));
+    assert_eq!(store.consents("sub-1", Some("other")).await, Ok(vec![elsewhere]));
     let everywhere = Write::ForgetConsentsOf { subject: "sub-1".to_owned(), client_id: None };
     store.write(vec![everywhere]).await.unwrap();
     assert_eq!(left(&store).await, [theirs.id]);
@@ -85,8 +87,8 @@ async fn the_oldest_makes_room(backend: &dyn Backend) {
     }
     made.remove(0);
     made.reverse();
-    assert_eq!(store.consents("sub-1", "app").await, Ok(made));
-    assert_eq!(store.consents("sub-1", "other").await, Ok(vec![elsewhere]));
+    assert_eq!(store.consents("sub-1", Some("app")).await, Ok(made));
+    assert_eq!(store.consents("sub-1", Some("other")).await, Ok(vec![elsewhere]));
 }
 
 async fn consents_end_with_user_client_and_password(backend: &dyn Backend) {

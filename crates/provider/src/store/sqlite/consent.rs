@@ -16,8 +16,12 @@ const CONSENT: &str =
     "SELECT id, subject, client_id, given_at, used_at, expires_at, data FROM consents WHERE ";
 
 impl Embedded {
-    pub(in crate::store) fn consents(&self, subject: &str, client_id: &str) -> Result<Vec<Consent>, Fault> {
-        let sql = format!("{CONSENT} subject = ?1 AND client_id = ?2 ORDER BY id DESC");
+    pub(in crate::store) fn consents(
+        &self,
+        subject: &str,
+        client_id: Option<&str>,
+    ) -> Result<Vec<Consent>, Fault> {
+        let sql = format!("{CONSENT} subject = ?1 AND (?2 IS NULL OR client_id = ?2) ORDER BY id DESC");
         self.read(|db| all(db, &sql, params![subject, client_id], consent))
     }
 
