@@ -39,8 +39,8 @@ fn is_ticked(page: &Page) -> bool {
 }
 
 /// Writes the client anew, with other metadata.
-async fn change_client(world: &World, metadata: Value) {
-    let client_id = metadata["client_id"].as_str().unwrap().to_owned();
+async fn change_client(world: &World, client_id: &str, metadata: Value) {
+    let client_id = client_id.to_owned();
     let created_at = world.provider.unix();
     let client = Client { client_id, metadata, source: ClientSource::File, created_at };
     world.provider.store.upsert_client(client).await.unwrap();
@@ -178,7 +178,7 @@ async fn consent_is_forgotten_where_the_client_is_not_the_same_any_more() {
     let keys = [(); 2].map(|()| SigningKey::generate(Algorithm::Es256).unwrap());
     let client = json!({"client_id": "c", "client_name": "C", "redirect_uris": [CALLBACK],
         "token_endpoint_auth_method": "private_key_jwt", "jwks": jwks(&keys[0])});
-    let world = World::with_clients(&[client.clone()]).await;
+    let world = World::with_clients(std::slice::from_ref(&client)).await;
     let mut browser = world.browser();
     let asked = [OPENID, ("client_id", "c")];
     browser.remember(&asked).await;
@@ -191,7 +191,7 @@ async fn consent_is_forgotten_where_the_client_is_not_the_same_any_more() {
     ] {
         let mut changed = client.clone();
         changed[member] = value;
-        change_client(&world, changed).await;
+        change_client(&world, "c", changed).await;
         let silent = browser.ask(&[asked[0], asked[1], SILENT]).await.answer();
         assert_eq!(silent.form.has("code"), is_same, "{member}: {silent:?}");
     }
