@@ -101,6 +101,7 @@ fn supported(config: &Config) -> Supported {
         request_object_signing_alg_values_supported: names(config.profile.signature_algorithms()),
         id_token_signing_alg_values_supported: names(config.profile.signing_algorithms()),
         claims_supported: std::iter::once("sub").chain(claims.copied()).map(str::to_owned).collect(),
+        ui_locales_supported: config.pages.languages.tags().map(str::to_owned).collect(),
         prompt_values_supported: texts(&["none", "login", "consent", "select_account"]),
         protected_resources: config
             .resources
