@@ -105,7 +105,7 @@ pub fn new_access_token<'a>(
 ) -> NewAccessToken<'a> {
     NewAccessToken {
         iss: config.issuer.as_str(),
-        sub: &granted.subject,
+        sub: granted.sub(),
         aud,
         exp: expires_at(config, granted, now),
         iat: now,
@@ -169,7 +169,7 @@ fn id_token(
     let sign_in = granted.sign_in.as_ref();
     let token = NewIdToken {
         iss: &provider.config.issuer,
-        sub: &granted.subject,
+        sub: granted.sub(),
         aud: &granted.client.id,
         exp: now.plus_secs(provider.config.lifetimes.id_token_secs),
         iat: now,

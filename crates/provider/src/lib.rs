@@ -28,3 +28,4 @@ pub mod respond;
 pub mod service;
 pub mod signing_keys;
 pub mod store;
+pub mod subject;

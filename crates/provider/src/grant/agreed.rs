@@ -5,6 +5,7 @@ use crate::bind::{self, Binding};
 use crate::reach::{Reach, Wanted};
 use crate::refusal::Denied;
 use crate::store::{Id, RefreshToken, RefreshTokenState, Write};
+use crate::subject;
 use keybound_dpop::time::UnixTime;
 use keybound_oauth::authorization_details::AuthorizationDetails;
 use keybound_oauth::client_metadata::GrantType;
@@ -53,6 +54,7 @@ impl Agreed<'_> {
         let mut granted = Granted {
             client: asker.client.clone(),
             subject: self.subject.to_owned(),
+            pairwise: subject::pairwise(&asker.provider, &asker.client, self.subject),
             reach,
             audience,
             binding,

@@ -76,8 +76,10 @@ pub struct DeviceRequest {
 pub struct Granted {
     /// To whom.
     pub client: Arc<RegisteredClient>,
-    /// Whom the tokens speak for.
+    /// Whom the tokens speak for: a user or a client by its own `sub`, or as the exchanged token had it.
     pub subject: String,
+    /// The `sub` by which the client knows the user, where that is another one.
+    pub pairwise: Option<String>,
     /// What they allow.
     pub reach: Reach,
     /// `aud` of the access token.
@@ -94,6 +96,14 @@ pub struct Granted {
     pub opaque: Option<Secret>,
     /// What the token that was exchanged leaves its mark on (RFC 8693).
     pub exchanged: Option<Exchanged>,
+}
+
+impl Granted {
+    /// `sub` of the tokens.
+    #[must_use]
+    pub fn sub(&self) -> &str {
+        self.pairwise.as_deref().unwrap_or(&self.subject)
+    }
 }
 
 /// What a token hands on to the one that it is exchanged for, besides subject and scope.

@@ -8,6 +8,7 @@ use crate::provider::Provider;
 use crate::reach::{Reach, Wanted};
 use crate::refusal::{Denied, Refusal};
 use crate::store::{Credential, Decided, Grant, RefreshToken, RefreshTokenState, Verdict, Write};
+use crate::subject;
 use keybound_dpop::secret::Secret;
 
 pub(super) async fn find(provider: &Provider, token: &Secret, wanted: Wanted) -> Result<Found, Refusal> {
@@ -112,6 +113,7 @@ fn grant_tokens(
     let mut granted = Granted {
         client: asker.client.clone(),
         subject: token.subject.clone(),
+        pairwise: subject::pairwise(&asker.provider, &asker.client, &token.subject),
         reach,
         audience,
         binding,

@@ -120,6 +120,7 @@ pub(super) async fn redeem(asker: &Asker, request: ExchangeRequest) -> Result<Gr
     let mut granted = Granted {
         client: asker.client.clone(),
         subject: claims.sub.clone().unwrap_or_default(),
+        pairwise: None,
         reach,
         audience,
         binding,
