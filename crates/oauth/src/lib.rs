@@ -12,6 +12,7 @@
 //! | [`pkce`] | verifier and challenge (RFC 7636) |
 //! | [`authorization`] | authorization request and response |
 //! | [`authorization_details`] | what is asked for in detail (RFC 9396) |
+//! | [`claims_request`] | which claims are asked for by name |
 //! | [`response_mode`] | how the response travels |
 //! | [`jarm`] | the response, signed (JARM) |
 //! | [`request_object`] | the request as a signed JWT (RFC 9101) |
@@ -33,6 +34,7 @@ pub mod access_token;
 pub mod audience;
 pub mod authorization;
 pub mod authorization_details;
+pub mod claims_request;
 pub mod client_auth;
 pub mod client_metadata;
 pub mod client_secret;
