@@ -28,7 +28,8 @@
 //! | [`provider_metadata`] | what a server says of itself (RFC 8414) |
 //! | [`access_token`] | access tokens as JWTs (RFC 9068) |
 //! | [`id_token`] | ID tokens |
-//! | [`userinfo`] | claims by scope |
+//! | [`standard_claims`] | the claims that are known, by type, scope and language |
+//! | [`userinfo`] | which claims are let out, and the response, plain or signed |
 
 pub mod access_token;
 pub mod audience;
@@ -53,6 +54,7 @@ pub mod request_object;
 pub mod response_mode;
 pub mod revocation;
 pub mod scope;
+pub mod standard_claims;
 pub mod token;
 pub mod token_exchange;
 pub mod userinfo;

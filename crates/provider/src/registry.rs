@@ -202,6 +202,7 @@ fn check_algorithms(profile: Profile, client: &ClientMetadata) -> Result<(), Str
     let ours = AlgorithmSet::of(&ALGORITHMS).intersection(theirs);
     for (member, algorithm, known) in [
         ("id_token_signed_response_alg", client.id_token_signed_response_alg, ours),
+        ("userinfo_signed_response_alg", client.userinfo_signed_response_alg, ours),
         ("authorization_signed_response_alg", client.authorization_signed_response_alg, ours),
         ("introspection_signed_response_alg", client.introspection_signed_response_alg, ours),
         ("request_object_signing_alg", client.request_object_signing_alg, theirs),

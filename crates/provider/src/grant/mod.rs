@@ -27,7 +27,7 @@ use keybound_oauth::client_metadata::GrantType;
 use keybound_oauth::error::ErrorCode;
 use keybound_oauth::pkce::CodeVerifier;
 use keybound_oauth::token::{GrantRequest, TokenRequest};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::sync::Arc;
 
 /// A grant that exists, and what is asked of it. Nothing is spent yet.
@@ -53,6 +53,7 @@ pub struct CodeRequest {
     redirect_uri: Option<String>,
     verifier: Option<CodeVerifier>,
     wanted: Wanted,
+    claims: Map<String, Value>,
 }
 
 /// A token request with a refresh token.
@@ -61,6 +62,7 @@ pub struct RefreshRequest {
     id: Id,
     hash: SecretHash,
     wanted: Wanted,
+    claims: Map<String, Value>,
 }
 
 /// A token request with a device code.
@@ -124,6 +126,8 @@ pub struct SignIn {
     pub nonce: Option<String>,
     /// `acr`
     pub acr: Option<String>,
+    /// The claims that were asked for by name (OpenID Connect Core §5.5).
+    pub claims: Map<String, Value>,
 }
 
 /// Looks for what the client hands in. Reads only: an unknown code records nothing.
