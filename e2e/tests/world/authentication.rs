@@ -194,7 +194,6 @@ async fn remember(world: &World, client_id: &str) {
         scope: vec!["openid".to_owned()],
         resources: Vec::new(),
         authorization_details: AuthorizationDetails::default(),
-        claims: None,
         given_at: world.now(),
         used_at: None,
         expires_at: world.now().plus_secs(86_400),

@@ -132,7 +132,6 @@ fn describe(username: &str, consent: &Consent) -> Value {
         "scope": consent.scope.join(" "),
         "resources": consent.resources,
         "authorization_details": consent.authorization_details.to_json(),
-        "claims": consent.claims,
         "given_at": consent.given_at.as_secs(),
         "used_at": consent.used_at.map(UnixTime::as_secs),
         "expires_at": consent.expires_at.as_secs(),

@@ -17,7 +17,6 @@ fn remember(world: &World, n: u8, subject: &str, client_id: &str) {
         scope: vec!["openid".to_owned(), "read".to_owned()],
         resources: vec!["https://api.example/".to_owned()],
         authorization_details: AuthorizationDetails::parse(r#"[{"type":"balance"}]"#).expect("details"),
-        claims: None,
         given_at: now,
         used_at: None,
         expires_at: now.plus_secs(86_400),

@@ -19,7 +19,7 @@ pub async fn choose(provider: &Provider, submission: &Submission) -> Result<Resp
     let Submission { form, asked, visitor } = submission;
     let Some(signed_in) = &visitor.signed_in else { return start_again(provider, asked) };
     submission.check(provider, Purpose::Account, Some(signed_in.session.id.as_bytes()))?;
-    let request = match judge(provider, &asked.form, Begun::Before).await? {
+    let request = match judge(provider, &asked.form, Begun::Before, visitor.language).await? {
         Outcome::Page(denied) => return Err(denied.into()),
         Outcome::Return(faulty) => return tell_fault(provider, visitor, asked, &faulty),
         Outcome::Good(request) => request,

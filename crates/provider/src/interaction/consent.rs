@@ -9,6 +9,7 @@ use super::step::{Attempted, Errand, sign_in_page, start_again, tell_fault};
 use super::submission::Submission;
 use super::visitor::SignedIn;
 use crate::audit::{self, Event, Facts};
+use crate::claims;
 use crate::config::Config;
 use crate::page;
 use crate::provider::Provider;
@@ -30,7 +31,7 @@ pub async fn consent(provider: &Provider, submission: &Submission) -> Result<Res
     let Submission { form, asked, visitor } = submission;
     let Some(signed_in) = &visitor.signed_in else { return start_again(provider, asked) };
     submission.check(provider, Purpose::Consent, Some(signed_in.session.id.as_bytes()))?;
-    let mut request = match judge(provider, &asked.form, Begun::Before).await? {
+    let mut request = match judge(provider, &asked.form, Begun::Before, visitor.language).await? {
         Outcome::Page(denied) => return Err(denied.into()),
         Outcome::Return(faulty) => return tell_fault(provider, visitor, asked, &faulty),
         Outcome::Good(request) => request,
@@ -45,6 +46,9 @@ pub async fn consent(provider: &Provider, submission: &Submission) -> Result<Res
     let is_allowed = form.has("allow") && keep_ticked(&provider.config, &mut request.reach, form);
     if !is_allowed {
         return refuse(provider, &request, signed_in, &remembered).await;
+    }
+    if !request.accepts(provider, signed_in) {
+        return start_again(provider, asked);
     }
     let is_to_be_remembered = form.has("remember") && is_open(provider, &request);
     let mut writes = Vec::new();
@@ -126,6 +130,12 @@ async fn issue_code(
         created_at: now,
         revoked_at: None,
         session_ended_at: None,
+        claims: claims::in_languages(
+            request.claims.clone(),
+            &request.reach.scope,
+            request.request.claims_locales.as_deref(),
+            &signed_in.user.claims,
+        ),
     };
     let record = Code {
         id,

@@ -6,6 +6,7 @@ use crate::provider::Provider;
 use crate::refusal::Denied;
 use crate::signing_keys::KeyUse;
 use crate::store::User;
+use crate::subject;
 use keybound_dpop::secret::Secret;
 use keybound_oauth::error::ErrorCode;
 
@@ -45,16 +46,17 @@ impl Meant {
     }
 
     /// Whether an answer about this user is one that the client asked for.
-    pub(super) fn is(&self, client: &RegisteredClient, user: &User, has_just_signed_in: bool) -> bool {
+    pub(super) fn is(
+        &self,
+        provider: &Provider,
+        client: &RegisteredClient,
+        user: &User,
+        has_just_signed_in: bool,
+    ) -> bool {
         match self {
             Self::Anybody => true,
-            Self::User(sub) => *sub == seen_by(client, user),
+            Self::User(sub) => subject::is_seen_as(provider, client, &user.subject, sub),
             Self::Unclear => has_just_signed_in,
         }
     }
-}
-
-/// The `sub` by which that client knows the user.
-fn seen_by<'u>(_client: &RegisteredClient, user: &'u User) -> &'u str {
-    &user.subject
 }

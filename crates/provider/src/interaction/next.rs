@@ -3,6 +3,7 @@
 
 use super::judge::ValidRequest;
 use super::visitor::SignedIn;
+use crate::provider::Provider;
 use crate::refusal::Denied;
 use crate::store::Id;
 use keybound_dpop::time::UnixTime;
@@ -35,12 +36,13 @@ pub(super) struct Done {
 
 /// Decides.
 pub(super) fn decide(
+    provider: &Provider,
     request: &ValidRequest,
     signed_in: Option<&SignedIn>,
     done: Done,
     remembered: Option<Id>,
-    now: UnixTime,
 ) -> Next {
+    let now = provider.unix();
     let is_silent = request.prompts(Prompt::None);
     let recent = signed_in.filter(|signed_in| done.sign_in || !is_asked_to_sign_in(request, signed_in, now));
     let Some(signed_in) = recent else {
@@ -49,10 +51,12 @@ pub(super) fn decide(
             false => Next::SignIn,
         };
     };
-    if !request.meant.is(&request.client, &signed_in.user, done.sign_in) {
+    let is_meant = request.meant.is(provider, &request.client, &signed_in.user, done.sign_in);
+    if !is_meant || !request.accepts(provider, signed_in) {
         // §3.1.2.2: never an answer about another user. Who just signed in is not asked to do so for ever.
+        let row = if is_meant { "OIDC-CLM-03" } else { "OIDC-AUT-15" };
         return match is_silent || done.sign_in {
-            true => refuse("OIDC-AUT-15", "the user of `id_token_hint` is not the one who is signed in"),
+            true => refuse(row, "somebody else is signed in than the request names"),
             false => Next::SignIn,
         };
     }

@@ -69,11 +69,11 @@ impl Remembered {
 
     /// The consents that reach as far as the request.
     pub(super) fn covering(&self, request: &ValidRequest) -> Vec<Id> {
-        let claims = request.request.claims.as_deref();
+        let shown = request.shown_scope();
         let is_good = |consent: &&Consent| {
             self.now < consent.expires_at
                 && consent.client_hash == self.client_hash
-                && covers(consent, &request.reach, claims)
+                && covers(consent, &shown, &request.reach)
         };
         self.all.iter().filter(is_good).map(|consent| consent.id).collect()
     }
@@ -90,17 +90,16 @@ impl Remembered {
             subject: signed_in.user.subject.clone(),
             client_id: request.client.id.as_str().to_owned(),
             client_hash: hash_of(&request.client),
-            scope: request.reach.scope.iter().map(str::to_owned).collect(),
+            scope: request.shown_scope().iter().map(str::to_owned).collect(),
             resources: request.reach.resources.clone(),
             authorization_details: request.reach.details.clone(),
-            claims: request.request.claims.clone(),
             given_at: self.now,
             used_at: None,
             expires_at: self.now.plus_secs(provider.config.lifetimes.consent_secs),
         };
         let is_less = |old: &&Consent| {
             let reach = Reach::kept(&old.scope, &old.resources, &old.authorization_details);
-            old.client_hash != new.client_hash || covers(&new, &reach, old.claims.as_deref())
+            old.client_hash != new.client_hash || covers(&new, &reach.scope, &reach)
         };
         let less = self.all.iter().filter(is_less).map(|old| Write::ForgetConsent { id: old.id });
         let mut writes: Vec<Write> = less.collect();
@@ -131,16 +130,16 @@ fn is_assured(client: &RegisteredClient, redirect_uri: &RedirectUri) -> bool {
         }
 }
 
-/// Whether the request asks for no more than what was allowed.
-fn covers(consent: &Consent, reach: &Reach, claims: Option<&str>) -> bool {
+/// Whether the request asks for no more than what was allowed. `shown` is its scope as a user reads it: claims that are
+/// asked for by name have the sentence of their scope.
+fn covers(consent: &Consent, shown: &Scope, reach: &Reach) -> bool {
     let has_scope = |token: &str| consent.scope.iter().any(|known| known == token);
     // Without scope and details it asks for what nobody can name.
-    let is_named = !reach.scope.is_empty() || !reach.details.is_empty();
+    let is_named = !shown.is_empty() || !reach.details.is_empty();
     (is_named || consent.scope.is_empty() && consent.authorization_details.is_empty())
-        && reach.scope.iter().all(has_scope)
+        && shown.iter().all(has_scope)
         && reach.resources.iter().all(|name| consent.resources.contains(name))
         && reach.details.is_within(&consent.authorization_details)
-        && claims.is_none_or(|claims| consent.claims.as_deref() == Some(claims))
 }
 
 /// What tells the client from another of its name: where its answers go, and how it shows who it is.

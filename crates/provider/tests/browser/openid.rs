@@ -269,8 +269,10 @@ fn id_token(world: &World, client_id: &str, sub: &str) -> String {
         nonce: None,
         auth_time: None,
         acr: None,
+        amr: &[],
         sid: None,
         access_token: None,
+        claims: None,
     };
     token.sign(&key.key, Some(&key.kid)).unwrap().reveal().to_owned()
 }

@@ -123,8 +123,19 @@ async fn a_page_is_shown_where_more_is_asked_for() {
     let page = browser.ask(&[OPENID, ("claims", claims)]).await;
     browser.allow_with(&page, &["remember"]).await;
     assert!(browser.ask(&[OPENID, ("claims", claims), SILENT]).await.answer().form.has("code"));
-    let others = browser.ask(&[OPENID, ("claims", r#"{"userinfo":{"name":null}}"#), SILENT]).await;
-    assert_eq!(others.answer().get("error"), "consent_required");
+    for (claims, is_answered) in [
+        (r#"{"id_token":{"email_verified":null}}"#, true),
+        (r#"{"userinfo":{"name":null}}"#, true),
+        (r#"{"userinfo":{"name":null,"email":null}}"#, false),
+        (r#"{"userinfo":{"phone_number":null}}"#, false),
+    ] {
+        let silent = browser.ask(&[OPENID, ("claims", claims), SILENT]).await.answer();
+        assert_eq!(
+            silent.form.has("code"),
+            is_answered,
+            "{claims}: the sentence of its scope was read, or not"
+        );
+    }
 }
 
 #[tokio::test]

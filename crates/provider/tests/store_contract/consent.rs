@@ -22,7 +22,6 @@ fn consent(subject: &str, client_id: &str) -> Consent {
         scope: vec!["openid".to_owned(), "read".to_owned()],
         resources: vec!["https://api.example/".to_owned()],
         authorization_details: AuthorizationDetails::parse(r#"[{"type":"a","x":1}]"#).unwrap(),
-        claims: Some("{}".to_owned()),
         given_at: NOW,
         used_at: None,
         expires_at: NOW.plus_secs(500),

@@ -20,14 +20,12 @@ pub struct Consent {
     pub client_id: String,
     /// A digest of what the client was known by then: it must be the same client still.
     pub client_hash: String,
-    /// To what.
+    /// To what, as it was shown: with the scopes that stand for claims that were asked for by name.
     pub scope: Vec<String>,
     /// Where (RFC 8707).
     pub resources: Vec<String>,
     /// In detail (RFC 9396).
     pub authorization_details: AuthorizationDetails,
-    /// `claims`, as the request had it (OpenID Connect Core §5.5).
-    pub claims: Option<String>,
     /// When it was given.
     #[serde(skip)]
     pub given_at: UnixTime,
