@@ -58,13 +58,8 @@ impl Remembered {
             return None;
         }
         let less: Vec<&str> = request.reach.scope.iter().filter(|token| *token != OFFLINE).collect();
-        let less = Scope::parse(&less.join(" ")).ok()?;
-        let whole = std::mem::replace(&mut request.reach.scope, less);
-        let found = self.covering(request).first().copied();
-        if found.is_none() {
-            request.reach.scope = whole;
-        }
-        found
+        request.reach.scope = Scope::parse(&less.join(" ")).ok()?;
+        self.covering(request).first().copied()
     }
 
     /// The consents that reach as far as the request.

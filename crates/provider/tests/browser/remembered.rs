@@ -287,6 +287,10 @@ async fn details_are_asked_for_each_time_unless_their_type_may_be_remembered() {
         description = "See what is in your account"
         actions = ["see", "list"]
         remember = true
+        [[resource.authorization_details]]
+        type = "history"
+        description = "See what was in it"
+        remember = true
     "#;
     let world = World::with(config, &[]).await;
     let mut browser = world.browser();
@@ -304,6 +308,14 @@ async fn details_are_asked_for_each_time_unless_their_type_may_be_remembered() {
         let silent = browser.ask(&[&asked(details)[..], &[SILENT]].concat()).await.answer();
         assert_eq!(silent.form.has("code"), is_open, "{details}");
     }
+    let two = asked(r#"[{"type":"balance","actions":["see"]},{"type":"history"}]"#);
+    let page = browser.ask(&two).await;
+    browser.allow_with(&page, &["detail_0", "detail_1", "remember"]).await;
+    assert!(browser.ask(&two).await.answer().form.has("code"));
+    let page = browser.ask(&[&two[..], &[("prompt", "consent")]].concat()).await;
+    browser.allow_with(&page, &["detail_0", "remember"]).await;
+    assert!(browser.ask(&two).await.asks_for_consent(), "one of them was unticked");
+    assert!(browser.ask(&asked(balance)).await.answer().form.has("code"), "the other was not");
     let more = asked(r#"[{"type":"balance","actions":["see","list"]}]"#);
     assert!(browser.ask(&more).await.asks_for_consent());
     let page = browser.ask(&[&asked(balance)[..], &[("prompt", "consent")]].concat()).await;
