@@ -2,6 +2,7 @@
 
 use crate::endpoint::{
     self, authorize, device, device_authorization, introspect, metadata, pushed, revoke, token, userinfo,
+    webfinger,
 };
 use crate::peer;
 use crate::provider::Provider;
@@ -39,6 +40,9 @@ pub fn service(provider: &Arc<Provider>) -> Router {
         .route(&below(endpoint::INTROSPECT), any(introspect::handle))
         .layer(middleware::from_fn_with_state(Arc::clone(provider), admit))
         .with_state(Arc::clone(provider));
+    // It says itself who may read it: everybody.
+    let for_seekers =
+        Router::new().route(webfinger::PATH, get(webfinger::handle)).with_state(Arc::clone(provider));
     let for_browsers = authorize::routes().merge(device::routes()).with_state(Arc::clone(provider));
     let for_browsers = match issuer.path() {
         "" => for_browsers,
@@ -49,6 +53,7 @@ pub fn service(provider: &Arc<Provider>) -> Router {
     };
     for_clients
         .merge(for_servers)
+        .merge(for_seekers)
         .merge(for_browsers)
         .fallback(not_found)
         .layer(middleware::from_fn_with_state(Arc::clone(provider), harden))

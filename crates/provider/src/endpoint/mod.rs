@@ -9,6 +9,7 @@ pub mod pushed;
 pub mod revoke;
 pub mod token;
 pub mod userinfo;
+pub mod webfinger;
 
 /// The path of the authorization endpoint, below the issuer's own.
 pub const AUTHORIZE: &str = "/authorize";

@@ -5,13 +5,19 @@
 mod common;
 
 mod answer;
+mod claims;
 mod details;
 mod device;
+mod discovery;
+mod id_tokens;
 mod log;
 mod openid;
 mod page;
 mod pushed;
+mod relying_party;
 mod request;
 mod request_objects;
 mod response_modes;
 mod sign_in;
+mod subjects;
+mod userinfo;
