@@ -102,6 +102,7 @@ fn supported(config: &Config) -> Supported {
         authorization_signing_alg_values_supported: names(config.profile.signing_algorithms()),
         request_object_signing_alg_values_supported: names(config.profile.signature_algorithms()),
         id_token_signing_alg_values_supported: names(config.profile.signing_algorithms()),
+        ui_locales_supported: config.pages.languages.tags().map(str::to_owned).collect(),
         userinfo_signing_alg_values_supported: names(config.profile.signing_algorithms()),
         acr_values_supported: texts(&acr::OFFERED),
         claims_supported: claims.map(str::to_owned).collect(),

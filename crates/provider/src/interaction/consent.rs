@@ -30,7 +30,7 @@ pub async fn consent(provider: &Provider, submission: &Submission) -> Result<Res
     let Submission { form, asked, visitor } = submission;
     let Some(signed_in) = &visitor.signed_in else { return start_again(provider, asked) };
     submission.check(provider, Purpose::Consent, Some(signed_in.session.id.as_bytes()))?;
-    let mut request = match judge(provider, &asked.form, Begun::Before).await? {
+    let mut request = match judge(provider, &asked.form, Begun::Before, visitor.language).await? {
         Outcome::Page(denied) => return Err(denied.into()),
         Outcome::Return(faulty) => return tell_fault(provider, visitor, asked, &faulty),
         Outcome::Good(request) => request,

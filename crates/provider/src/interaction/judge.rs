@@ -7,11 +7,12 @@ use super::visitor::SignedIn;
 use crate::acr;
 use crate::claims;
 use crate::clients::RegisteredClient;
+use crate::page::Language;
 use crate::provider::Provider;
 use crate::reach::{self, Reach, Wanted};
 use crate::refusal::{Denied, Refusal};
 use crate::subject;
-use keybound_oauth::authorization::{AuthorizationRequest, Prompt, ReturnTo};
+use keybound_oauth::authorization::{AuthorizationRequest, Prompt};
 use keybound_oauth::claims_request::{Accepted, ClaimsRequest};
 use keybound_oauth::client_metadata::{ErrorDisplay, GrantType};
 use keybound_oauth::error::ErrorCode;
@@ -97,11 +98,16 @@ impl ValidRequest {
     }
 }
 
-/// Judges a request that a browser brought.
+/// Judges a request that a browser brought, whose `language` is that of the pages unless the request asks for another.
 ///
 /// # Errors
 /// 503 where the store does not answer, or the client's keys cannot be had.
-pub async fn judge(provider: &Provider, form: &Form, begun: Begun) -> Result<Outcome, Refusal> {
+pub async fn judge(
+    provider: &Provider,
+    form: &Form,
+    begun: Begun,
+    language: Language,
+) -> Result<Outcome, Refusal> {
     let client_id = form.get("client_id").unwrap_or_default();
     let Some(client) = provider.clients.find(&provider.store, client_id, provider.now()).await? else {
         let wire = "`client_id` must be that of a registered client";
@@ -109,9 +115,9 @@ pub async fn judge(provider: &Provider, form: &Form, begun: Begun) -> Result<Out
         return Ok(Outcome::Page(denied));
     };
     Ok(match parameters::of(provider, &client, form, begun).await? {
-        Ok(parameters) => examine(provider, client, parameters),
+        Ok(parameters) => examine(provider, client, parameters, language),
         Err(Unresolved::Page(denied)) => Outcome::Page(denied),
-        Err(Unresolved::Return(denied)) => tell(provider, client, form, denied),
+        Err(Unresolved::Return(denied)) => tell(provider, client, form, denied, language),
     })
 }
 
@@ -120,9 +126,10 @@ pub(super) fn examine(
     provider: &Provider,
     client: Arc<RegisteredClient>,
     parameters: Parameters<'_>,
+    language: Language,
 ) -> Outcome {
     let Parameters { form, pushed } = parameters;
-    let address = match ReturnAddress::find(&client, &ReturnTo::read(&form), &provider.config) {
+    let address = match ReturnAddress::find(&client, &form, &provider.config, language) {
         Ok(address) => address,
         Err(denied) => return Outcome::Page(denied),
     };
@@ -153,8 +160,14 @@ pub(super) fn examine(
 }
 
 /// Tells the client, where it has a redirect URI that holds.
-fn tell(provider: &Provider, client: Arc<RegisteredClient>, form: &Form, denied: Denied) -> Outcome {
-    match ReturnAddress::find(&client, &ReturnTo::read(form), &provider.config) {
+fn tell(
+    provider: &Provider,
+    client: Arc<RegisteredClient>,
+    form: &Form,
+    denied: Denied,
+    language: Language,
+) -> Outcome {
+    match ReturnAddress::find(&client, form, &provider.config, language) {
         Ok(address) => faulty(client, address, form, denied),
         Err(_) => Outcome::Page(denied),
     }

@@ -10,6 +10,7 @@ mod details;
 mod device;
 mod discovery;
 mod id_tokens;
+mod language;
 mod log;
 mod openid;
 mod page;
