@@ -14,12 +14,7 @@ async fn discover(world: &World) -> Value {
 }
 
 fn list<'d>(document: &'d Value, name: &str) -> Vec<&'d str> {
-    document[name]
-        .as_array()
-        .unwrap_or_else(|| panic!("{name}"))
-        .iter()
-        .map(|item| item.as_str().unwrap())
-        .collect()
+    document[name].as_array().unwrap().iter().map(|item| item.as_str().unwrap()).collect()
 }
 
 #[tokio::test]

@@ -1,5 +1,10 @@
 //! The provider as a browser sees it: the authorization endpoint and its pages.
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a helper that fails panics")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a helper that fails panics"
+)]
 
 #[path = "../common/mod.rs"]
 mod common;
