@@ -4,6 +4,7 @@ mod details;
 mod file;
 mod lifetimes;
 mod limits;
+mod registration;
 mod signing;
 mod source;
 
@@ -14,6 +15,10 @@ pub use file::{
 };
 pub use lifetimes::{Lifetimes, LifetimesFile};
 pub use limits::RateLimits;
+pub use registration::{
+    ClientIdMetadataFile, ClientRules, DocumentRules, REGISTRATION_SCOPE, RegisteredDpop, Registration,
+    RegistrationFile, RegistrationMode, StatementIssuer, StatementIssuerFile, StatementKeys, Switch,
+};
 pub use signing::Signing;
 pub(crate) use source::Source;
 
@@ -60,6 +65,8 @@ pub struct Config {
     pub resources: Vec<Resource>,
     /// The introspection endpoint: a resource too, for callers that show an access token.
     pub introspection: Resource,
+    /// Clients that nobody here has written down.
+    pub registration: Registration,
     /// Who must use nonces.
     pub nonce: NonceMode,
     /// What proofs are accepted.
@@ -119,7 +126,9 @@ impl ConfigFile {
         self.check_detail_types()?;
         let introspection = introspection(&issuer).map_err(|error| wrong("issuer", error))?;
         crate::profile::check_config(self)?;
+        let registration = self.checked_registration(&issuer, &resources)?;
         Ok(Config {
+            registration,
             issuer,
             base,
             resources,
@@ -245,7 +254,7 @@ impl Config {
     /// The resource of that identifier.
     #[must_use]
     pub fn resource(&self, identifier: &str) -> Option<&Resource> {
-        let all = self.resources.iter().chain([&self.introspection]);
+        let all = self.resources.iter().chain([&self.introspection]).chain(&self.registration.resource);
         all.into_iter().find(|resource| resource.identifier.as_str() == identifier)
     }
 

@@ -8,7 +8,7 @@ use super::request_object;
 use super::submission::Submission;
 use super::throttle::Wait;
 use super::visitor::{SignedIn, Visitor};
-use crate::page::{self, ConsentPage, Frame, ReturnPage, SignInPage};
+use crate::page::{self, About, ConsentPage, Frame, ReturnPage, SignInPage};
 use crate::provider::Provider;
 use crate::refusal::{Denied, Refusal};
 use crate::respond;
@@ -260,6 +260,7 @@ fn consent_page(
         frame: Frame::of(&provider.config),
         client: request.client.display_name(),
         client_id: request.client.id.as_str(),
+        about: About::of(provider, &request.client),
         username: &signed_in.user.username,
         scope: request.reach.scope.iter().map(page::describe).collect(),
         details: page::details(&provider.config, &request.reach.details),

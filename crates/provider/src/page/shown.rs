@@ -1,5 +1,6 @@
 //! What each page shows. The templates escape all of it.
 
+use super::about::About;
 use super::details::Detail;
 use crate::config::Config;
 use askama::Template;
@@ -57,6 +58,8 @@ pub struct ConsentPage<'a> {
     pub client: &'a str,
     /// Who asks.
     pub client_id: &'a str,
+    /// What is known of who asks.
+    pub about: About<'a>,
     /// Who is signed in.
     pub username: &'a str,
     /// What is asked for.
@@ -99,6 +102,8 @@ pub struct DeviceConsentPage<'a> {
     pub client: &'a str,
     /// Who asks.
     pub client_id: &'a str,
+    /// What is known of who asks.
+    pub about: About<'a>,
     /// Who is signed in.
     pub username: &'a str,
     /// What is asked for.
