@@ -6,9 +6,7 @@ use http::StatusCode;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use keybound_dpop::time::Clock;
 use keybound_provider::registration::admission::make_initial_token;
-use keybound_provider::store::{Client, ClientSource};
 use std::net::SocketAddr;
-use std::time::Instant;
 
 const FAST: &str = "[limits]\nregistrations_per_minute = 0\n";
 
@@ -68,40 +66,4 @@ async fn as_dcr_12_who_is_not_used_is_forgotten() {
     assert!(found.unwrap().is_none(), "also from memory");
     assert!(store.find_client("app").await.unwrap().is_some(), "an operator's stays");
     store.touch_clients(vec![text(&used, "client_id")], start.plus_secs(9 * day)).await.unwrap();
-}
-
-/// As many as there may be: a registration costs as much as it does among few, not as much as there are clients.
-#[tokio::test]
-async fn ops_lim_06_one_of_ten_thousand_registers_as_quickly_as_one_of_few() {
-    let world = world(&format!("{OPEN}max_clients = 20000\n{FAST}")).await;
-    let time = async |count: u32| {
-        let begun = Instant::now();
-        for _ in 0..count {
-            registered(&world, &public()).await;
-        }
-        begun.elapsed() / count
-    };
-    let among_few = time(50).await;
-    for number in 0..10_000 {
-        let client = Client {
-            client_id: format!("client-{number}"),
-            metadata: public(),
-            source: ClientSource::Registered,
-            created_at: world.clock.now().unix,
-        };
-        let store = world.provider.store.clone();
-        // Many at a time share one commit.
-        tokio::spawn(async move { store.upsert_client(client).await });
-        if number % 1000 == 999 {
-            world.provider.store.find_client("app").await.unwrap();
-            world.provider.store.touch_clients(vec![], world.clock.now().unix).await.unwrap();
-        }
-    }
-    while world.provider.store.clients().await.unwrap().len() < 10_000 {
-        tokio::task::yield_now().await;
-    }
-    world.provider.clients.renew(&world.provider.store, world.clock.now()).await.unwrap();
-    let among_many = time(50).await;
-    println!("a registration among few: {among_few:?}, among ten thousand: {among_many:?}");
-    assert!(among_many < among_few * 5, "{among_few:?}, {among_many:?}");
 }
