@@ -2,7 +2,7 @@
 
 use super::source::line_at;
 use super::{
-    ClientIdMetadataFile, ConfigError, DetailFile, LifetimesFile, RegistrationFile, Source,
+    ClientIdMetadataFile, ConfigError, DetailFile, LifetimesFile, PagesFile, RegistrationFile, Source,
 };
 use keybound_oauth::client_metadata::ProfileName;
 use serde::de::Error;
@@ -70,6 +70,9 @@ pub struct ConfigFile {
     /// How long things live.
     #[serde(default)]
     pub lifetimes: LifetimesFile,
+    /// What people see.
+    #[serde(default)]
+    pub pages: PagesFile,
     #[serde(skip)]
     pub(crate) source: Source,
 }
@@ -261,8 +264,9 @@ impl ConfigFile {
         })?;
         let mut file = Self::parse(&text, &path.display().to_string())?;
         let folder = path.parent().unwrap_or_else(|| Path::new("."));
-        for named in [Some(&mut file.store), file.clients.as_mut(), file.users.as_mut()].into_iter().flatten()
-        {
+        let named =
+            [Some(&mut file.store), file.clients.as_mut(), file.users.as_mut(), file.pages.texts.as_mut()];
+        for named in named.into_iter().flatten() {
             *named = folder.join(&*named);
         }
         if let Some(tls) = &mut file.tls {

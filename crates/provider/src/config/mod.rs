@@ -4,6 +4,7 @@ mod details;
 mod file;
 mod lifetimes;
 mod limits;
+mod pages;
 mod registration;
 mod signing;
 mod source;
@@ -15,6 +16,7 @@ pub use file::{
 };
 pub use lifetimes::{Lifetimes, LifetimesFile};
 pub use limits::RateLimits;
+pub use pages::{Pages, PagesFile};
 pub use registration::{
     ClientIdMetadataFile, ClientRules, DocumentRules, REGISTRATION_SCOPE, RegisteredDpop, Registration,
     RegistrationFile, RegistrationMode, StatementIssuer, StatementIssuerFile, StatementKeys, Switch,
@@ -85,6 +87,8 @@ pub struct Config {
     pub rotate: Rotate,
     /// Whether every authorization request must be pushed (RFC 9126 §5).
     pub require_pushed_authorization_requests: bool,
+    /// What people see.
+    pub pages: Pages,
 }
 
 /// Why a configuration cannot be used: what, and what to write instead.
@@ -128,6 +132,7 @@ impl ConfigFile {
         crate::profile::check_config(self)?;
         let registration = self.checked_registration(&issuer, &resources)?;
         Ok(Config {
+            pages: self.pages.check(&issuer, &self.source)?,
             registration,
             issuer,
             base,
