@@ -200,6 +200,10 @@ impl Documents {
         if members.keys().any(|name| name.starts_with("client_secret")) {
             return Err(because("it has a `client_secret`, which everybody could read"));
         }
+        // Nothing says that the sector knows of it (OpenID Connect Core §8.1).
+        if members.contains_key("sector_identifier_uri") {
+            return Err(because("it has a `sector_identifier_uri`, which is for clients that register"));
+        }
         let method = members.get("token_endpoint_auth_method").and_then(Value::as_str);
         let method = method.unwrap_or(AuthMethod::None.as_str());
         if ![AuthMethod::None, AuthMethod::PrivateKeyJwt].iter().any(|known| known.as_str() == method) {

@@ -69,6 +69,7 @@ async fn as_cimd_02_as_cimd_03_as_cimd_04_atk_095_documents_that_are_not_taken()
         ("/mac", 200, secret("/mac", "client_secret_jwt").to_string()),
         ("/secret", 200, with(good("/secret"), "client_secret", json!("s")).to_string()),
         ("/ends", 200, with(good("/ends"), "client_secret_expires_at", json!(0)).to_string()),
+        ("/sector", 200, with(good("/sector"), "sector_identifier_uri", json!("https://a.example/s")).to_string()),
         ("/redirect", 200, with(good("/redirect"), "redirect_uris", json!(["/cb"])).to_string()),
         ("/bearer", 200, with(good("/bearer"), "dpop_bound_access_tokens", json!(false)).to_string()),
     ] {
@@ -133,6 +134,7 @@ async fn as_cimd_06_errors_are_not_kept_and_successes_only_within_bounds() {
 async fn as_cimd_06_what_is_kept_is_bounded() {
     let (site, world) = (Site::open().await, world(&format!("{ON}max_documents = 2\n")).await);
     for path in ["/a", "/b", "/c", "/c"] {
+        world.clock.turn(1);
         let client_id = site.put(path, document(&site, path).to_string());
         assert!(ask(&world, &client_id, CALLBACK).await.asks_to_sign_in());
     }
@@ -224,6 +226,14 @@ async fn as_cimd_08_new_keys_and_redirect_uris_hold_and_refresh_tokens_need_the_
     assert_eq!(with_key(&fields, &old, "old").await.refusal().1, "invalid_client");
     assert_eq!(with_key(&fields, &new, "new").await.status, StatusCode::OK);
     assert!(!ask(&world, &client_id, CALLBACK).await.asks_to_sign_in());
+}
+
+#[tokio::test]
+async fn as_cimd_02_only_hosts_that_are_listed_are_asked() {
+    let (site, world) = (Site::open().await, world(&format!("{ON}hosts = [\"app.example\"]\n")).await);
+    let client_id = site.put("/client", document(&site, "/client").to_string());
+    assert_eq!(ask(&world, &client_id, CALLBACK).await.shown_error(), "invalid_request");
+    assert_eq!(site.asked("/client"), 0);
 }
 
 #[tokio::test]

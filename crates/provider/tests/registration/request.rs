@@ -5,6 +5,12 @@ use crate::program::{
     text, token, with, world, world_of,
 };
 use http::{Method, StatusCode};
+use keybound_dpop::time::UnixTime;
+use keybound_oauth::client_metadata::ProfileName;
+use keybound_oauth::error::ErrorCode;
+use keybound_provider::config::ConfigFile;
+use keybound_provider::refusal::Refusal;
+use keybound_provider::registration::record;
 use serde_json::{Value, json};
 
 #[tokio::test]
@@ -292,4 +298,61 @@ async fn the_registered_algorithm_of_assertions_is_the_only_one() {
     }
     let page = register(&world, &with(signed, "token_endpoint_auth_signing_alg", json!("HS256"))).await;
     assert_eq!(page.refusal(), (400, "invalid_client_metadata".to_owned()));
+}
+
+/// Tokens from the front channel are not offered, to nobody (RFC 9700 §2.1.2).
+#[tokio::test]
+async fn oidc_dcr_07_response_types_of_the_implicit_flow_are_refused() {
+    let world = world(OPEN).await;
+    let metadata = world.browser().get("/.well-known/openid-configuration").await.json();
+    assert_eq!(metadata["response_types_supported"], json!(["code"]));
+    for types in [json!(["id_token"]), json!(["id_token token"]), json!(["code", "id_token"])] {
+        let page = register(&world, &with(public(), "response_types", types)).await;
+        assert_eq!(page.refusal(), (400, "invalid_client_metadata".to_owned()));
+    }
+}
+
+#[test]
+fn fapi_as_03_a_provider_with_a_profile_registers_what_fits_it() {
+    let config = "issuer = \"https://id.example\"\nprofile = \"fapi2\"\n[registration]\nmode = \"open\"";
+    let config = ConfigFile::parse(config, "test").unwrap().check().unwrap();
+    let settle = |metadata: Value| {
+        record::settle(&config, metadata.as_object().unwrap().clone(), None, UnixTime::from_secs(1))
+    };
+    let Err(Refusal::Denied(refused)) = settle(confidential()) else { unreachable!("refused") };
+    assert!(refused.code == ErrorCode::InvalidClientMetadata && refused.wire.contains("private_key_jwt"));
+    let signed = with(public(), "token_endpoint_auth_method", json!("private_key_jwt"));
+    let settled = settle(with(signed, "jwks", key_set(&new_key(), "k"))).unwrap();
+    assert_eq!(settled.metadata.profile, ProfileName::Fapi2);
+}
+
+/// For certification runs, whose clients of the Basic profile know neither PKCE nor proofs (OIDC-AUT-23).
+#[tokio::test]
+async fn oidc_aut_23_an_operator_may_let_all_registered_clients_be_old() {
+    let config = format!("{OPEN}legacy_oidc = true\ndpop = \"if_asked\"\n");
+    let world = world(&config).await;
+    let client = registered(&world, &public()).await;
+    assert_eq!((&client["legacy_oidc"], &client["dpop_bound_access_tokens"]), (&json!(true), &json!(false)));
+    let client_id = text(&client, "client_id");
+    let changes = [
+        ("client_id", client_id.as_str()),
+        ("redirect_uri", CALLBACK),
+        ("code_challenge", ""),
+        ("code_challenge_method", ""),
+    ];
+    assert!(world.browser().ask(&changes).await.asks_to_sign_in());
+}
+
+#[tokio::test]
+async fn ops_cors_01_pages_of_other_origins_register_and_manage() {
+    let world = world(OPEN).await;
+    for (path, method) in [("/register", "POST"), ("/register/client-1", "PUT"), ("/register/client-1", "DELETE")] {
+        let headers = [("origin", "https://spa.example"), ("access-control-request-method", method)];
+        let page = call(&world, Method::OPTIONS, path, &headers, "").await;
+        assert_eq!(page.header("access-control-allow-methods"), method);
+        assert_eq!(page.header("access-control-allow-origin"), "*");
+    }
+    let origin = [("origin", "https://spa.example")];
+    let page = crate::program::register_with(&world, &public(), &origin).await;
+    assert_eq!((page.status, page.header("access-control-allow-origin")), (StatusCode::CREATED, "*"));
 }
