@@ -25,6 +25,7 @@
 //! | [`client_auth`] | how a client shows who it is |
 //! | [`client_secret`] | a secret, or its digest |
 //! | [`client_metadata`] | what is registered of a client (RFC 7591) |
+//! | [`registration`] | registration and its management (RFC 7591, RFC 7592) |
 //! | [`provider_metadata`] | what a server says of itself (RFC 8414) |
 //! | [`access_token`] | access tokens as JWTs (RFC 9068) |
 //! | [`id_token`] | ID tokens |
@@ -50,6 +51,7 @@ pub mod pkce;
 pub mod provider_metadata;
 pub mod pushed;
 pub mod redirect_uri;
+pub mod registration;
 pub mod request_object;
 pub mod response_mode;
 pub mod revocation;

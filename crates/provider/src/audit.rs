@@ -80,8 +80,12 @@ events! {
     ConstantChallenge = "constant_challenge",
     /// A client authenticates and proves with one key.
     KeyUsedTwice = "key_used_twice",
-    /// A client was registered, changed or removed by a request.
+    /// A client registered itself.
     ClientRegistered = "client_registered",
+    /// A client that registered itself changed its registration.
+    ClientUpdated = "client_updated",
+    /// A client that registered itself removed itself.
+    ClientRemoved = "client_removed",
     /// A signing key was made.
     KeyAdded = "key_added",
     /// A signing key leaves the key set.

@@ -25,6 +25,7 @@ pub mod prove;
 pub mod provider;
 pub mod reach;
 pub mod refusal;
+pub mod registration;
 pub mod registry;
 pub mod respond;
 pub mod service;

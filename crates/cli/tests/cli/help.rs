@@ -2,13 +2,14 @@
 
 use crate::common::World;
 
-const COMMANDS: [&str; 28] = [
+const COMMANDS: [&str; 29] = [
     "serve",
     "gateway",
     "client",
     "client add",
     "client list",
     "client remove",
+    "client token",
     "user",
     "user add",
     "user list",

@@ -84,6 +84,17 @@ fn cl_cli_01_a_client_secret_is_shown_once_and_a_password_never() {
 }
 
 #[test]
+fn as_dcr_12_cl_cli_01_an_initial_access_token_is_shown_once() {
+    let world = world();
+    let token = world.ok(&["client", "token", "--uses", "3", "--hours", "1"], "");
+    assert_eq!(token.trim().len(), 22 + 1 + 43, "{token}");
+    let (_, secret) = token.trim().split_once('.').expect("an id and a secret");
+    let store = std::fs::read(world.path("keybound.sqlite")).expect("the store");
+    assert!(!store.windows(secret.len()).any(|window| window == secret.as_bytes()));
+    assert_eq!(world.run(&["client", "token", "--uses", "0"], "").code, 2);
+}
+
+#[test]
 fn clients_are_added_from_options_and_files_listed_and_removed() {
     let world = world();
     world

@@ -1,7 +1,7 @@
 //! What the provider says of itself (RFC 8414, OpenID Connect Discovery) and its public keys.
 
 use crate::acr;
-use crate::config::Config;
+use crate::config::{Config, RegistrationMode};
 use crate::provider::Provider;
 use crate::reach::OPENID_SCOPES;
 use crate::respond;
@@ -43,6 +43,10 @@ pub fn document(config: &Config) -> ProviderMetadata {
             pushed_authorization_request_endpoint: endpoint(super::PUSHED),
             introspection_endpoint: endpoint(super::INTROSPECT),
             revocation_endpoint: endpoint(super::REVOKE),
+            registration_endpoint: match config.registration.mode {
+                RegistrationMode::Off => None,
+                RegistrationMode::Token | RegistrationMode::Open => endpoint(super::REGISTER),
+            },
             ..Endpoints::default()
         },
         supported: supported(config),
@@ -53,6 +57,7 @@ pub fn document(config: &Config) -> ProviderMetadata {
             request_parameter_supported: Some(true),
             request_uri_parameter_supported: Some(true),
             require_request_uri_registration: Some(true),
+            client_id_metadata_document_supported: config.registration.documents.as_ref().map(|_| true),
             ..Flags::default()
         },
     }

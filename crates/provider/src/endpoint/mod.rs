@@ -6,6 +6,8 @@ pub mod device_authorization;
 pub mod introspect;
 pub mod metadata;
 pub mod pushed;
+pub mod register;
+pub mod register_management;
 pub mod revoke;
 pub mod token;
 pub mod userinfo;
@@ -29,3 +31,7 @@ pub const USERINFO: &str = "/userinfo";
 pub const INTROSPECT: &str = "/introspect";
 /// The path of revocation.
 pub const REVOKE: &str = "/revoke";
+/// The path of client registration; what is below it manages one client.
+pub const REGISTER: &str = "/register";
+/// The path of clients' logos.
+pub const LOGO: &str = "/logo";

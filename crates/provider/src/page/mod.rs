@@ -2,12 +2,14 @@
 //! [`respond`] alone puts them on the wire, with all the headers that keep them from being framed, cached, or made to do
 //! more than they should.
 
+mod about;
 mod details;
 mod headers;
 mod language;
 mod shown;
 pub mod texts;
 
+pub use about::About;
 pub use details::{Detail, details, ticked};
 pub use headers::{redirect, respond, respond_with_script};
 pub use shown::{

@@ -1,5 +1,6 @@
 //! What each page shows. The templates escape all of it.
 
+use super::about::About;
 use super::details::Detail;
 use super::texts::{Language, Texts};
 use crate::config::Config;
@@ -63,6 +64,8 @@ pub struct ConsentPage<'a> {
     pub client: &'a str,
     /// Who asks.
     pub client_id: &'a str,
+    /// What is known of who asks.
+    pub about: About<'a>,
     /// Who is signed in.
     pub username: &'a str,
     /// What is asked for.
@@ -105,6 +108,8 @@ pub struct DeviceConsentPage<'a> {
     pub client: &'a str,
     /// Who asks.
     pub client_id: &'a str,
+    /// What is known of who asks.
+    pub about: About<'a>,
     /// Who is signed in.
     pub username: &'a str,
     /// What is asked for.

@@ -7,6 +7,7 @@
 //!
 //! A call whose future is dropped may still be carried out.
 
+mod client;
 mod id;
 mod record;
 mod sqlite;
@@ -14,8 +15,9 @@ mod verdict;
 
 pub use id::{CREDENTIAL_ENTROPY, Credential, ID_ENTROPY, Id, SecretHash};
 pub use record::{
-    AccessToken, Approval, Client, ClientSource, Code, CodeState, DeviceCode, DeviceCodeState, Grant,
-    KeyChange, KeyUse, Pushed, RefreshToken, RefreshTokenState, SecretBytes, Session, SigningKey, User,
+    AccessToken, Approval, Client, ClientChanges, ClientSource, Code, CodeState, DeviceCode, DeviceCodeState,
+    Grant, InitialToken, KeyChange, KeyUse, Pushed, RefreshToken, RefreshTokenState, Registered, Registering,
+    SecretBytes, Session, SigningKey, User,
 };
 pub use sqlite::{Embedded, OpenError};
 pub use verdict::{Decided, Fault, Verdict, Write};
@@ -388,36 +390,8 @@ impl Store {
     }
 }
 
-/// Clients and signing keys. Each change changes [`Store::version`].
+/// Signing keys. Each change changes [`Store::version`].
 impl Store {
-    /// Adds the client, or writes over the one with its id, whose `created_at` stays.
-    pub async fn upsert_client(&self, client: Client) -> Result<(), Fault> {
-        match self {
-            Self::Embedded(db) => db.upsert_client(client).await,
-        }
-    }
-
-    /// Removes the client and revokes what it was given. False where there is none.
-    pub async fn remove_client(&self, client_id: &str, at: UnixTime) -> Result<bool, Fault> {
-        match self {
-            Self::Embedded(db) => db.remove_client(client_id.to_owned(), at).await,
-        }
-    }
-
-    /// The client with that id.
-    pub async fn find_client(&self, client_id: &str) -> Result<Option<Client>, Fault> {
-        match self {
-            Self::Embedded(db) => db.client(client_id),
-        }
-    }
-
-    /// All clients, in the order of their ids.
-    pub async fn clients(&self) -> Result<Vec<Client>, Fault> {
-        match self {
-            Self::Embedded(db) => db.clients(),
-        }
-    }
-
     /// Shows all keys to `decide` and writes what it asks for, in one transaction; gives what was written. What is
     /// refused writes nothing.
     pub async fn change_signing_keys<D>(

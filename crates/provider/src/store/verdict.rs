@@ -183,7 +183,7 @@ impl Fault {
         reason
     }
 
-    pub(super) fn because(reason: impl Into<String>) -> Self {
+    pub(crate) fn because(reason: impl Into<String>) -> Self {
         Self::Unavailable { reason: reason.into() }
     }
 }

@@ -9,6 +9,7 @@
 
 mod access_token;
 mod account;
+mod client;
 mod code;
 mod device;
 mod file;

@@ -14,7 +14,7 @@ mod time_ms;
 mod user;
 
 pub use access_token::AccessToken;
-pub use client::{Client, ClientSource};
+pub use client::{Client, ClientChanges, ClientSource, InitialToken, Registered, Registering};
 pub use code::{Code, CodeState};
 pub use device_code::{Approval, DeviceCode, DeviceCodeState};
 pub use grant::Grant;
