@@ -27,6 +27,8 @@
 //! | [`provider_metadata`] | what a server says of itself (RFC 8414) |
 //! | [`access_token`] | access tokens as JWTs (RFC 9068) |
 //! | [`id_token`] | ID tokens |
+//! | [`end_session`] | the request to sign a user out |
+//! | [`logout`] | what an issuer tells the clients of a session that has ended |
 //! | [`userinfo`] | claims by scope |
 
 pub mod access_token;
@@ -37,12 +39,14 @@ pub mod client_auth;
 pub mod client_metadata;
 pub mod client_secret;
 pub mod device;
+pub mod end_session;
 pub mod error;
 pub mod form;
 pub mod id_token;
 pub mod identifier;
 pub mod introspection;
 pub mod jarm;
+pub mod logout;
 pub mod pkce;
 pub mod provider_metadata;
 pub mod pushed;
