@@ -166,10 +166,11 @@ pub fn check(jwt: &VerifiedJwt, expected: &Expected<'_>) -> Result<LogoutTokenCl
 /// RFC 7515 §4.1.9: `application/` may be left out, and media types are the same in any case.
 fn check_type(header: &Object<'_>) -> Result<(), LogoutTokenError> {
     let typ = header.string("typ")?.unwrap_or_default();
-    let typ = typ.split_once('/').map_or(typ, |(kind, rest)| match kind.eq_ignore_ascii_case("application") {
-        true => rest,
-        false => typ,
-    });
+    let typ =
+        typ.split_once('/').map_or(typ, |(kind, rest)| match kind.eq_ignore_ascii_case("application") {
+            true => rest,
+            false => typ,
+        });
     if typ.eq_ignore_ascii_case(TYPE) { Ok(()) } else { Err(LogoutTokenError::OtherKind) }
 }
 

@@ -15,6 +15,7 @@ pub mod hint;
 pub mod interaction;
 pub mod issue;
 pub mod limits;
+pub mod logout;
 pub mod metrics;
 pub mod page;
 pub mod passwords;

@@ -1,8 +1,10 @@
 //! The provider as a tower service: routes, and what every answer carries.
 
 use crate::endpoint::{
-    self, authorize, device, device_authorization, introspect, metadata, pushed, revoke, token, userinfo,
+    self, authorize, device, device_authorization, introspect, logout, metadata, pushed, revoke, token,
+    userinfo,
 };
+use crate::logout::deliver_due;
 use crate::peer;
 use crate::provider::Provider;
 use crate::respond;
@@ -39,7 +41,8 @@ pub fn service(provider: &Arc<Provider>) -> Router {
         .route(&below(endpoint::INTROSPECT), any(introspect::handle))
         .layer(middleware::from_fn_with_state(Arc::clone(provider), admit))
         .with_state(Arc::clone(provider));
-    let for_browsers = authorize::routes().merge(device::routes()).with_state(Arc::clone(provider));
+    let for_browsers =
+        authorize::routes().merge(device::routes()).merge(logout::routes()).with_state(Arc::clone(provider));
     let for_browsers = match issuer.path() {
         "" => for_browsers,
         // The front page is below the path, with a slash and without.
@@ -54,7 +57,7 @@ pub fn service(provider: &Arc<Provider>) -> Router {
         .layer(middleware::from_fn_with_state(Arc::clone(provider), harden))
 }
 
-/// What goes on beside the requests: expired rows leave, signing keys are made, replaced and taken out, and what another
+/// What goes on beside the requests: expired rows leave, clients are told of logouts, signing keys are made, replaced and taken out, and what another
 /// process changed is taken up.
 pub async fn maintain(provider: Arc<Provider>) {
     const LOOK: Duration = Duration::from_secs(1);
@@ -71,6 +74,7 @@ pub async fn maintain(provider: Arc<Provider>) {
             version = Some(current);
         }
         provider.tend_keys().await;
+        tokio::spawn(deliver_due(Arc::clone(&provider)));
         if looks.is_multiple_of(LOOKS_BETWEEN_SWEEPS)
             && let Err(fault) = provider.store.sweep(provider.unix()).await
         {

@@ -42,6 +42,7 @@ pub fn document(config: &Config) -> ProviderMetadata {
             pushed_authorization_request_endpoint: endpoint(super::PUSHED),
             introspection_endpoint: endpoint(super::INTROSPECT),
             revocation_endpoint: endpoint(super::REVOKE),
+            end_session_endpoint: endpoint(super::LOGOUT),
             ..Endpoints::default()
         },
         supported: supported(config),
@@ -52,7 +53,8 @@ pub fn document(config: &Config) -> ProviderMetadata {
             request_parameter_supported: Some(true),
             request_uri_parameter_supported: Some(true),
             require_request_uri_registration: Some(true),
-            ..Flags::default()
+            backchannel_logout_supported: Some(true),
+            backchannel_logout_session_supported: Some(true),
         },
     }
 }

@@ -118,7 +118,12 @@ fn grant_tokens(
         jti: asker.minted.token_id_of(token.grant_id),
         refresh_token,
         // OpenID Connect Core §12.2: the sign-in of the original, and no nonce.
-        sign_in: Some(SignIn { auth_time: token.auth_time, nonce: None, acr: None }),
+        sign_in: Some(SignIn {
+            session_id: token.session_id,
+            auth_time: token.auth_time,
+            nonce: None,
+            acr: None,
+        }),
         opaque: None,
         exchanged: None,
     };

@@ -128,7 +128,12 @@ pub(super) async fn redeem(asker: &Asker, request: ExchangeRequest) -> Result<Gr
             None => asker.minted.token_id.clone(),
         },
         refresh_token: None,
-        sign_in: claims.auth_time.map(|auth_time| SignIn { auth_time, nonce: None, acr: claims.acr.clone() }),
+        sign_in: claims.auth_time.map(|auth_time| SignIn {
+            session_id: None,
+            auth_time,
+            nonce: None,
+            acr: claims.acr.clone(),
+        }),
         opaque: None,
         exchanged: Some(Exchanged { act, not_after: ends }),
     };

@@ -15,7 +15,8 @@ mod verdict;
 pub use id::{CREDENTIAL_ENTROPY, Credential, ID_ENTROPY, Id, SecretHash};
 pub use record::{
     AccessToken, Approval, Client, ClientSource, Code, CodeState, DeviceCode, DeviceCodeState, Grant,
-    KeyChange, KeyUse, Pushed, RefreshToken, RefreshTokenState, SecretBytes, Session, SigningKey, User,
+    KeyChange, KeyUse, LogoutNotice, Pushed, RefreshToken, RefreshTokenState, SecretBytes, Session,
+    SigningKey, User,
 };
 pub use sqlite::{Embedded, OpenError};
 pub use verdict::{Decided, Fault, Verdict, Write};
@@ -251,6 +252,29 @@ impl Store {
     pub async fn find_session(&self, id: Id, secret_hash: &SecretHash) -> Result<Option<Session>, Fault> {
         match self {
             Self::Embedded(db) => db.find_session(id, secret_hash),
+        }
+    }
+}
+
+/// Who takes part in sign-in sessions, and who has yet to be told of their end. Each end that is no expiry writes
+/// notices for the clients that took part and want to be told.
+impl Store {
+    /// The ids that the session had when the client came to take part in it: several where the user signed in anew
+    /// meanwhile, none where the client has no part in it.
+    pub async fn sids(&self, session: Id, client_id: &str) -> Result<Vec<Id>, Fault> {
+        match self {
+            Self::Embedded(db) => db.sids(session, client_id),
+        }
+    }
+
+    /// The notices that are due, at most `per_client` of one client.
+    pub async fn due_logout_notices(
+        &self,
+        now: UnixTime,
+        per_client: u32,
+    ) -> Result<Vec<LogoutNotice>, Fault> {
+        match self {
+            Self::Embedded(db) => db.due_logout_notices(now, per_client),
         }
     }
 }

@@ -12,6 +12,7 @@ mod account;
 mod code;
 mod device;
 mod file;
+mod logout;
 mod pushed;
 mod record;
 mod refresh_token;

@@ -4,6 +4,7 @@ mod account;
 mod column;
 mod decide;
 mod device;
+mod logout;
 mod open;
 mod read;
 mod schema;
@@ -16,7 +17,8 @@ pub use open::OpenError;
 
 use super::id::{Id, SecretHash};
 use super::record::{
-    AccessToken, Client, Code, DeviceCode, Grant, KeyChange, Pushed, RefreshToken, Session, SigningKey, User,
+    AccessToken, Client, Code, DeviceCode, Grant, KeyChange, LogoutNotice, Pushed, RefreshToken, Session,
+    SigningKey, User,
 };
 use super::verdict::{Decided, Fault, Verdict, Write};
 use super::{DeviceCodeInserted, Inserted, Swept};
@@ -213,6 +215,18 @@ impl Embedded {
 
     pub(super) fn find_session(&self, id: Id, hash: &SecretHash) -> Result<Option<Session>, Fault> {
         self.read(|db| Guarded::open(db, id, hash))
+    }
+
+    pub(super) fn sids(&self, session: Id, client_id: &str) -> Result<Vec<Id>, Fault> {
+        self.read(|db| logout::sids(db, session, client_id))
+    }
+
+    pub(super) fn due_logout_notices(
+        &self,
+        now: UnixTime,
+        per_client: u32,
+    ) -> Result<Vec<LogoutNotice>, Fault> {
+        self.read(|db| logout::due(db, now, per_client))
     }
 
     pub(super) fn find_access_token(&self, id: Id, hash: &SecretHash) -> Result<Option<AccessToken>, Fault> {
