@@ -8,6 +8,7 @@ mod answer;
 mod details;
 mod device;
 mod log;
+mod logout;
 mod openid;
 mod page;
 mod pushed;
