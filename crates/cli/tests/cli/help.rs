@@ -2,7 +2,7 @@
 
 use crate::common::World;
 
-const COMMANDS: [&str; 28] = [
+const COMMANDS: [&str; 31] = [
     "serve",
     "gateway",
     "client",
@@ -14,6 +14,9 @@ const COMMANDS: [&str; 28] = [
     "user list",
     "user passwd",
     "user remove",
+    "session",
+    "session list",
+    "session end",
     "signing-key",
     "signing-key list",
     "signing-key rotate",

@@ -259,6 +259,33 @@ impl Store {
 /// Who takes part in sign-in sessions, and who has yet to be told of their end. Each end that is no expiry writes
 /// notices for the clients that took part and want to be told.
 impl Store {
+    /// At most `limit` sessions in the order of their birth, of that user or of all, from the first after `after` on.
+    /// They may have ended by time.
+    pub async fn sessions(
+        &self,
+        subject: Option<&str>,
+        after: Option<Id>,
+        limit: u32,
+    ) -> Result<Vec<Session>, Fault> {
+        match self {
+            Self::Embedded(db) => db.sessions(subject, after, limit),
+        }
+    }
+
+    /// Ends the session as [`Write::EndSession`] does. False where there is none.
+    pub async fn end_session(&self, id: Id, at: UnixTime) -> Result<bool, Fault> {
+        match self {
+            Self::Embedded(db) => db.end_session(id, at).await,
+        }
+    }
+
+    /// Ends all sessions of the user in the same way; how many there were.
+    pub async fn end_sessions_of(&self, subject: &str, at: UnixTime) -> Result<usize, Fault> {
+        match self {
+            Self::Embedded(db) => db.end_sessions_of(subject.to_owned(), at).await,
+        }
+    }
+
     /// The ids that the session had when the client came to take part in it: several where the user signed in anew
     /// meanwhile, none where the client has no part in it.
     pub async fn sids(&self, session: Id, client_id: &str) -> Result<Vec<Id>, Fault> {

@@ -1,7 +1,7 @@
 //! Who took part in a session, and who is to be told of its end.
 
 use crate::Backend;
-use crate::record::{NOW, client, grant, new_id, refresh_token, session, token_state, user};
+use crate::record::{NOW, client, grant, new_id, refresh_token, session, token_state, user, with_token};
 use keybound_provider::store::{
     Client, Grant, Inserted, LogoutNotice, RefreshTokenState, Session, Store, Write,
 };
@@ -16,6 +16,7 @@ crate::contract! {
     a_notice_is_due_until_it_is_removed
     no_client_waits_behind_the_notices_of_another
     a_grant_in_a_session_that_is_gone_lives_offline_only
+    an_operator_sees_sessions_and_ends_them
 }
 
 /// Clients `told` and `told-too`, which want to be told, and `app`, which does not.
@@ -168,4 +169,27 @@ async fn a_grant_in_a_session_that_is_gone_lives_offline_only(backend: &dyn Back
         store.write(vec![Write::InsertRefreshToken(Box::new(token.clone()))]).await.unwrap();
         assert_eq!(token_state(&store, &token).await, state);
     }
+}
+
+async fn an_operator_sees_sessions_and_ends_them(backend: &dyn Backend) {
+    let store = backend.open();
+    with_clients(&store).await;
+    let mut ours = Vec::new();
+    for subject in ["sub-1", "sub-2", "sub-1", "sub-1"] {
+        ours.push(begin(&store, subject, &["told"]).await);
+    }
+    ours.sort_unstable_by_key(|session| session.id);
+    assert_eq!(store.sessions(None, None, 9).await, Ok(ours.clone()));
+    assert_eq!(store.sessions(None, Some(ours[1].id), 1).await, Ok(vec![ours[2].clone()]));
+    ours.retain(|session| session.subject == "sub-1");
+    assert_eq!(store.sessions(Some("sub-1"), None, 9).await, Ok(ours.clone()));
+    let grant = grant(Some(ours[1].id));
+    let token = with_token(&store, &grant, false).await;
+    assert_eq!(store.end_session(ours[0].id, NOW).await, Ok(true));
+    assert_eq!(store.end_session(ours[0].id, NOW).await, Ok(false));
+    assert_eq!(due(&store).await.len(), 1);
+    assert_eq!(store.end_sessions_of("sub-1", NOW).await, Ok(2));
+    assert_eq!((due(&store).await.len(), store.sessions(None, None, 9).await.unwrap().len()), (3, 1));
+    assert_eq!(token_state(&store, &token).await, RefreshTokenState::Revoked);
+    assert_eq!(store.grant(grant.id).await.unwrap().unwrap().revoked_at, None, "offline use goes on");
 }

@@ -8,6 +8,7 @@ mod logout;
 mod open;
 mod read;
 mod schema;
+mod session;
 mod signing_key;
 mod sweep;
 mod write;
@@ -215,6 +216,23 @@ impl Embedded {
 
     pub(super) fn find_session(&self, id: Id, hash: &SecretHash) -> Result<Option<Session>, Fault> {
         self.read(|db| Guarded::open(db, id, hash))
+    }
+
+    pub(super) fn sessions(
+        &self,
+        subject: Option<&str>,
+        after: Option<Id>,
+        limit: u32,
+    ) -> Result<Vec<Session>, Fault> {
+        self.read(|db| session::list(db, subject, after, limit))
+    }
+
+    pub(super) async fn end_session(&self, id: Id, at: UnixTime) -> Result<bool, Fault> {
+        self.write(move |db| session::end(db, id, at)).await
+    }
+
+    pub(super) async fn end_sessions_of(&self, subject: String, at: UnixTime) -> Result<usize, Fault> {
+        self.write(move |db| session::end_all_of(db, &subject, at)).await
     }
 
     pub(super) fn sids(&self, session: Id, client_id: &str) -> Result<Vec<Id>, Fault> {

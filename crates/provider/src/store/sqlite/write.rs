@@ -217,7 +217,7 @@ fn renew_session(
     run(connection, sql, params![id, Millis(last_seen_at), Millis(expires_at)]).map(drop)
 }
 
-fn end_session(connection: &Connection, id: Id, at: UnixTime) -> Result<(), Fault> {
+pub(super) fn end_session(connection: &Connection, id: Id, at: UnixTime) -> Result<(), Fault> {
     logout::notify(connection, id, at)?;
     run(connection, "DELETE FROM sessions WHERE id = ?1", [id])?;
     let sql = "UPDATE grants SET session_ended_at = ?2 WHERE session_id = ?1 AND session_ended_at IS NULL";
