@@ -24,7 +24,7 @@ fn key_set() -> Value {
         algorithm: Some(Algorithm::Es256),
         key: key.public_jwk().clone(),
     };
-    super::write::json_of(&KeySet::of(vec![named]))
+    write::json_of(&KeySet::of(vec![named]))
 }
 
 #[test]
