@@ -12,6 +12,7 @@
 //! | [`pkce`] | verifier and challenge (RFC 7636) |
 //! | [`authorization`] | authorization request and response |
 //! | [`authorization_details`] | what is asked for in detail (RFC 9396) |
+//! | [`claims_request`] | which claims are asked for by name |
 //! | [`response_mode`] | how the response travels |
 //! | [`jarm`] | the response, signed (JARM) |
 //! | [`request_object`] | the request as a signed JWT (RFC 9101) |
@@ -29,12 +30,14 @@
 //! | [`id_token`] | ID tokens |
 //! | [`end_session`] | the request to sign a user out |
 //! | [`logout`] | what an issuer tells the clients of a session that has ended |
-//! | [`userinfo`] | claims by scope |
+//! | [`standard_claims`] | the claims that are known, by type, scope and language |
+//! | [`userinfo`] | which claims are let out, and the response, plain or signed |
 
 pub mod access_token;
 pub mod audience;
 pub mod authorization;
 pub mod authorization_details;
+pub mod claims_request;
 pub mod client_auth;
 pub mod client_metadata;
 pub mod client_secret;
@@ -55,6 +58,7 @@ pub mod request_object;
 pub mod response_mode;
 pub mod revocation;
 pub mod scope;
+pub mod standard_claims;
 pub mod token;
 pub mod token_exchange;
 pub mod userinfo;

@@ -138,6 +138,8 @@ mod tests {
             nonce: None,
             auth_time: None,
             acr: None,
+            amr: &[],
+            claims: None,
             sid: Some("s"),
             access_token: None,
         };

@@ -15,6 +15,7 @@ use keybound_oauth::logout::{Ended, Expected, LogoutTokenClaims, check};
 use keybound_provider::logout::{PAUSES_SECS, deliver_due};
 use keybound_provider::provider::Provider;
 use keybound_provider::registry::add_client;
+use keybound_provider::service::maintain;
 use keybound_provider::store::{Client, ClientSource, LogoutNotice};
 use parking_lot::Mutex;
 use prometheus_client::registry::Registry;
@@ -134,14 +135,16 @@ async fn oidc_lg2_01_every_client_of_the_session_is_told_with_a_token_under_our_
     let ((one, at_one), (two, at_two)) = (receiver(&[200]).await, receiver(&[204]).await);
     let mut edwards = relying_party("two", &two);
     edwards["id_token_signed_response_alg"] = json!("EdDSA");
+    edwards["subject_type"] = json!("pairwise");
     let untold = json!({ "client_id": "untold", "redirect_uris": [REDIRECT_URI], "legacy_oidc": true });
     let world = world(&[relying_party("one", &one), edwards, untold]).await;
     let (mut hands, mut elsewhere) = (world.hands(), world.hands());
     let first = sign_in(&world, &mut hands, "one").await;
     let second = sign_in(&world, &mut hands, "two").await;
-    let hint = sign_in(&world, &mut hands, "untold").await;
+    sign_in(&world, &mut hands, "untold").await;
     let other_session = sign_in(&world, &mut elsewhere, "one").await;
-    log_out(&mut hands, &hint.text("id_token")).await;
+    assert_ne!(first.claims("id_token")["sub"], second.claims("id_token")["sub"]);
+    log_out(&mut hands, &second.text("id_token")).await;
     assert_eq!(at_one.all().len(), 0, "the logout did not wait for it");
     deliver(&world).await;
     deliver(&world).await;
@@ -306,4 +309,18 @@ async fn oidc_lg2_01_a_client_that_is_gone_is_told_nothing() {
     deliver(&world).await;
     assert_eq!((record.all().len(), left(&world).await.len()), (1, 0));
     assert_counted(&world, "given_up", 1);
+}
+
+#[tokio::test]
+async fn oidc_lg2_01_the_running_service_tells_clients_by_itself() {
+    let told = Arc::new(Notify::new());
+    let tell = Arc::clone(&told);
+    let (there, _) = serve("client", any(move || async move { tell.notify_one() })).await;
+    let world = world(&[relying_party("rp", &there)]).await;
+    let service = tokio::spawn(maintain(Arc::clone(&world.provider)));
+    let mut hands = world.hands();
+    let tokens = sign_in(&world, &mut hands, "rp").await;
+    log_out(&mut hands, &tokens.text("id_token")).await;
+    told.notified().await;
+    service.abort();
 }

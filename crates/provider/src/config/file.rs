@@ -1,7 +1,7 @@
 //! What was written: the configuration file, in TOML.
 
 use super::source::line_at;
-use super::{ConfigError, DetailFile, LifetimesFile, Source};
+use super::{ConfigError, DetailFile, LifetimesFile, PagesFile, Source};
 use keybound_oauth::client_metadata::ProfileName;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
@@ -62,6 +62,9 @@ pub struct ConfigFile {
     /// How long things live.
     #[serde(default)]
     pub lifetimes: LifetimesFile,
+    /// What people see.
+    #[serde(default)]
+    pub pages: PagesFile,
     #[serde(skip)]
     pub(crate) source: Source,
 }
@@ -251,8 +254,9 @@ impl ConfigFile {
         })?;
         let mut file = Self::parse(&text, &path.display().to_string())?;
         let folder = path.parent().unwrap_or_else(|| Path::new("."));
-        for named in [Some(&mut file.store), file.clients.as_mut(), file.users.as_mut()].into_iter().flatten()
-        {
+        let named =
+            [Some(&mut file.store), file.clients.as_mut(), file.users.as_mut(), file.pages.texts.as_mut()];
+        for named in named.into_iter().flatten() {
             *named = folder.join(&*named);
         }
         if let Some(tls) = &mut file.tls {

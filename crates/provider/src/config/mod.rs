@@ -4,6 +4,7 @@ mod details;
 mod file;
 mod lifetimes;
 mod limits;
+mod pages;
 mod signing;
 mod source;
 
@@ -14,6 +15,7 @@ pub use file::{
 };
 pub use lifetimes::{Lifetimes, LifetimesFile};
 pub use limits::RateLimits;
+pub use pages::{Pages, PagesFile};
 pub use signing::Signing;
 pub(crate) use source::Source;
 
@@ -78,6 +80,8 @@ pub struct Config {
     pub rotate: Rotate,
     /// Whether every authorization request must be pushed (RFC 9126 §5).
     pub require_pushed_authorization_requests: bool,
+    /// What people see.
+    pub pages: Pages,
 }
 
 /// Why a configuration cannot be used: what, and what to write instead.
@@ -120,6 +124,7 @@ impl ConfigFile {
         let introspection = introspection(&issuer).map_err(|error| wrong("issuer", error))?;
         crate::profile::check_config(self)?;
         Ok(Config {
+            pages: self.pages.check(&issuer, &self.source)?,
             issuer,
             base,
             resources,

@@ -2,7 +2,7 @@
 
 use crate::extract::form_body;
 use crate::interaction::{self, Asked, Submission, Visitor};
-use crate::page;
+use crate::page::{self, Language};
 use crate::provider::Provider;
 use crate::refusal::Refusal;
 use axum::Router;
@@ -23,60 +23,78 @@ pub fn routes() -> Router<Arc<Provider>> {
         .route("/assets/{name}", get(asset))
 }
 
-pub(crate) async fn front(State(provider): State<Arc<Provider>>) -> Response<Body> {
-    page::front(&provider.config)
+pub(crate) async fn front(State(provider): State<Arc<Provider>>, request: Request) -> Response<Body> {
+    let (parts, _) = request.into_parts();
+    page::front(&provider.config, Language::of(&provider.config, &parts))
 }
 
-async fn asset(State(provider): State<Arc<Provider>>, Path(name): Path<String>) -> Response<Body> {
-    page::asset(&provider.config, &name)
+async fn asset(
+    State(provider): State<Arc<Provider>>,
+    Path(name): Path<String>,
+    request: Request,
+) -> Response<Body> {
+    let (parts, _) = request.into_parts();
+    page::asset(&provider.config, Language::of(&provider.config, &parts), &name)
 }
 
 async fn ask(State(provider): State<Arc<Provider>>, request: Request) -> Response<Body> {
+    let (parts, _) = request.into_parts();
+    let language = Language::of(&provider.config, &parts);
     let answer = async {
-        let (parts, _) = request.into_parts();
         let (asked, word) = Asked::from_query(parts.uri.query().unwrap_or_default())?;
         let visitor = Visitor::of(&provider, &parts).await?;
         interaction::next_step(&provider, &visitor, &asked, word.as_deref()).await
     };
-    finish(&provider, answer.await)
+    finish(&provider, language, answer.await)
 }
 
 /// A request by POST (OpenID Connect Core §3.1.2.1) goes on as a GET: browsers keep `SameSite=Lax` cookies back from a
 /// POST that another site makes, and send them after the redirect (BCP-UI-05).
 async fn ask_by_post(State(provider): State<Arc<Provider>>, request: Request) -> Response<Body> {
+    let (parts, body) = request.into_parts();
+    let language = Language::of(&provider.config, &parts);
     let answer = async {
-        let (parts, body) = request.into_parts();
         let asked = Asked::of(form_body(&parts.headers, body).await?)?;
         interaction::start_again(&provider, &asked)
     };
-    finish(&provider, answer.await)
+    finish(&provider, language, answer.await)
 }
 
 async fn sign_in(State(provider): State<Arc<Provider>>, request: Request) -> Response<Body> {
+    let (parts, body) = request.into_parts();
+    let language = Language::of(&provider.config, &parts);
     let answer = async {
-        let submission = Submission::read(&provider, request).await?;
+        let submission = Submission::read(&provider, parts, body).await?;
         interaction::sign_in(&provider, &submission).await
     };
-    finish(&provider, answer.await)
+    finish(&provider, language, answer.await)
 }
 
 async fn consent(State(provider): State<Arc<Provider>>, request: Request) -> Response<Body> {
+    let (parts, body) = request.into_parts();
+    let language = Language::of(&provider.config, &parts);
     let answer = async {
-        let submission = Submission::read(&provider, request).await?;
+        let submission = Submission::read(&provider, parts, body).await?;
         interaction::consent(&provider, &submission).await
     };
-    finish(&provider, answer.await)
+    finish(&provider, language, answer.await)
 }
 
 async fn carry_back(State(provider): State<Arc<Provider>>, request: Request) -> Response<Body> {
+    let (parts, body) = request.into_parts();
+    let language = Language::of(&provider.config, &parts);
     let answer = async {
-        let submission = Submission::read(&provider, request).await?;
+        let submission = Submission::read(&provider, parts, body).await?;
         interaction::carry_back(&provider, &submission).await
     };
-    finish(&provider, answer.await)
+    finish(&provider, language, answer.await)
 }
 
 /// The answer, or the page that says why there is none.
-pub(super) fn finish(provider: &Provider, answer: Result<Response<Body>, Refusal>) -> Response<Body> {
-    answer.unwrap_or_else(|refusal| page::refusal(&provider.config, &refusal))
+pub(super) fn finish(
+    provider: &Provider,
+    language: Language,
+    answer: Result<Response<Body>, Refusal>,
+) -> Response<Body> {
+    answer.unwrap_or_else(|refusal| page::refusal(&provider.config, language, &refusal))
 }

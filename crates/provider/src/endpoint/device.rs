@@ -2,7 +2,7 @@
 
 use super::authorize::finish;
 use crate::interaction::{Asked, Submission, Visitor, device};
-use crate::page;
+use crate::page::{self, Language};
 use crate::provider::Provider;
 use axum::Router;
 use axum::body::Body;
@@ -20,35 +20,42 @@ pub fn routes() -> Router<Arc<Provider>> {
 }
 
 async fn begin(State(provider): State<Arc<Provider>>, request: Request) -> Response<Body> {
+    let (parts, _) = request.into_parts();
+    let language = Language::of(&provider.config, &parts);
     let answer = async {
-        let (parts, _) = request.into_parts();
         let (asked, word) = Asked::from_query(parts.uri.query().unwrap_or_default())?;
         let visitor = Visitor::of(&provider, &parts).await?;
         device::begin(&provider, &visitor, &asked, word.as_deref()).await
     };
-    finish(&provider, answer.await)
+    finish(&provider, language, answer.await)
 }
 
 async fn enter(State(provider): State<Arc<Provider>>, request: Request) -> Response<Body> {
+    let (parts, body) = request.into_parts();
+    let language = Language::of(&provider.config, &parts);
     let answer = async {
-        let submission = Submission::read(&provider, request).await?;
+        let submission = Submission::read(&provider, parts, body).await?;
         device::enter(&provider, &submission).await
     };
-    finish(&provider, answer.await)
+    finish(&provider, language, answer.await)
 }
 
 async fn sign_in(State(provider): State<Arc<Provider>>, request: Request) -> Response<Body> {
+    let (parts, body) = request.into_parts();
+    let language = Language::of(&provider.config, &parts);
     let answer = async {
-        let submission = Submission::read(&provider, request).await?;
+        let submission = Submission::read(&provider, parts, body).await?;
         device::sign_in(&provider, &submission).await
     };
-    finish(&provider, answer.await)
+    finish(&provider, language, answer.await)
 }
 
 async fn consent(State(provider): State<Arc<Provider>>, request: Request) -> Response<Body> {
+    let (parts, body) = request.into_parts();
+    let language = Language::of(&provider.config, &parts);
     let answer = async {
-        let submission = Submission::read(&provider, request).await?;
+        let submission = Submission::read(&provider, parts, body).await?;
         device::consent(&provider, &submission).await
     };
-    finish(&provider, answer.await)
+    finish(&provider, language, answer.await)
 }

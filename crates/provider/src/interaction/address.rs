@@ -2,7 +2,7 @@
 
 use crate::clients::RegisteredClient;
 use crate::config::Config;
-use crate::page::{self, Frame, PostBackPage};
+use crate::page::{self, Frame, Language, PostBackPage};
 use crate::provider::Provider;
 use crate::refusal::{Denied, Refusal};
 use crate::signing_keys::{DEFAULT_ALGORITHM, KeyUse};
@@ -11,7 +11,7 @@ use http::Response;
 use keybound_dpop::secret::Secret;
 use keybound_oauth::authorization::{AuthorizationResponse, ReturnTo};
 use keybound_oauth::error::ErrorCode;
-use keybound_oauth::form::FormWriter;
+use keybound_oauth::form::{Form, FormWriter};
 use keybound_oauth::jarm;
 use keybound_oauth::redirect_uri::RedirectUri;
 use keybound_oauth::response_mode::ResponseMode;
@@ -29,6 +29,7 @@ pub struct ReturnAddress {
     iss: String,
     mode: ResponseMode,
     client: Arc<RegisteredClient>,
+    language: Language,
 }
 
 impl ReturnAddress {
@@ -39,9 +40,11 @@ impl ReturnAddress {
     /// [`Denied`], which can be told on a page only (RFC 6749 §4.1.2.1).
     pub(super) fn find(
         client: &Arc<RegisteredClient>,
-        to: &ReturnTo,
+        form: &Form,
         config: &Config,
+        language: Language,
     ) -> Result<Self, Denied> {
+        let to = ReturnTo::read(form);
         let profile = config.profile.of(client);
         let redirect_uri = match (&to.redirect_uri, client.redirect_uris.as_slice()) {
             (Some(requested), registered) => client.find_redirect_uri(requested).ok_or_else(|| {
@@ -62,7 +65,14 @@ impl ReturnAddress {
         let mode = to.response_mode.as_deref().and_then(ResponseMode::parse).unwrap_or_default();
         let mode = if redirect_uri.is_private_use() { in_query(mode) } else { mode };
         let iss = config.issuer.as_str().to_owned();
-        Ok(Self { redirect_uri, state: to.state.clone(), iss, mode, client: Arc::clone(client) })
+        let language = language.or_asked(config, form.get("ui_locales"));
+        Ok(Self { redirect_uri, state: to.state, iss, mode, client: Arc::clone(client), language })
+    }
+
+    /// The language of the pages on the way there.
+    #[must_use]
+    pub const fn language(&self) -> Language {
+        self.language
     }
 
     /// The redirect URI.
@@ -124,15 +134,16 @@ impl ReturnAddress {
     }
 
     fn post(&self, provider: &Provider, fields: Vec<(&str, &str)>) -> Response<Body> {
+        let frame = Frame::of(&provider.config, self.language);
         let shown = PostBackPage {
-            frame: Frame::of(&provider.config),
+            frame,
             client: self.client.display_name(),
             destination: self.shown(),
             target: self.redirect_uri.as_str(),
             fields,
             script: page::SUBMIT,
         };
-        page::respond_with_script(&provider.config, &shown, &self.form_target())
+        page::respond_with_script(frame, &shown, &self.form_target())
     }
 
     /// What a person should read as the place: the host, or the whole URI of an application on their device.

@@ -8,6 +8,7 @@ use super::step::{Attempted, Errand, sign_in_page, start_again, tell_fault};
 use super::submission::Submission;
 use super::visitor::SignedIn;
 use crate::audit::{self, Event, Facts};
+use crate::claims;
 use crate::config::Config;
 use crate::page;
 use crate::provider::Provider;
@@ -29,7 +30,7 @@ pub async fn consent(provider: &Provider, submission: &Submission) -> Result<Res
     let Submission { form, asked, visitor } = submission;
     let Some(signed_in) = &visitor.signed_in else { return start_again(provider, asked) };
     submission.check(provider, Purpose::Consent, Some(signed_in.session.id.as_bytes()))?;
-    let mut request = match judge(provider, &asked.form, Begun::Before).await? {
+    let mut request = match judge(provider, &asked.form, Begun::Before, visitor.language).await? {
         Outcome::Page(denied) => return Err(denied.into()),
         Outcome::Return(faulty) => return tell_fault(provider, visitor, asked, &faulty),
         Outcome::Good(request) => request,
@@ -50,6 +51,9 @@ pub async fn consent(provider: &Provider, submission: &Submission) -> Result<Res
         complete(provider, &request, Vec::new()).await?;
         let denied = Denied::new(ErrorCode::AccessDenied, "AS-AUT-15", "the user said no");
         return request.address.answer(provider, Err(&denied));
+    }
+    if !request.accepts(provider, signed_in) {
+        return start_again(provider, asked);
     }
     let code = issue_code(provider, &request, signed_in).await?;
     note_challenge(provider, &request);
@@ -85,6 +89,12 @@ async fn issue_code(
         created_at: now,
         revoked_at: None,
         session_ended_at: None,
+        claims: claims::in_languages(
+            request.claims.clone(),
+            &request.reach.scope,
+            request.request.claims_locales.as_deref(),
+            &signed_in.user.claims,
+        ),
     };
     let record = Code {
         id,

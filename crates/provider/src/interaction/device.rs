@@ -6,13 +6,13 @@ use super::asked::Asked;
 use super::consent::keep_ticked;
 use super::form_token::{self, Purpose};
 use super::sign_in::{begin_session, identify};
-use super::step::{Attempted, Errand, sign_in_page, with_form_cookie};
+use super::step::{Attempted, Errand, Mistake, sign_in_page, with_form_cookie};
 use super::submission::Submission;
 use super::visitor::{SignedIn, Visitor};
 use crate::audit::{self, Event, Facts};
 use crate::clients::RegisteredClient;
 use crate::endpoint;
-use crate::page::{self, DeviceConsentPage, DevicePage, DonePage, Frame};
+use crate::page::{self, DeviceConsentPage, DevicePage, DonePage, Frame, Language};
 use crate::provider::Provider;
 use crate::reach::Reach;
 use crate::refusal::{Denied, Refusal};
@@ -22,13 +22,11 @@ use http::{Response, StatusCode};
 use keybound_dpop::jose::crypto::random;
 use keybound_dpop::time::UnixTime;
 use keybound_oauth::authorization_details::AuthorizationDetails;
+use keybound_oauth::claims_request::ClaimsRequest;
 use keybound_oauth::client_metadata::GrantType;
 use keybound_oauth::device::UserCode;
 use keybound_oauth::form::{Form, FormWriter};
 use std::sync::Arc;
-
-/// What is said of every code that cannot be answered.
-const NOT_GOOD: &str = "This code is not known, or its time is over. Have your device show a new one.";
 
 /// A device that waits for an answer.
 struct Waiting {
@@ -37,12 +35,13 @@ struct Waiting {
 }
 
 impl Waiting {
-    fn errand(&self) -> Errand<'_> {
+    fn errand(&self, visitor: &Visitor) -> Errand<'_> {
         Errand {
             client: self.client.display_name(),
             action: page::DEVICE_SIGN_IN,
             purpose: Purpose::DeviceSignIn,
             form_target: None,
+            language: visitor.language,
         }
     }
 }
@@ -64,7 +63,7 @@ pub async fn begin(
         if form_token::holds(key, Purpose::SignedIn, owner, &carried.text, word, provider.unix())
             && let Some(waiting) = find(provider, code).await?
         {
-            return Ok(consent_page(provider, &carried, &waiting, signed_in));
+            return Ok(consent_page(provider, &carried, &waiting, signed_in, visitor.language));
         }
     }
     let shown = code.map(|code| code.to_string()).unwrap_or_default();
@@ -95,13 +94,13 @@ pub async fn enter(provider: &Provider, submission: &Submission) -> Result<Respo
     };
     let Some(waiting) = waiting else {
         audit_failure("no such code");
-        return code_page(provider, visitor, &Attempted::wrong(typed, NOT_GOOD));
+        return code_page(provider, visitor, &Attempted::wrong(typed, Mistake::Code));
     };
     provider.memory.user_codes.succeeded(&attempt, now);
     let carried = carry(&waiting.code.user_code)?;
     match &visitor.signed_in {
-        Some(signed_in) => Ok(consent_page(provider, &carried, &waiting, signed_in)),
-        None => sign_in_page(provider, visitor, &carried, &waiting.errand(), &Attempted::not_yet("")),
+        Some(signed_in) => Ok(consent_page(provider, &carried, &waiting, signed_in, visitor.language)),
+        None => sign_in_page(provider, visitor, &carried, &waiting.errand(visitor), &Attempted::not_yet("")),
     }
 }
 
@@ -113,11 +112,11 @@ pub async fn sign_in(provider: &Provider, submission: &Submission) -> Result<Res
     let Submission { form, asked, visitor } = submission;
     submission.check(provider, Purpose::DeviceSignIn, visitor.sent_form_owner().map(str::as_bytes))?;
     let Some(waiting) = find_carried(provider, asked).await? else {
-        return code_page(provider, visitor, &Attempted::wrong("", NOT_GOOD));
+        return code_page(provider, visitor, &Attempted::wrong("", Mistake::Code));
     };
     match identify(provider, form, visitor.peer).await? {
         Ok(user) => begin_session(provider, submission, &user, endpoint::DEVICE).await,
-        Err(attempted) => sign_in_page(provider, visitor, asked, &waiting.errand(), &attempted),
+        Err(attempted) => sign_in_page(provider, visitor, asked, &waiting.errand(visitor), &attempted),
     }
 }
 
@@ -133,10 +132,10 @@ pub async fn consent(provider: &Provider, submission: &Submission) -> Result<Res
     };
     submission.check(provider, Purpose::DeviceAnswer, Some(signed_in.session.id.as_bytes()))?;
     let Some(waiting) = find_carried(provider, asked).await? else {
-        return code_page(provider, visitor, &Attempted::wrong("", NOT_GOOD));
+        return code_page(provider, visitor, &Attempted::wrong("", Mistake::Code));
     };
     if form.has("switch") {
-        return sign_in_page(provider, visitor, asked, &waiting.errand(), &Attempted::not_yet(""));
+        return sign_in_page(provider, visitor, asked, &waiting.errand(visitor), &Attempted::not_yet(""));
     }
     let code = &waiting.code;
     let mut reach = Reach::kept(&code.scope, &code.resources, &code.authorization_details);
@@ -146,7 +145,7 @@ pub async fn consent(provider: &Provider, submission: &Submission) -> Result<Res
         false => vec![Write::DenyDevice { id: code.id }],
     };
     if !answer(provider, &waiting, writes).await? {
-        return code_page(provider, visitor, &Attempted::wrong("", NOT_GOOD));
+        return code_page(provider, visitor, &Attempted::wrong("", Mistake::Code));
     }
     let facts = Facts {
         client_id: Some(&waiting.code.client_id),
@@ -156,7 +155,7 @@ pub async fn consent(provider: &Provider, submission: &Submission) -> Result<Res
         ..Facts::default()
     };
     audit::write(if is_allowed { Event::ConsentGiven } else { Event::ConsentRefused }, &facts);
-    Ok(done_page(provider, is_allowed))
+    Ok(done_page(provider, visitor.language, is_allowed))
 }
 
 /// The code in a link or in a form.
@@ -204,6 +203,7 @@ fn allow(
         created_at: now,
         revoked_at: None,
         session_ended_at: None,
+        claims: ClaimsRequest::default(),
     };
     let approval = Approval {
         grant_id: grant.id,
@@ -234,9 +234,9 @@ fn code_page(
     let (owner, is_new) = visitor.form_owner()?;
     let csrf =
         form_token::mint(&provider.form_key, Purpose::DeviceCode, owner.as_bytes(), "", provider.unix());
-    let frame = Frame::of(&provider.config);
-    let shown = DevicePage { frame, code: attempted.typed, error: &attempted.error, csrf };
-    Ok(with_form_cookie(provider, attempted.respond(provider, &shown, None), &owner, is_new))
+    let frame = Frame::of(&provider.config, visitor.language);
+    let shown = DevicePage { frame, code: attempted.typed, error: &attempted.error(frame.text), csrf };
+    Ok(with_form_cookie(provider, attempted.respond(frame, &shown, None), &owner, is_new))
 }
 
 fn consent_page(
@@ -244,31 +244,33 @@ fn consent_page(
     carried: &Asked,
     waiting: &Waiting,
     signed_in: &SignedIn,
+    language: Language,
 ) -> Response<Body> {
     let owner = signed_in.session.id.as_bytes();
     let now = provider.unix();
+    let frame = Frame::of(&provider.config, language);
     let shown = DeviceConsentPage {
-        frame: Frame::of(&provider.config),
+        frame,
         code: waiting.code.user_code.to_string(),
         client: waiting.client.display_name(),
         client_id: waiting.client.id.as_str(),
         username: &signed_in.user.username,
-        scope: waiting.code.scope.iter().map(|token| page::describe(token)).collect(),
-        details: page::details(&provider.config, &waiting.code.authorization_details),
+        scope: waiting.code.scope.iter().map(|token| page::describe(frame.text, token)).collect(),
+        details: page::details(frame, &waiting.code.authorization_details),
         resources: &waiting.code.resources,
         request: &carried.text,
         csrf: form_token::mint(&provider.form_key, Purpose::DeviceAnswer, owner, &carried.text, now),
     };
-    page::respond(&provider.config, StatusCode::OK, &shown, None)
+    page::respond(frame, StatusCode::OK, &shown, None)
 }
 
-fn done_page(provider: &Provider, is_allowed: bool) -> Response<Body> {
+fn done_page(provider: &Provider, language: Language, is_allowed: bool) -> Response<Body> {
+    let frame = Frame::of(&provider.config, language);
     let (title, text) = match is_allowed {
-        true => ("Your device is connected", "Go back to it. You can close this page."),
-        false => ("Your device was not connected", "It was given nothing. You can close this page."),
+        true => (&frame.text.device_connected_title, &frame.text.device_connected_text),
+        false => (&frame.text.device_refused_title, &frame.text.device_refused_text),
     };
-    let shown = DonePage { frame: Frame::of(&provider.config), title, text };
-    page::respond(&provider.config, StatusCode::OK, &shown, None)
+    page::respond(frame, StatusCode::OK, &DonePage { frame, title, text }, None)
 }
 
 /// Without the code: it may be one letter from a good one.

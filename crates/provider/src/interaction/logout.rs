@@ -13,12 +13,13 @@ use crate::clients::RegisteredClient;
 use crate::endpoint;
 use crate::hint;
 use crate::logout::sid;
-use crate::page::{self, DonePage, Frame, LogoutPage};
+use crate::page::{self, DonePage, Frame, Language, LogoutPage};
 use crate::provider::Provider;
 use crate::refusal::{Denied, Refusal};
 use crate::respond;
 use crate::signing_keys::KeyUse;
 use crate::store::{Fault, Write};
+use crate::subject::is_seen_as;
 use axum::body::Body;
 use http::header::SET_COOKIE;
 use http::{Response, StatusCode};
@@ -58,10 +59,10 @@ pub async fn begin(provider: &Provider, visitor: &Visitor, asked: &Asked) -> Res
     };
     match &visitor.signed_in {
         Some(signed_in) if judged.fits => end(provider, signed_in, &judged).await?,
-        Some(signed_in) => return Ok(confirm_page(provider, signed_in, asked, &judged)),
+        Some(signed_in) => return Ok(confirm_page(provider, visitor.language, signed_in, (asked, &judged))),
         None => {}
     }
-    leave(provider, &judged)
+    leave(provider, visitor, &judged)
 }
 
 /// The user's answer to the question.
@@ -74,7 +75,7 @@ pub async fn confirm(provider: &Provider, submission: &Submission) -> Result<Res
     submission.check(provider, Purpose::Logout, Some(signed_in.session.id.as_bytes()))?;
     let judged = judge(provider, visitor, &asked.form).await?;
     end(provider, signed_in, &judged).await?;
-    leave(provider, &judged)
+    leave(provider, visitor, &judged)
 }
 
 /// To the endpoint by GET, with the request as it was: only then does the browser send its cookies (BCP-UI-05).
@@ -145,7 +146,7 @@ async fn is_of_session(
     hint: &hint::Hint,
     signed_in: &SignedIn,
 ) -> Result<bool, Fault> {
-    if hint.sub != signed_in.session.subject {
+    if !is_seen_as(provider, client, &signed_in.session.subject, &hint.sub) {
         return Ok(false);
     }
     let Some(named) = &hint.sid else { return Ok(true) };
@@ -167,13 +168,13 @@ async fn end(provider: &Provider, signed_in: &SignedIn, judged: &Judged) -> Resu
 }
 
 /// Nobody is signed in here any more: back to the client, or to the page that says so.
-fn leave(provider: &Provider, judged: &Judged) -> Result<Response<Body>, Refusal> {
+fn leave(provider: &Provider, visitor: &Visitor, judged: &Judged) -> Result<Response<Body>, Refusal> {
     let mut response = match &judged.back {
         Some(back) => page::redirect(&provider.config, &back.location)?,
         None => {
-            let (title, text) = ("You are signed out", "You can close this page.");
-            let shown = DonePage { frame: Frame::of(&provider.config), title, text };
-            page::respond(&provider.config, StatusCode::OK, &shown, None)
+            let frame = Frame::of(&provider.config, visitor.language);
+            let (title, text) = (&frame.text.signed_out_title, &frame.text.signed_out_text);
+            page::respond(frame, StatusCode::OK, &DonePage { frame, title, text }, None)
         }
     };
     if let Some(cookie) = Cookie::Session.clear(&provider.config) {
@@ -182,31 +183,42 @@ fn leave(provider: &Provider, judged: &Judged) -> Result<Response<Body>, Refusal
     Ok(response)
 }
 
-fn confirm_page(provider: &Provider, signed_in: &SignedIn, asked: &Asked, judged: &Judged) -> Response<Body> {
+fn confirm_page(
+    provider: &Provider,
+    language: Language,
+    signed_in: &SignedIn,
+    (asked, judged): (&Asked, &Judged),
+) -> Response<Body> {
     let shown = LogoutPage {
         client: judged.client.as_ref().map(|client| client.display_name()).unwrap_or_default(),
-        ..question(provider, signed_in, &asked.text)
+        ..question(provider, language, signed_in, &asked.text)
     };
     let target = judged.back.as_ref().map(|back| back.form_target.as_str());
-    page::respond(&provider.config, StatusCode::OK, &shown, target)
+    page::respond(shown.frame, StatusCode::OK, &shown, target)
 }
 
 /// A request that cannot be believed leads nowhere; who is signed in may sign out all the same.
 fn faulty(provider: &Provider, visitor: &Visitor, denied: &Denied) -> Response<Body> {
     let Some(signed_in) = &visitor.signed_in else {
-        return page::refusal(&provider.config, &Refusal::Denied(denied.clone()));
+        return page::refusal(&provider.config, visitor.language, &Refusal::Denied(denied.clone()));
     };
     respond::audit(denied);
     // The sentence is written for developers, who quote names with backticks.
     let (code, error) = (denied.code.as_str(), denied.wire.replace('`', ""));
-    let shown = LogoutPage { code, error: &error, ..question(provider, signed_in, "") };
-    page::respond(&provider.config, denied.http_status(), &shown, None)
+    let question = question(provider, visitor.language, signed_in, "");
+    let shown = LogoutPage { code, error: &error, ..question };
+    page::respond(shown.frame, denied.http_status(), &shown, None)
 }
 
-fn question<'a>(provider: &Provider, signed_in: &'a SignedIn, request: &'a str) -> LogoutPage<'a> {
+fn question<'a>(
+    provider: &'a Provider,
+    language: Language,
+    signed_in: &'a SignedIn,
+    request: &'a str,
+) -> LogoutPage<'a> {
     let owner = signed_in.session.id.as_bytes();
     LogoutPage {
-        frame: Frame::of(&provider.config),
+        frame: Frame::of(&provider.config, language),
         client: "",
         username: &signed_in.user.username,
         code: "",

@@ -7,6 +7,7 @@ use super::recent::{Recent, key};
 use super::request_object;
 use super::throttle::network;
 use crate::clients::RegisteredClient;
+use crate::page::Language;
 use crate::provider::Provider;
 use crate::refusal::{Denied, Refusal};
 use crate::store::{CREDENTIAL_ENTROPY, Credential, Decided, Fault, Id, Pushed, SecretHash, Verdict, Write};
@@ -123,7 +124,7 @@ pub async fn accept(
     }
     let parameters =
         Parameters { form: Cow::Owned(Form::parse_query(&text).map_err(Denied::from)?), pushed: None };
-    match examine(provider, Arc::clone(client), parameters) {
+    match examine(provider, Arc::clone(client), parameters, Language::default()) {
         Outcome::Page(denied) => Err(denied.into()),
         Outcome::Return(faulty) => Err(faulty.denied.into()),
         Outcome::Good(_) => Ok(text),

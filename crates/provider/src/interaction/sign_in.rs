@@ -4,8 +4,9 @@ use super::cookie::Cookie;
 use super::form_token::{self, Purpose};
 use super::judge::{Outcome, judge};
 use super::parameters::Begun;
-use super::step::{Attempted, Errand, sign_in_page, tell_fault};
+use super::step::{Attempted, Errand, Mistake, sign_in_page, tell_fault};
 use super::submission::Submission;
+use crate::acr;
 use crate::audit::{self, Event, Facts};
 use crate::endpoint;
 use crate::page;
@@ -27,7 +28,7 @@ use std::net::SocketAddr;
 pub async fn sign_in(provider: &Provider, submission: &Submission) -> Result<Response<Body>, Refusal> {
     let Submission { form, asked, visitor } = submission;
     submission.check(provider, Purpose::SignIn, visitor.sent_form_owner().map(str::as_bytes))?;
-    let request = match judge(provider, &asked.form, Begun::Before).await? {
+    let request = match judge(provider, &asked.form, Begun::Before, visitor.language).await? {
         Outcome::Page(denied) => return Err(denied.into()),
         Outcome::Return(faulty) => return tell_fault(provider, visitor, asked, &faulty),
         Outcome::Good(request) => request,
@@ -56,7 +57,7 @@ pub(super) async fn identify<'f>(
     };
     let Some(user) = authenticate(provider, username, password).await? else {
         audit_failure(provider, username, "no such user and password");
-        return Ok(Err(Attempted::wrong(username, "Username or password is not right.")));
+        return Ok(Err(Attempted::wrong(username, Mistake::SignIn)));
     };
     provider.memory.throttle.succeeded(&attempt, now);
     Ok(Ok(user))
@@ -92,7 +93,7 @@ pub(super) async fn begin_session(
         secret_hash,
         subject: user.subject.clone(),
         auth_time: now,
-        acr: None,
+        acr: Some(acr::PASSWORD.to_owned()),
         created_at: now,
         last_seen_at: now,
         expires_at: now.plus_secs(provider.config.lifetimes.session_secs),

@@ -8,7 +8,8 @@ use super::request_object;
 use super::submission::Submission;
 use super::throttle::Wait;
 use super::visitor::{SignedIn, Visitor};
-use crate::page::{self, ConsentPage, Frame, ReturnPage, SignInPage};
+use crate::page::texts::Texts;
+use crate::page::{self, ConsentPage, Frame, Language, ReturnPage, SignInPage};
 use crate::provider::Provider;
 use crate::refusal::{Denied, Refusal};
 use crate::respond;
@@ -16,7 +17,6 @@ use askama::Template;
 use axum::body::Body;
 use http::header::{RETRY_AFTER, SET_COOKIE};
 use http::{HeaderValue, Response, StatusCode};
-use keybound_dpop::time::UnixTime;
 use keybound_oauth::authorization::Prompt;
 use keybound_oauth::error::ErrorCode;
 
@@ -36,7 +36,7 @@ pub async fn next_step(
     }
     let has_just_signed_in = has_just_signed_in(provider, visitor, asked, word);
     let begun = if has_just_signed_in { Begun::Before } else { Begun::Now };
-    let request = match judge(provider, &asked.form, begun).await? {
+    let request = match judge(provider, &asked.form, begun, visitor.language).await? {
         Outcome::Page(denied) => return Err(denied.into()),
         Outcome::Return(faulty) => return tell_fault(provider, visitor, asked, &faulty),
         Outcome::Good(request) => request,
@@ -44,7 +44,7 @@ pub async fn next_step(
     let recent = visitor
         .signed_in
         .as_ref()
-        .filter(|signed_in| has_just_signed_in || !is_asked_to_sign_in(&request, signed_in, provider.unix()));
+        .filter(|signed_in| has_just_signed_in || !is_asked_to_sign_in(provider, &request, signed_in));
     match recent {
         None if request.prompts(Prompt::None) => {
             let wire = "nobody is signed in, or not lately enough";
@@ -60,16 +60,23 @@ pub async fn next_step(
             let username = request.request.login_hint.as_deref().unwrap_or_default();
             sign_in_page(provider, visitor, asked, &Errand::of(&request), &Attempted::not_yet(username))
         }
+        Some(signed_in) if !request.accepts(provider, signed_in) => {
+            let wire = "somebody else signed in than the request names";
+            let denied = Denied::new(ErrorCode::LoginRequired, "OIDC-CLM-03", wire);
+            request.address.answer(provider, Err(&denied))
+        }
         Some(signed_in) => Ok(consent_page(provider, asked, &request, signed_in)),
     }
 }
 
 /// Whether the user has to sign in although they did: `prompt=login` and `select_account`, and `max_age`
 /// (OpenID Connect Core §3.1.2.1).
-fn is_asked_to_sign_in(request: &ValidRequest, signed_in: &SignedIn, now: UnixTime) -> bool {
+fn is_asked_to_sign_in(provider: &Provider, request: &ValidRequest, signed_in: &SignedIn) -> bool {
+    let now = provider.unix();
     let is_old =
         |max_age_secs| max_age_secs == 0 || signed_in.session.auth_time.plus_secs(max_age_secs) < now;
-    request.prompts(Prompt::Login)
+    !request.accepts(provider, signed_in)
+        || request.prompts(Prompt::Login)
         || request.prompts(Prompt::SelectAccount)
         || request.request.max_age_secs.is_some_and(is_old)
 }
@@ -93,8 +100,9 @@ pub(super) fn tell_fault(
         return faulty.address.answer(provider, Err(&faulty.denied));
     }
     let (owner, is_new) = visitor.form_owner()?;
+    let frame = Frame::of(&provider.config, faulty.address.language());
     let shown = ReturnPage {
-        frame: Frame::of(&provider.config),
+        frame,
         client: faulty.client.display_name(),
         code: faulty.denied.code.as_str(),
         text: &faulty.denied.wire,
@@ -108,7 +116,7 @@ pub(super) fn tell_fault(
         ),
     };
     let target = faulty.address.form_target();
-    let response = page::respond(&provider.config, StatusCode::BAD_REQUEST, &shown, Some(&target));
+    let response = page::respond(frame, StatusCode::BAD_REQUEST, &shown, Some(&target));
     Ok(with_form_cookie(provider, response, &owner, is_new))
 }
 
@@ -119,10 +127,11 @@ pub(super) fn tell_fault(
 pub async fn carry_back(provider: &Provider, submission: &Submission) -> Result<Response<Body>, Refusal> {
     let owner = submission.visitor.sent_form_owner().map(str::as_bytes);
     submission.check(provider, Purpose::Return, owner)?;
-    match judge(provider, &submission.asked.form, Begun::Before).await? {
+    let Submission { asked, visitor, .. } = submission;
+    match judge(provider, &asked.form, Begun::Before, visitor.language).await? {
         Outcome::Page(denied) => Err(denied.into()),
         Outcome::Return(faulty) => faulty.address.answer(provider, Err(&faulty.denied)),
-        Outcome::Good(_) => start_again(provider, &submission.asked),
+        Outcome::Good(_) => start_again(provider, asked),
     }
 }
 
@@ -149,6 +158,8 @@ pub(super) struct Errand<'a> {
     pub(super) purpose: Purpose,
     /// Where a form may end besides here.
     pub(super) form_target: Option<String>,
+    /// What they read.
+    pub(super) language: Language,
 }
 
 impl<'a> Errand<'a> {
@@ -159,6 +170,7 @@ impl<'a> Errand<'a> {
             action: page::SIGN_IN,
             purpose: Purpose::SignIn,
             form_target: Some(request.address.form_target()),
+            language: request.address.language(),
         }
     }
 }
@@ -167,42 +179,61 @@ impl<'a> Errand<'a> {
 pub(super) struct Attempted<'a> {
     pub(super) typed: &'a str,
     pub(super) status: StatusCode,
-    pub(super) error: String,
-    pub(super) retry_after_secs: Option<u64>,
+    pub(super) mistake: Option<Mistake>,
+}
+
+/// Why an attempt failed.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Mistake {
+    /// The name or the password.
+    SignIn,
+    /// The code.
+    Code,
+    /// It was one too many.
+    TooMany(Wait),
+}
+
+impl Mistake {
+    fn told(self, text: &Texts) -> String {
+        match self {
+            Self::SignIn => text.sign_in_wrong.clone(),
+            Self::Code => text.device_code_not_good.clone(),
+            Self::TooMany(wait) => text.too_many_attempts.with(wait.secs),
+        }
+    }
 }
 
 impl<'a> Attempted<'a> {
     /// There was none; `typed` is a guess.
     pub(super) const fn not_yet(typed: &'a str) -> Self {
-        Self { typed, status: StatusCode::OK, error: String::new(), retry_after_secs: None }
+        Self { typed, status: StatusCode::OK, mistake: None }
     }
 
     /// It was one too many.
-    pub(super) fn too_many(typed: &'a str, wait: Wait) -> Self {
-        Self {
-            typed,
-            status: StatusCode::TOO_MANY_REQUESTS,
-            error: format!("Too many attempts. Try again in {} s.", wait.secs),
-            retry_after_secs: Some(wait.secs),
-        }
+    pub(super) const fn too_many(typed: &'a str, wait: Wait) -> Self {
+        Self { typed, status: StatusCode::TOO_MANY_REQUESTS, mistake: Some(Mistake::TooMany(wait)) }
     }
 
     /// What was typed is wrong.
-    pub(super) fn wrong(typed: &'a str, error: &str) -> Self {
-        let status = StatusCode::UNPROCESSABLE_ENTITY;
-        Self { typed, status, error: error.to_owned(), retry_after_secs: None }
+    pub(super) const fn wrong(typed: &'a str, mistake: Mistake) -> Self {
+        Self { typed, status: StatusCode::UNPROCESSABLE_ENTITY, mistake: Some(mistake) }
+    }
+
+    /// What the page says of it; nothing where there was no attempt.
+    pub(super) fn error(&self, text: &Texts) -> String {
+        self.mistake.map(|mistake| mistake.told(text)).unwrap_or_default()
     }
 
     /// The page that says so.
     pub(super) fn respond(
         &self,
-        provider: &Provider,
+        frame: Frame<'_>,
         page: &impl Template,
         form_target: Option<&str>,
     ) -> Response<Body> {
-        let mut response = page::respond(&provider.config, self.status, page, form_target);
-        if let Some(secs) = self.retry_after_secs {
-            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(secs));
+        let mut response = page::respond(frame, self.status, page, form_target);
+        if let Some(Mistake::TooMany(wait)) = self.mistake {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait.secs));
         }
         response
     }
@@ -217,12 +248,13 @@ pub(super) fn sign_in_page(
     attempted: &Attempted<'_>,
 ) -> Result<Response<Body>, Refusal> {
     let (owner, is_new) = visitor.form_owner()?;
+    let frame = Frame::of(&provider.config, errand.language);
     let shown = SignInPage {
-        frame: Frame::of(&provider.config),
+        frame,
         client: errand.client,
         action: errand.action,
         username: attempted.typed,
-        error: &attempted.error,
+        error: &attempted.error(frame.text),
         request: &asked.text,
         csrf: form_token::mint(
             &provider.form_key,
@@ -232,7 +264,7 @@ pub(super) fn sign_in_page(
             provider.unix(),
         ),
     };
-    let response = attempted.respond(provider, &shown, errand.form_target.as_deref());
+    let response = attempted.respond(frame, &shown, errand.form_target.as_deref());
     Ok(with_form_cookie(provider, response, &owner, is_new))
 }
 
@@ -256,18 +288,20 @@ fn consent_page(
     signed_in: &SignedIn,
 ) -> Response<Body> {
     let owner = signed_in.session.id.as_bytes();
+    let frame = Frame::of(&provider.config, request.address.language());
+    let scope = request.shown_scope();
     let shown = ConsentPage {
-        frame: Frame::of(&provider.config),
+        frame,
         client: request.client.display_name(),
         client_id: request.client.id.as_str(),
         username: &signed_in.user.username,
-        scope: request.reach.scope.iter().map(page::describe).collect(),
-        details: page::details(&provider.config, &request.reach.details),
+        scope: scope.iter().map(|token| page::describe(frame.text, token)).collect(),
+        details: page::details(frame, &request.reach.details),
         resources: &request.reach.resources,
         destination: request.address.shown(),
         request: &asked.text,
         csrf: form_token::mint(&provider.form_key, Purpose::Consent, owner, &asked.text, provider.unix()),
     };
     let target = request.address.form_target();
-    page::respond(&provider.config, StatusCode::OK, &shown, Some(&target))
+    page::respond(frame, StatusCode::OK, &shown, Some(&target))
 }

@@ -7,7 +7,7 @@ use crate::extract::form_body;
 use crate::provider::Provider;
 use crate::refusal::Refusal;
 use axum::body::Body;
-use http::Request;
+use http::request::Parts;
 use keybound_oauth::form::Form;
 
 /// A form of ours that came back: its fields, the authorization request that it carried, and who sent it.
@@ -23,13 +23,13 @@ impl Submission {
     ///
     /// # Errors
     /// [`Refusal`], to be told on a page.
-    pub async fn read(provider: &Provider, request: Request<Body>) -> Result<Self, Refusal> {
-        let (parts, body) = request.into_parts();
+    pub async fn read(provider: &Provider, parts: Parts, body: Body) -> Result<Self, Refusal> {
         let own_origin = provider.config.issuer.url().origin().ascii_serialization();
         form_token::check_site(&parts.headers, &own_origin)?;
         let form = form_body(&parts.headers, body).await?;
         let asked = Asked::from_page(&form)?;
-        let visitor = Visitor::of(provider, &parts).await?;
+        let mut visitor = Visitor::of(provider, &parts).await?;
+        visitor.language = visitor.language.or_asked(&provider.config, asked.form.get("ui_locales"));
         Ok(Self { form, asked, visitor })
     }
 

@@ -1,6 +1,7 @@
 //! Who is at the other end: a browser, and the user who is signed in there.
 
 use super::cookie::Cookie;
+use crate::page::Language;
 use crate::provider::Provider;
 use crate::refusal::Refusal;
 use crate::store::{Credential, Fault, Session, User};
@@ -18,6 +19,8 @@ pub struct Visitor {
     pub(super) signed_in: Option<SignedIn>,
     /// Where the connection comes from.
     pub(super) peer: Option<SocketAddr>,
+    /// What they read.
+    pub(super) language: Language,
 }
 
 /// A sign-in that has not ended.
@@ -38,7 +41,8 @@ impl Visitor {
             Some(value) => find_session(provider, &value).await?,
             None => None,
         };
-        Ok(Self { form_cookie, signed_in, peer: parts.extensions.get::<SocketAddr>().copied() })
+        let peer = parts.extensions.get::<SocketAddr>().copied();
+        Ok(Self { form_cookie, signed_in, peer, language: Language::of(&provider.config, parts) })
     }
 
     /// What the sign-in form is bound to, and whether the browser has yet to be told.

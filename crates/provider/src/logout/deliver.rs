@@ -8,6 +8,7 @@ use crate::metrics::Told;
 use crate::provider::Provider;
 use crate::signing_keys::KeyUse;
 use crate::store::{Fault, LogoutNotice, Write};
+use crate::subject::seen_by;
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{Request, StatusCode};
@@ -147,7 +148,7 @@ impl Errand {
             iat: now,
             exp: now.plus_secs(LIFE_SECS),
             jti: &base64url::encode(&random::<16>()?),
-            sub: &self.notice.subject,
+            sub: &seen_by(provider, client, &self.notice.subject),
             sid: &sid(provider, self.notice.sid, &client.id),
         };
         Ok(token.sign(&key.key, Some(&key.kid))?)

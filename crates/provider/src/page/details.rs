@@ -1,6 +1,7 @@
 //! Authorization details in words, each with a box to untick.
 
-use crate::config::Config;
+use super::Frame;
+use super::texts::Texts;
 use keybound_oauth::authorization_details::AuthorizationDetails;
 use keybound_oauth::form::Form;
 use serde_json::Value;
@@ -18,13 +19,14 @@ pub struct Detail<'a> {
 
 /// The details as a page shows them.
 #[must_use]
-pub fn details<'a>(config: &'a Config, details: &'a AuthorizationDetails) -> Vec<Detail<'a>> {
+pub fn details<'a>(frame: Frame<'a>, details: &'a AuthorizationDetails) -> Vec<Detail<'a>> {
     let shown = details.iter().enumerate().map(|(place, detail)| Detail {
         field: field(place),
-        description: config
+        description: frame
+            .config
             .detail_type(detail.detail_type())
             .map_or(detail.detail_type(), |(_, known)| &known.description),
-        members: detail.members().map(|(name, value)| (name, in_words(value))).collect(),
+        members: detail.members().map(|(name, value)| (name, in_words(frame.text, value))).collect(),
     });
     shown.collect()
 }
@@ -39,16 +41,16 @@ fn field(place: usize) -> String {
     format!("detail_{place}")
 }
 
-fn in_words(value: &Value) -> String {
+fn in_words(text: &Texts, value: &Value) -> String {
     match value {
-        Value::Null => "none".to_owned(),
-        Value::Bool(true) => "yes".to_owned(),
-        Value::Bool(false) => "no".to_owned(),
+        Value::Null => text.value_none.clone(),
+        Value::Bool(true) => text.value_yes.clone(),
+        Value::Bool(false) => text.value_no.clone(),
         Value::Number(number) => number.to_string(),
-        Value::String(text) => text.clone(),
-        Value::Array(items) => items.iter().map(in_words).collect::<Vec<_>>().join(", "),
+        Value::String(told) => told.clone(),
+        Value::Array(items) => items.iter().map(|item| in_words(text, item)).collect::<Vec<_>>().join(", "),
         Value::Object(members) => {
-            let told = members.iter().map(|(name, value)| format!("{name}: {}", in_words(value)));
+            let told = members.iter().map(|(name, value)| format!("{name}: {}", in_words(text, value)));
             told.collect::<Vec<_>>().join("; ")
         }
     }
@@ -57,10 +59,13 @@ fn in_words(value: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::page::texts::{Language, Languages};
 
     #[test]
     fn as_res_05_values_are_told_in_words() {
         let value = serde_json::json!({ "amount": { "currency": "EUR", "value": 12.5 }, "to": ["a", "b"], "now": true });
-        assert_eq!(in_words(&value), "amount: currency: EUR; value: 12.5; to: a, b; now: yes");
+        let languages = Languages::load(None, "de").unwrap();
+        let told = in_words(languages.texts(Language::default()), &value);
+        assert_eq!(told, "amount: currency: EUR; value: 12.5; to: a, b; now: ja");
     }
 }

@@ -1,13 +1,14 @@
 //! Pages and redirects on the wire: the one place that sets their headers (BCP-UI-01, 02, 03, 11, 12).
 
+use super::Frame;
 use crate::config::Config;
 use crate::refusal::Refusal;
 use askama::Template;
 use axum::body::Body;
 use data_encoding::BASE64;
 use http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, PRAGMA, REFERRER_POLICY,
-    STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, PRAGMA,
+    REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, VARY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use keybound_dpop::jose::crypto::sha256;
@@ -25,22 +26,22 @@ const PERMISSIONS: &str = "accelerometer=(), autoplay=(), browsing-topics=(), ca
 /// A page. `form_target` is where a form on it may end besides here: the source expression of a validated redirect URI.
 #[must_use]
 pub fn respond(
-    config: &Config,
+    frame: Frame<'_>,
     status: StatusCode,
     page: &impl Template,
     form_target: Option<&str>,
 ) -> Response<Body> {
-    respond_by(config, status, page, &policy(form_target, None))
+    respond_by(frame, status, page, &policy(form_target, None))
 }
 
 /// The page with a form that sends itself to `form_target`: [`SUBMIT`](super::SUBMIT) is the one script that it may run.
 #[must_use]
-pub fn respond_with_script(config: &Config, page: &impl Template, form_target: &str) -> Response<Body> {
+pub fn respond_with_script(frame: Frame<'_>, page: &impl Template, form_target: &str) -> Response<Body> {
     let hash = BASE64.encode(&sha256(super::SUBMIT.as_bytes()));
-    respond_by(config, StatusCode::OK, page, &policy(Some(form_target), Some(&hash)))
+    respond_by(frame, StatusCode::OK, page, &policy(Some(form_target), Some(&hash)))
 }
 
-fn respond_by(config: &Config, status: StatusCode, page: &impl Template, policy: &str) -> Response<Body> {
+fn respond_by(frame: Frame<'_>, status: StatusCode, page: &impl Template, policy: &str) -> Response<Body> {
     let (status, html) = match page.render() {
         Ok(html) => (status, html),
         Err(error) => {
@@ -52,7 +53,11 @@ fn respond_by(config: &Config, status: StatusCode, page: &impl Template, policy:
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
-    harden(config, headers, policy);
+    headers.insert(VARY, HeaderValue::from_static("accept-language"));
+    if let Ok(tag) = HeaderValue::from_str(&frame.text.tag) {
+        headers.insert(CONTENT_LANGUAGE, tag);
+    }
+    harden(frame.config, headers, policy);
     response
 }
 

@@ -4,7 +4,9 @@
 
 mod details;
 mod headers;
+mod language;
 mod shown;
+pub mod texts;
 
 pub use details::{Detail, details, ticked};
 pub use headers::{redirect, respond, respond_with_script};
@@ -12,6 +14,7 @@ pub use shown::{
     ConsentPage, DeviceConsentPage, DevicePage, DonePage, ErrorPage, Frame, FrontPage, Item, LogoutPage,
     PostBackPage, ReturnPage, SignInPage, describe,
 };
+pub use texts::Language;
 
 use crate::config::Config;
 use crate::refusal::Refusal;
@@ -21,6 +24,7 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, X_CONTENT_TYPE_OPTI
 use http::{HeaderValue, Response, StatusCode};
 use keybound_dpop::jose::base64url;
 use keybound_dpop::jose::crypto::sha256;
+use keybound_oauth::identifier::Issuer;
 use std::sync::LazyLock;
 
 /// The path to which the sign-in form is posted, below the issuer's own.
@@ -48,21 +52,18 @@ static STYLE_NAME: LazyLock<String> = LazyLock::new(|| {
 });
 
 /// The path of the style sheet.
-fn stylesheet(config: &Config) -> String {
-    format!("{}/assets/{}", config.issuer.path(), *STYLE_NAME)
+pub(crate) fn stylesheet(issuer: &Issuer) -> String {
+    format!("{}/assets/{}", issuer.path(), *STYLE_NAME)
 }
 
 /// A file of ours that pages load.
 #[must_use]
-pub fn asset(config: &Config, name: &str) -> Response<Body> {
+pub fn asset(config: &Config, language: Language, name: &str) -> Response<Body> {
     if name != *STYLE_NAME {
-        return error(
-            config,
-            StatusCode::NOT_FOUND,
-            "There is nothing here",
-            "",
-            "No page has this address.",
-        );
+        let frame = Frame::of(config, language);
+        let shown =
+            DonePage { frame, title: &frame.text.nothing_here_title, text: &frame.text.nothing_here_text };
+        return respond(frame, StatusCode::NOT_FOUND, &shown, None);
     }
     let mut response = Response::new(Body::from(STYLE));
     let headers = response.headers_mut();
@@ -75,38 +76,32 @@ pub fn asset(config: &Config, name: &str) -> Response<Body> {
 
 /// What somebody sees who opens the issuer's own address.
 #[must_use]
-pub fn front(config: &Config) -> Response<Body> {
+pub fn front(config: &Config, language: Language) -> Response<Body> {
     let page = FrontPage {
-        frame: Frame::of(config),
+        frame: Frame::of(config, language),
         issuer: config.issuer.as_str(),
         openid: config.issuer.openid_metadata_url().to_string(),
         oauth: config.issuer.oauth_metadata_url().to_string(),
     };
-    respond(config, StatusCode::OK, &page, None)
-}
-
-/// An error page: what it is called, the standard's code where there is one, and what to do.
-#[must_use]
-pub fn error(config: &Config, status: StatusCode, title: &str, code: &str, text: &str) -> Response<Body> {
-    // The sentence is written for developers, who quote names with backticks.
-    let text = &text.replace('`', "");
-    respond(config, status, &ErrorPage { frame: Frame::of(config), title, code, text }, None)
+    respond(page.frame, StatusCode::OK, &page, None)
 }
 
 /// A refusal as a page. Writes the audit event.
 #[must_use]
-pub fn refusal(config: &Config, refusal: &Refusal) -> Response<Body> {
+pub fn refusal(config: &Config, language: Language, refusal: &Refusal) -> Response<Body> {
+    let frame = Frame::of(config, language);
     match refusal {
         Refusal::Denied(denied) => {
             audit(denied);
-            let title = "This request cannot be answered";
-            error(config, denied.http_status(), title, denied.code.as_str(), &denied.wire)
+            // The sentence is written for developers, who quote names with backticks.
+            let text = &denied.wire.replace('`', "");
+            respond(frame, denied.http_status(), &ErrorPage { frame, code: denied.code.as_str(), text }, None)
         }
         Refusal::Unavailable(reason) => {
             tracing::error!(reason, "a page could not be shown");
-            let text = "Something on our side is not available for the moment. Try again in a few seconds.";
+            let (title, text) = (&frame.text.unavailable_title, &frame.text.unavailable_text);
             let mut response =
-                error(config, StatusCode::SERVICE_UNAVAILABLE, "Try again", "temporarily_unavailable", text);
+                respond(frame, StatusCode::SERVICE_UNAVAILABLE, &DonePage { frame, title, text }, None);
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
             response
         }

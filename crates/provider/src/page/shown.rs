@@ -1,28 +1,34 @@
 //! What each page shows. The templates escape all of it.
 
 use super::details::Detail;
+use super::texts::{Language, Texts};
 use crate::config::Config;
 use askama::Template;
 
 /// What all pages have.
-#[derive(Debug)]
-pub struct Frame {
+#[derive(Clone, Copy, Debug)]
+pub struct Frame<'a> {
+    pub(super) config: &'a Config,
+    /// What the page says.
+    pub text: &'a Texts,
     /// The path of the style sheet.
-    pub stylesheet: String,
+    pub stylesheet: &'a str,
     /// The issuer's path, before the paths that forms are posted to.
-    pub base: String,
+    pub base: &'a str,
     /// The host, so that people know where they are.
-    pub host: String,
+    pub host: &'a str,
 }
 
-impl Frame {
+impl<'a> Frame<'a> {
     /// The frame of this issuer's pages.
     #[must_use]
-    pub fn of(config: &Config) -> Self {
+    pub fn of(config: &'a Config, language: Language) -> Self {
         Self {
-            stylesheet: super::stylesheet(config),
-            base: config.issuer.path().to_owned(),
-            host: config.issuer.url().host_str().unwrap_or_default().to_owned(),
+            config,
+            text: config.pages.languages.texts(language),
+            stylesheet: &config.pages.stylesheet,
+            base: config.issuer.path(),
+            host: &config.pages.host,
         }
     }
 }
@@ -32,7 +38,7 @@ impl Frame {
 #[template(path = "sign_in.html")]
 pub struct SignInPage<'a> {
     /// The frame.
-    pub frame: Frame,
+    pub frame: Frame<'a>,
     /// Who sent the user here.
     pub client: &'a str,
     /// The path to which the form is posted.
@@ -52,7 +58,7 @@ pub struct SignInPage<'a> {
 #[template(path = "consent.html")]
 pub struct ConsentPage<'a> {
     /// The frame.
-    pub frame: Frame,
+    pub frame: Frame<'a>,
     /// Who asks, by the name that it registered.
     pub client: &'a str,
     /// Who asks.
@@ -78,7 +84,7 @@ pub struct ConsentPage<'a> {
 #[template(path = "device.html")]
 pub struct DevicePage<'a> {
     /// The frame.
-    pub frame: Frame,
+    pub frame: Frame<'a>,
     /// What the user typed before, or what the link had.
     pub code: &'a str,
     /// Why the attempt before failed; empty where there was none.
@@ -92,7 +98,7 @@ pub struct DevicePage<'a> {
 #[template(path = "device_consent.html")]
 pub struct DeviceConsentPage<'a> {
     /// The frame.
-    pub frame: Frame,
+    pub frame: Frame<'a>,
     /// The code, to be compared.
     pub code: String,
     /// Who asks, by the name that it registered.
@@ -118,7 +124,7 @@ pub struct DeviceConsentPage<'a> {
 #[template(path = "done.html")]
 pub struct DonePage<'a> {
     /// The frame.
-    pub frame: Frame,
+    pub frame: Frame<'a>,
     /// What was done.
     pub title: &'a str,
     /// What to do now.
@@ -129,21 +135,21 @@ pub struct DonePage<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Item<'a> {
     /// In words.
-    Sentence(&'static str),
+    Sentence(&'a str),
     /// By its scope token, the resource's own.
     Name(&'a str),
 }
 
 /// A scope token, in words where we know what it means (OpenID Connect Core §5.4, §11).
 #[must_use]
-pub fn describe(token: &str) -> Item<'_> {
+pub fn describe<'a>(text: &'a Texts, token: &'a str) -> Item<'a> {
     Item::Sentence(match token {
-        "openid" => "Recognize you by your account",
-        "profile" => "See your name and profile",
-        "email" => "See your e-mail address",
-        "address" => "See your postal address",
-        "phone" => "See your phone number",
-        "offline_access" => "Keep this access while you are signed out",
+        "openid" => &text.scope_openid,
+        "profile" => &text.scope_profile,
+        "email" => &text.scope_email,
+        "address" => &text.scope_address,
+        "phone" => &text.scope_phone,
+        "offline_access" => &text.scope_offline_access,
         other => return Item::Name(other),
     })
 }
@@ -153,7 +159,7 @@ pub fn describe(token: &str) -> Item<'_> {
 #[template(path = "return.html")]
 pub struct ReturnPage<'a> {
     /// The frame.
-    pub frame: Frame,
+    pub frame: Frame<'a>,
     /// Whose request it is.
     pub client: &'a str,
     /// The standard's error code.
@@ -171,7 +177,7 @@ pub struct ReturnPage<'a> {
 #[template(path = "post_back.html")]
 pub struct PostBackPage<'a> {
     /// The frame.
-    pub frame: Frame,
+    pub frame: Frame<'a>,
     /// Whose answer it is.
     pub client: &'a str,
     /// Where the user goes from here.
@@ -189,7 +195,7 @@ pub struct PostBackPage<'a> {
 #[template(path = "logout.html")]
 pub struct LogoutPage<'a> {
     /// The frame.
-    pub frame: Frame,
+    pub frame: Frame<'a>,
     /// Who sent the user here; empty where that is not known.
     pub client: &'a str,
     /// Who is signed in.
@@ -209,12 +215,10 @@ pub struct LogoutPage<'a> {
 #[template(path = "error.html")]
 pub struct ErrorPage<'a> {
     /// The frame.
-    pub frame: Frame,
-    /// What it is called.
-    pub title: &'a str,
-    /// The standard's error code; empty where there is none.
+    pub frame: Frame<'a>,
+    /// The standard's error code.
     pub code: &'a str,
-    /// What to do.
+    /// What was expected, for developers.
     pub text: &'a str,
 }
 
@@ -223,7 +227,7 @@ pub struct ErrorPage<'a> {
 #[template(path = "front.html")]
 pub struct FrontPage<'a> {
     /// The frame.
-    pub frame: Frame,
+    pub frame: Frame<'a>,
     /// The issuer.
     pub issuer: &'a str,
     /// Where OpenID Connect Discovery has the metadata.

@@ -69,7 +69,7 @@ async fn as_dev_07_the_page_shows_code_client_and_scope_and_asks() {
     let code = user_code(&device(&world).await);
     let mut browser = world.browser();
     let page = reach_consent(&mut browser, &code).await;
-    for shown in [code.as_str(), "The TV", "Recognize you", "<code>read</code>", "ada", "<code>tv</code>"] {
+    for shown in [code.as_str(), "The TV", "Recognize you", "Use <bdi>read</bdi>", "ada", "<code>tv</code>"] {
         assert!(page.has(shown), "{shown} in {}", page.body);
     }
     assert_eq!(record(&world, &code).await.state, DeviceCodeState::Pending, "nothing was allowed yet");

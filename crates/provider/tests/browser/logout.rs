@@ -106,7 +106,8 @@ fn assert_asks(page: &Page) {
 #[track_caller]
 fn assert_done(page: &Page) {
     assert_eq!((page.status, page.location()), (StatusCode::OK, ""), "{}", page.body);
-    assert!(page.has("You are signed out"), "{}", page.body);
+    let is_done = page.has("You are signed out") || page.has("Sie sind abgemeldet");
+    assert!(is_done && page.has("id=\"done\""), "{}", page.body);
 }
 
 /// A page that says what is wrong, and leads nowhere.
@@ -338,6 +339,7 @@ async fn oidc_lgo_07_a_request_with_nothing_signs_out_after_a_question() {
         let page = browser.get(path).await;
         assert_asks(&page);
         assert!(is_signed_in(&mut browser).await, "nothing is done by asking");
+        assert_eq!(page.has(">Abmelden</button>"), path.contains("ui_locales"), "{}", page.body);
         assert_done(&confirm(&mut browser, &page).await);
         assert!(!is_signed_in(&mut browser).await);
         let late = confirm(&mut browser, &page).await;

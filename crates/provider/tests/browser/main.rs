@@ -7,6 +7,7 @@ mod common;
 mod answer;
 mod details;
 mod device;
+mod language;
 mod log;
 mod logout;
 mod openid;

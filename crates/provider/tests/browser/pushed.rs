@@ -67,6 +67,16 @@ async fn as_par_07_as_par_12_the_answer_is_201_with_a_reference_that_lives_for_9
 }
 
 #[tokio::test]
+async fn oidc_aut_13_a_pushed_request_chooses_the_language_of_the_pages() {
+    let world = World::open().await;
+    let query = pushed(&world, &[("ui_locales", "fr de")]).await;
+    let mut browser = world.browser();
+    let page = open(&mut browser, &query).await;
+    assert_eq!(page.header("content-language"), "de");
+    assert_eq!(sign_in(&mut browser, &page).await.header("content-language"), "de");
+}
+
+#[tokio::test]
 async fn as_par_08_the_reference_cannot_be_guessed() {
     let world = World::open().await;
     let mut seen = std::collections::BTreeSet::new();

@@ -2,7 +2,7 @@
 
 use axum::Router;
 use axum::body::Body;
-use http::header::{CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE};
+use http::header::{ACCEPT_LANGUAGE, CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE};
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
 use keybound_dpop::secret::Secret;
@@ -108,7 +108,8 @@ impl World {
     }
 
     pub(crate) fn browser(&self) -> Browser<'_> {
-        Browser { world: self, cookies: BTreeMap::new(), peer: SocketAddr::from(([192, 0, 2, 1], 1000)) }
+        let peer = SocketAddr::from(([192, 0, 2, 1], 1000));
+        Browser { world: self, cookies: BTreeMap::new(), peer, accept_language: String::new() }
     }
 
     /// What the store knows of a code.
@@ -143,6 +144,7 @@ pub(crate) struct Browser<'w> {
     pub(crate) world: &'w World,
     pub(crate) cookies: BTreeMap<String, String>,
     pub(crate) peer: SocketAddr,
+    pub(crate) accept_language: String,
 }
 
 #[derive(Debug)]
@@ -158,6 +160,9 @@ impl Browser<'_> {
             let cookies: Vec<String> =
                 self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
             request.headers_mut().insert(COOKIE, cookies.join("; ").parse().unwrap());
+        }
+        if !self.accept_language.is_empty() {
+            request.headers_mut().insert(ACCEPT_LANGUAGE, self.accept_language.parse().unwrap());
         }
         request.extensions_mut().insert(self.peer);
         let (parts, body) = self.world.router.clone().oneshot(request).await.unwrap().into_parts();

@@ -1,0 +1,155 @@
+//! A message with places for what others wrote. It is taken apart once, at start: a page looks nothing up.
+
+use super::catalogue::Bundle;
+use askama::filters::{Escaper, Html, HtmlSafe};
+use fluent_bundle::FluentArgs;
+use std::fmt;
+use std::sync::Arc;
+
+/// What a place is marked with while a message is taken apart: the first of these characters for private use is the
+/// first variable.
+const MARK: u32 = 0xF_0000;
+
+/// A message with that many variables.
+#[derive(Clone, Debug)]
+pub struct Text<const N: usize>(Vec<Piece>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Piece {
+    Words(String),
+    Variable(usize),
+}
+
+/// The mark of a variable.
+pub(super) fn mark(place: usize) -> String {
+    u32::try_from(place)
+        .ok()
+        .and_then(|place| char::from_u32(MARK + place))
+        .map(String::from)
+        .unwrap_or_default()
+}
+
+impl<const N: usize> Text<N> {
+    /// Takes a text with marks apart; none where a mark is missing.
+    pub(super) fn take_apart(marked: &str) -> Option<Self> {
+        let mut pieces = vec![Piece::Words(String::new())];
+        for character in marked.chars() {
+            let place = u32::from(character).checked_sub(MARK).and_then(|place| usize::try_from(place).ok());
+            match (place.filter(|place| *place < N), pieces.last_mut()) {
+                (Some(place), _) => pieces.push(Piece::Variable(place)),
+                (None, Some(Piece::Words(words))) => words.push(character),
+                (None, _) => pieces.push(Piece::Words(character.to_string())),
+            }
+        }
+        let is_complete = (0..N).all(|place| pieces.contains(&Piece::Variable(place)));
+        is_complete.then_some(Self(pieces))
+    }
+
+    /// The text for places that have no elements, such as a title; the values are isolated by characters.
+    fn isolated(&self, values: [&str; N]) -> String {
+        let mut out = String::new();
+        for piece in &self.0 {
+            match piece {
+                Piece::Words(words) => out.push_str(words),
+                Piece::Variable(place) => {
+                    let value = values.get(*place).copied().unwrap_or_default();
+                    out.extend(["\u{2068}", value, "\u{2069}"]);
+                }
+            }
+        }
+        out
+    }
+}
+
+impl Text<1> {
+    /// The text as HTML: escaped, and the value in an element of its own, so that it is told apart from our words and its
+    /// direction stays with it.
+    #[must_use]
+    pub const fn with<'t>(&'t self, value: &'t str) -> Filled<'t, 1> {
+        Filled { text: self, values: [value] }
+    }
+
+    /// The text for places that have no elements, such as a title.
+    #[must_use]
+    pub fn plain(&self, value: &str) -> String {
+        self.isolated([value])
+    }
+}
+
+impl Text<2> {
+    /// As with one value.
+    #[must_use]
+    pub const fn with<'t>(&'t self, first: &'t str, second: &'t str) -> Filled<'t, 2> {
+        Filled { text: self, values: [first, second] }
+    }
+}
+
+/// A message with its values, as HTML.
+#[derive(Debug)]
+pub struct Filled<'t, const N: usize> {
+    text: &'t Text<N>,
+    values: [&'t str; N],
+}
+
+impl<const N: usize> HtmlSafe for Filled<'_, N> {}
+
+impl<const N: usize> fmt::Display for Filled<'_, N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for piece in &self.text.0 {
+            match piece {
+                Piece::Words(words) => Html.write_escaped_str(&mut *f, words)?,
+                Piece::Variable(place) => {
+                    f.write_str("<bdi>")?;
+                    Html.write_escaped_str(&mut *f, self.values.get(*place).copied().unwrap_or_default())?;
+                    f.write_str("</bdi>")?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A message whose words depend on a number. It is put together when it is needed: that is rare.
+#[derive(Clone)]
+pub struct Counted {
+    bundle: Arc<Bundle>,
+    id: String,
+    variable: &'static str,
+}
+
+impl fmt::Debug for Counted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Counted({})", self.id)
+    }
+}
+
+impl Counted {
+    pub(super) const fn new(bundle: Arc<Bundle>, id: String, variable: &'static str) -> Self {
+        Self { bundle, id, variable }
+    }
+
+    /// The text for that number.
+    #[must_use]
+    pub fn with(&self, number: u64) -> String {
+        let mut arguments = FluentArgs::new();
+        arguments.set(self.variable, number);
+        // It was tried at start.
+        super::catalogue::format(&self.bundle, &self.id, &arguments).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bcp_ui_09_values_are_escaped_and_told_apart() {
+        let text = Text::<2>::take_apart(&format!("a < {} & {}.", mark(1), mark(0))).unwrap();
+        assert_eq!(
+            text.with("<b>", "\u{202e}x").to_string(),
+            "a &#60; <bdi>\u{202e}x</bdi> &#38; <bdi>&#60;b&#62;</bdi>."
+        );
+        assert_eq!(text.isolated(["<b>", "x"]), "a < \u{2068}x\u{2069} & \u{2068}<b>\u{2069}.");
+        assert!(Text::<2>::take_apart(&mark(0)).is_none(), "one is missing");
+    }
+}
