@@ -139,9 +139,9 @@ mod tests {
             auth_time: None,
             acr: None,
             amr: &[],
+            claims: None,
             sid: Some("s"),
             access_token: None,
-            claims: None,
         };
         let hint = verify(&token.sign(&key, Some("k")).expect("signed"), &keys, &iss).expect("a hint");
         assert_eq!((hint.sub.as_str(), hint.sid.as_deref()), ("ada", Some("s")));

@@ -2,13 +2,14 @@
 
 use crate::common::World;
 
-const COMMANDS: [&str; 31] = [
+const COMMANDS: [&str; 35] = [
     "serve",
     "gateway",
     "client",
     "client add",
     "client list",
     "client remove",
+    "client token",
     "user",
     "user add",
     "user list",
@@ -17,6 +18,9 @@ const COMMANDS: [&str; 31] = [
     "consent",
     "consent list",
     "consent forget",
+    "session",
+    "session list",
+    "session end",
     "signing-key",
     "signing-key list",
     "signing-key rotate",

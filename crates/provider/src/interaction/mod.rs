@@ -13,6 +13,7 @@ mod cookie;
 pub mod device;
 mod form_token;
 mod judge;
+pub mod logout;
 mod meant;
 mod next;
 mod parameters;

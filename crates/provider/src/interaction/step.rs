@@ -13,7 +13,7 @@ use super::throttle::Wait;
 use super::visitor::{SignedIn, Visitor};
 use crate::audit::Event;
 use crate::page::texts::Texts;
-use crate::page::{self, AccountPage, ConsentPage, Frame, Language, Remember, ReturnPage, SignInPage};
+use crate::page::{self, About, AccountPage, ConsentPage, Frame, Language, Remember, ReturnPage, SignInPage};
 use crate::provider::Provider;
 use crate::refusal::Refusal;
 use crate::respond;
@@ -295,6 +295,7 @@ fn consent_page(
         frame,
         client: request.client.display_name(),
         client_id: request.client.id.as_str(),
+        about: About::of(provider, &request.client),
         username: &signed_in.user.username,
         scope: scope.iter().map(|token| page::describe(frame.text, token)).collect(),
         details: page::details(frame, &request.reach.details),

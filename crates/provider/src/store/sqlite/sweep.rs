@@ -38,6 +38,7 @@ pub(super) fn sweep(connection: &Connection, now: UnixTime) -> Result<(Swept, bo
         swept.revoked_tokens,
         swept.consents,
     ];
+    super::client::sweep(connection, now)?;
     let more = counts.contains(&BATCH);
     Ok((swept, more))
 }
