@@ -6,24 +6,21 @@ use keybound_oauth::authorization_details::AuthorizationDetails;
 use keybound_provider::store::{Consent, Id, Store, Write};
 use serde_json::{Value, json};
 
-/// Has this remembered for the user with that subject.
-fn remember(world: &World, n: u8, subject: &str, client_id: &str) {
+/// What is remembered of the user with that subject.
+fn consent(n: u8, subject: &str, client_id: &str) -> Consent {
     let now = SystemClock::start().now().unix;
-    let consent = Consent {
+    Consent {
         id: Id::mint(now, &[n; 10]),
         subject: subject.to_owned(),
         client_id: client_id.to_owned(),
         client_hash: String::new(),
         scope: vec!["openid".to_owned(), "read".to_owned()],
         resources: vec!["https://api.example/".to_owned()],
-        authorization_details: AuthorizationDetails::parse(r#"[{"type":"balance"}]"#).expect("details"),
+        authorization_details: AuthorizationDetails::parse(r#"[{"type":"balance"}]"#).unwrap_or_default(),
         given_at: now,
         used_at: None,
         expires_at: now.plus_secs(86_400),
-    };
-    let store = Store::open(&world.path("keybound.sqlite")).expect("a store");
-    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-    runtime.block_on(store.write(vec![Write::RememberConsent(Box::new(consent))])).expect("written");
+    }
 }
 
 #[test]
