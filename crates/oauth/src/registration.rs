@@ -120,7 +120,8 @@ impl ClientInformation {
     /// [`RegistrationError`]
     pub fn parse(json: &[u8]) -> Result<Self, RegistrationError> {
         let mut all = object(json)?;
-        let client_id = text(&mut all, "client_id")?.ok_or(RegistrationError::Member("client_id", "string"))?;
+        let client_id =
+            text(&mut all, "client_id")?.ok_or(RegistrationError::Member("client_id", "string"))?;
         let client_secret = text(&mut all, "client_secret")?.map(Secret::new);
         let expires_at = seconds(&mut all, "client_secret_expires_at")?;
         let uri = text(&mut all, "registration_client_uri")?;
@@ -196,7 +197,9 @@ mod tests {
 
     #[test]
     fn a_request_has_one_reading() {
-        for bad in ["", "[]", "null", "{\"a\":1,\"a\":2}", "{\"a\":{\"b\":1,\"b\":2}}", "{\"a\":1} x", "\u{feff}{}"] {
+        for bad in
+            ["", "[]", "null", "{\"a\":1,\"a\":2}", "{\"a\":{\"b\":1,\"b\":2}}", "{\"a\":1} x", "\u{feff}{}"]
+        {
             assert_eq!(RegistrationRequest::parse(bad.as_bytes()), Err(RegistrationError::NotJson), "{bad}");
         }
         let error = RegistrationRequest::parse(b"{\"software_statement\":{}}").expect_err("refused");

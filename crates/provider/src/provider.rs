@@ -101,6 +101,21 @@ pub struct Targets {
     pub register: Target,
 }
 
+impl Targets {
+    fn of(config: &Config) -> Result<Self, StartError> {
+        let target = |path| Target::parse(&config.endpoint(path)).map_err(|_| StartError::Endpoint(path));
+        Ok(Self {
+            token: target(endpoint::TOKEN)?,
+            userinfo: target(endpoint::USERINFO)?,
+            device_authorization: target(endpoint::DEVICE_AUTHORIZATION)?,
+            pushed: target(endpoint::PUSHED)?,
+            introspect: target(endpoint::INTROSPECT)?,
+            revoke: target(endpoint::REVOKE)?,
+            register: target(endpoint::REGISTER)?,
+        })
+    }
+}
+
 /// The key of CSRF tokens.
 pub struct FormKey(pub(crate) HmacKey);
 
@@ -161,8 +176,8 @@ impl Provider {
         let salt = store.secret("replay salt", random()?).await?;
         let form = store.secret("forms", random()?).await?;
         let pairwise = store.secret(subject::SECRET, random()?).await?;
-        let fetchers =
-            KeyFetchers::new(Arc::clone(&clock), config.registration.rules.loopback_urls).map_err(|error| StartError::Fetch(error.to_string()))?;
+        let fetchers = KeyFetchers::new(Arc::clone(&clock), config.registration.rules.loopback_urls)
+            .map_err(|error| StartError::Fetch(error.to_string()))?;
         let clients = Clients::load(&store, fetchers, &config, now).await?;
         let wanted = needed_by_config(&config).or(clients.signing_slots());
         let signing_keys = SigningKeys::load(&store, wanted, config.key_lives(), now.unix).await?;
@@ -183,20 +198,16 @@ impl Provider {
         let introspection = endpoint::introspect::guard(&shared, userinfo.keys(), audience)?;
         let registration = config.registration.resource.as_ref().map(|resource| {
             let keys = userinfo.keys();
-            endpoint::userinfo::guard(&shared, keys, (resource.identifier.as_str(), REGISTRATION_SCOPE), DpopUse::Required)
+            endpoint::userinfo::guard(
+                &shared,
+                keys,
+                (resource.identifier.as_str(), REGISTRATION_SCOPE),
+                DpopUse::Required,
+            )
         });
         let registration = registration.transpose()?;
         let vouchers = Voucher::all(&config.registration, clients.fetchers());
-        let target = |path| Target::parse(&config.endpoint(path)).map_err(|_| StartError::Endpoint(path));
-        let targets = Targets {
-            token: target(endpoint::TOKEN)?,
-            userinfo: target(endpoint::USERINFO)?,
-            device_authorization: target(endpoint::DEVICE_AUTHORIZATION)?,
-            pushed: target(endpoint::PUSHED)?,
-            introspect: target(endpoint::INTROSPECT)?,
-            revoke: target(endpoint::REVOKE)?,
-            register: target(endpoint::REGISTER)?,
-        };
+        let targets = Targets::of(&config)?;
         let metrics = Metrics::default();
         store.measure(Arc::clone(&clock), metrics.clone());
         Ok(Arc::new(Self {

@@ -1,10 +1,10 @@
 //! The provider as a tower service: routes, and what every answer carries.
 
+use crate::config::RegistrationMode;
 use crate::endpoint::{
     self, authorize, device, device_authorization, introspect, metadata, pushed, register,
     register_management, revoke, token, userinfo,
 };
-use crate::config::RegistrationMode;
 use crate::peer;
 use crate::provider::Provider;
 use crate::registration::logo;
@@ -45,7 +45,8 @@ pub fn service(provider: &Arc<Provider>) -> Router {
         .layer(middleware::from_fn_with_state(Arc::clone(provider), admit))
         .with_state(Arc::clone(provider));
     let logos = Router::new().route(&format!("{}/{{name}}", endpoint::LOGO), get(logo::handle));
-    let for_browsers = authorize::routes().merge(device::routes()).merge(logos).with_state(Arc::clone(provider));
+    let for_browsers =
+        authorize::routes().merge(device::routes()).merge(logos).with_state(Arc::clone(provider));
     let for_browsers = match issuer.path() {
         "" => for_browsers,
         // The front page is below the path, with a slash and without.

@@ -65,7 +65,8 @@ pub fn is_document_url(client_id: &str, rules: &Rules) -> bool {
 }
 
 fn url_of(client_id: &str, rules: &Rules) -> Option<Url> {
-    let is_begun = client_id.starts_with("https://") || rules.loopback_urls && client_id.starts_with("http://");
+    let is_begun =
+        client_id.starts_with("https://") || rules.loopback_urls && client_id.starts_with("http://");
     if !is_begun || client_id.len() > MAX_IDENTIFIER_BYTES {
         return None;
     }
@@ -147,7 +148,9 @@ impl Documents {
         let mut hosts = self.hosts.lock();
         let turn = hosts.entry(host.to_owned()).or_default();
         match Arc::strong_count(turn) {
-            waiting if waiting > MAX_WAITING => Err(Fault::because("too many wait for a document of one host")),
+            waiting if waiting > MAX_WAITING => {
+                Err(Fault::because("too many wait for a document of one host"))
+            }
             _ => Ok(Arc::clone(turn)),
         }
     }

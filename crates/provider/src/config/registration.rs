@@ -306,9 +306,7 @@ impl StatementIssuerFile {
             (Some(path), None) => {
                 let json = std::fs::read(path)
                     .map_err(|error| wrong("jwks", format!("{} cannot be read: {error}", path.display())))?;
-                StatementKeys::Local(
-                    KeySet::parse(&json).map_err(|error| wrong("jwks", error.to_string()))?,
-                )
+                StatementKeys::Local(KeySet::parse(&json).map_err(|error| wrong("jwks", error.to_string()))?)
             }
             (None, Some(uri)) => StatementKeys::Remote(
                 Endpoint::parse(uri).map_err(|error| wrong("jwks_uri", error.to_string()))?,

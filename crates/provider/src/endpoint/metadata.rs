@@ -122,6 +122,5 @@ fn supported(config: &Config) -> Supported {
             .iter()
             .flat_map(|resource| resource.details.iter().map(|detail| detail.name.clone()))
             .collect(),
-        ..Supported::default()
     }
 }

@@ -129,7 +129,8 @@ impl Refused {
             Self::Unauthorized(denied) => {
                 let denied = denied.status(StatusCode::UNAUTHORIZED);
                 let mut response = respond::refusal(&denied.into(), None);
-                let challenge = HeaderValue::from_static("Bearer realm=\"registration\", error=\"invalid_token\"");
+                let challenge =
+                    HeaderValue::from_static("Bearer realm=\"registration\", error=\"invalid_token\"");
                 response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
                 response
             }

@@ -125,7 +125,8 @@ fn check_sizes(client: &ClientMetadata) -> Result<(), Denied> {
         return Err(Denied::new(ErrorCode::InvalidRedirectUri, "AS-DCR-04", wire));
     }
     if client.to_json().to_string().len() > MAX_METADATA_BYTES {
-        let wire = format!("the metadata must be at most {MAX_METADATA_BYTES} octets; write `jwks_uri` for `jwks`");
+        let wire =
+            format!("the metadata must be at most {MAX_METADATA_BYTES} octets; write `jwks_uri` for `jwks`");
         return Err(invalid("OPS-LIM-01", wire));
     }
     Ok(())

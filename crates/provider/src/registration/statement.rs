@@ -106,9 +106,9 @@ async fn vouched(provider: &Provider, statement: &str, now: UnixTime) -> Result<
         Refusal::Unavailable(format!("the keys of software statements cannot be fetched: {error}"))
     })?;
     let accepted = AlgorithmSet::of(provider.config.profile.signature_algorithms());
-    let verified = jwt
-        .verify(accepted, keys.candidates(kid.as_deref(), algorithm))
-        .map_err(|error| invalid("the signature of the software statement does not hold").log(&error.to_string()))?;
+    let verified = jwt.verify(accepted, keys.candidates(kid.as_deref(), algorithm)).map_err(|error| {
+        invalid("the signature of the software statement does not hold").log(&error.to_string())
+    })?;
     let claims = verified.claims().map_err(|_| malformed())?;
     check_times(&claims, now)?;
     serde_json::from_slice(verified.payload()).map_err(|_| malformed().into())

@@ -78,7 +78,8 @@ async fn as_dcr_10_atk_093_what_is_no_picture_is_not_shown() {
         ("/large.png", large),
     ] {
         let logo = site.answer_with(path, 200, &[("content-type", "image/png")], body);
-        let client_id = text(&registered(&world, &with(public(), "logo_uri", logo.into())).await, "client_id");
+        let client_id =
+            text(&registered(&world, &with(public(), "logo_uri", logo.into())).await, "client_id");
         while site.asked(path) == 0 {
             tokio::task::yield_now().await;
         }

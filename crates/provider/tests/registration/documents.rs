@@ -69,7 +69,11 @@ async fn as_cimd_02_as_cimd_03_as_cimd_04_atk_095_documents_that_are_not_taken()
         ("/mac", 200, secret("/mac", "client_secret_jwt").to_string()),
         ("/secret", 200, with(good("/secret"), "client_secret", json!("s")).to_string()),
         ("/ends", 200, with(good("/ends"), "client_secret_expires_at", json!(0)).to_string()),
-        ("/sector", 200, with(good("/sector"), "sector_identifier_uri", json!("https://a.example/s")).to_string()),
+        (
+            "/sector",
+            200,
+            with(good("/sector"), "sector_identifier_uri", json!("https://a.example/s")).to_string(),
+        ),
         ("/redirect", 200, with(good("/redirect"), "redirect_uris", json!(["/cb"])).to_string()),
         ("/bearer", 200, with(good("/bearer"), "dpop_bound_access_tokens", json!(false)).to_string()),
     ] {
@@ -125,7 +129,10 @@ async fn as_cimd_06_errors_are_not_kept_and_successes_only_within_bounds() {
     assert!(is_good().await);
     let asked = site.asked("/flaps");
     world.clock.turn(59);
-    assert!(is_good().await && site.asked("/flaps") == asked, "our least, so that nobody has us ask again and again");
+    assert!(
+        is_good().await && site.asked("/flaps") == asked,
+        "our least, so that nobody has us ask again and again"
+    );
     world.clock.turn(2);
     assert!(is_good().await && site.asked("/flaps") == asked + 1);
 }
@@ -189,7 +196,8 @@ async fn as_cimd_02_pushed_requests_and_devices_know_documents_too() {
             .to_vec();
     let pushed = world.browser().post("/par", &fields).await;
     assert_eq!(pushed.status, StatusCode::CREATED, "{}", pushed.body);
-    let begun = world.browser().post("/device_authorization", &[("client_id", &client_id), ("scope", "read")]).await;
+    let begun =
+        world.browser().post("/device_authorization", &[("client_id", &client_id), ("scope", "read")]).await;
     assert_eq!(begun.status, StatusCode::OK, "{}", begun.body);
 }
 

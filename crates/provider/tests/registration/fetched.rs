@@ -16,7 +16,12 @@ async fn as_dcr_09_oidc_dcr_04_the_sector_document_lists_all_redirect_uris() {
     for (path, status, body, expected) in [
         ("/good", 200, both.clone(), (201, "")),
         ("/one", 200, json!([CALLBACK]).to_string(), (400, "invalid_client_metadata")),
-        ("/object", 200, json!({"redirect_uris": [CALLBACK, other]}).to_string(), (400, "invalid_client_metadata")),
+        (
+            "/object",
+            200,
+            json!({"redirect_uris": [CALLBACK, other]}).to_string(),
+            (400, "invalid_client_metadata"),
+        ),
         ("/numbers", 200, json!([CALLBACK, other, 7]).to_string(), (400, "invalid_client_metadata")),
         ("/nothing", 200, String::new(), (400, "invalid_client_metadata")),
         ("/created", 201, both.clone(), (400, "invalid_client_metadata")),

@@ -2,7 +2,8 @@
 
 use crate::common::{Page, World};
 use crate::program::{
-    CALLBACK, OPEN, basic, call, confidential, new_key, public, refresh, registered, sign_in, text, token, with, world,
+    CALLBACK, OPEN, basic, call, confidential, new_key, public, refresh, registered, sign_in, text, token,
+    with, world,
 };
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -42,10 +43,13 @@ async fn as_dcr_11_a_bad_token_and_an_unknown_client_look_the_same() {
     let world = world(OPEN).await;
     let (client, other) = (registered(&world, &public()).await, registered(&world, &public()).await);
     let theirs = text(&other, "registration_access_token");
-    let unknown = with(client.clone(), "registration_client_uri", json!("http://localhost:8080/register/nobody"));
+    let unknown =
+        with(client.clone(), "registration_client_uri", json!("http://localhost:8080/register/nobody"));
     let mut bodies = Vec::new();
     for method in [Method::GET, Method::PUT, Method::DELETE] {
-        for (client, token) in [(&client, theirs.as_str()), (&unknown, theirs.as_str()), (&client, "nonsense"), (&client, "")] {
+        for (client, token) in
+            [(&client, theirs.as_str()), (&unknown, theirs.as_str()), (&client, "nonsense"), (&client, "")]
+        {
             let page = manage(&world, method.clone(), client, token, &change(client, public())).await;
             assert_eq!(page.status, StatusCode::UNAUTHORIZED, "{method} {token}");
             assert!(page.header("www-authenticate").starts_with("Bearer "), "{:?}", page.headers);
@@ -110,8 +114,7 @@ async fn as_dcr_11_a_secret_that_ends_is_made_anew_by_a_change() {
     let world = world(&format!("{OPEN}secret_days = 30\n")).await;
     let client = registered(&world, &confidential()).await;
     world.clock.turn(86_400 * 20);
-    let renewed =
-        own(&world, Method::PUT, &client, &change(&client, confidential())).await.json();
+    let renewed = own(&world, Method::PUT, &client, &change(&client, confidential())).await.json();
     assert_ne!(renewed["client_secret"], client["client_secret"]);
     assert_eq!(renewed["client_secret_expires_at"], json!(1_800_000_000 + 86_400 * 50));
     let fields = [("grant_type", "refresh_token"), ("refresh_token", "x")];
@@ -171,7 +174,9 @@ async fn as_dcr_11_who_is_taken_over_by_an_operator_manages_itself_no_longer() {
     let world = world(OPEN).await;
     let client = registered(&world, &public()).await;
     let taken = change(&client, json!({"redirect_uris": [CALLBACK], "client_name": "Ours"}));
-    keybound_provider::registry::add_client(&world.provider.store, taken, world.provider.unix()).await.unwrap();
+    keybound_provider::registry::add_client(&world.provider.store, taken, world.provider.unix())
+        .await
+        .unwrap();
     assert_eq!(own(&world, Method::GET, &client, &Value::Null).await.status, StatusCode::UNAUTHORIZED);
     assert_eq!(own(&world, Method::DELETE, &client, &Value::Null).await.status, StatusCode::UNAUTHORIZED);
 }

@@ -114,11 +114,7 @@ impl Page {
 }
 
 pub(crate) fn text(value: &Value, name: &str) -> String {
-    value[name].as_str().unwrap_or_else(|| panic_at(value, name)).to_owned()
-}
-
-fn panic_at(value: &Value, name: &str) -> ! {
-    std::panic::panic_any(format!("no text `{name}` in {value}"))
+    value[name].as_str().unwrap_or_else(|| panic!("no text `{name}` in {value}")).to_owned()
 }
 
 /// A proof for that endpoint.
@@ -137,13 +133,19 @@ pub(crate) fn proof(
 }
 
 /// Posts a form to the token endpoint with a proof, and again with the nonce that is asked for.
-pub(crate) async fn token(world: &World, key: &SigningKey, fields: &[(&str, &str)], basic: Option<&str>) -> Page {
+pub(crate) async fn token(
+    world: &World,
+    key: &SigningKey,
+    fields: &[(&str, &str)],
+    basic: Option<&str>,
+) -> Page {
     let htu = format!("{}/token", world.provider.config.issuer.as_str());
     let form = fields.iter().fold(FormWriter::new(), |form, (name, value)| form.pair(name, value)).finish();
     let mut nonce = None;
     for _ in 0..2 {
         let proof = proof(world, key, ("POST", &htu), None, nonce.as_deref());
-        let mut headers = vec![(CONTENT_TYPE.as_str(), "application/x-www-form-urlencoded"), ("dpop", &proof)];
+        let mut headers =
+            vec![(CONTENT_TYPE.as_str(), "application/x-www-form-urlencoded"), ("dpop", &proof)];
         headers.extend(basic.map(|basic| (AUTHORIZATION.as_str(), basic)));
         let page = call(world, Method::POST, "/token", &headers, form.clone()).await;
         if page.refusal().1 != "use_dpop_nonce" {
@@ -151,7 +153,7 @@ pub(crate) async fn token(world: &World, key: &SigningKey, fields: &[(&str, &str
         }
         nonce = Some(page.header("dpop-nonce").to_owned());
     }
-    std::panic::panic_any("challenged twice")
+    panic!("challenged twice")
 }
 
 /// The request of that client, up to the page that asks for consent.

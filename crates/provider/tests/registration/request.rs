@@ -1,8 +1,8 @@
 //! The registration request and what is answered (RFC 7591 §3).
 
 use crate::program::{
-    CALLBACK, OPEN, basic, call, code, code_fields, confidential, key_set, new_key, public, register, registered, sign_in,
-    text, token, with, world, world_of,
+    CALLBACK, OPEN, basic, call, code, code_fields, confidential, key_set, new_key, public, register,
+    registered, sign_in, text, token, with, world, world_of,
 };
 use http::{Method, StatusCode};
 use keybound_dpop::time::UnixTime;
@@ -22,7 +22,10 @@ async fn as_dcr_03_oidc_dcr_01_a_client_registers_and_works() {
     let client = page.json();
     let client_id = text(&client, "client_id");
     assert_eq!(client["client_id_issued_at"], json!(1_800_000_000));
-    assert_eq!(client["registration_client_uri"], json!(format!("http://localhost:8080/register/{client_id}")));
+    assert_eq!(
+        client["registration_client_uri"],
+        json!(format!("http://localhost:8080/register/{client_id}"))
+    );
     assert!(!text(&client, "registration_access_token").is_empty());
     for (name, value) in public().as_object().unwrap() {
         assert_eq!(&client[name], value, "{name}");
@@ -149,8 +152,11 @@ async fn as_dcr_04_oidc_dcr_02_atk_093_redirect_uris_that_cannot_be_registered()
         assert_eq!(page.refusal(), (400, "invalid_redirect_uri".to_owned()));
     }
     let native = with(public(), "application_type", json!("native"));
-    registered(&world, &with(native, "redirect_uris", json!(["com.example.shop:/cb", "http://127.0.0.1/cb"])))
-        .await;
+    registered(
+        &world,
+        &with(native, "redirect_uris", json!(["com.example.shop:/cb", "http://127.0.0.1/cb"])),
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -195,7 +201,10 @@ async fn as_dcr_06_grant_types_and_response_types_go_together() {
         assert_eq!(page.refusal(), (400, "invalid_client_metadata".to_owned()), "{bad}");
     }
     let client = registered(&world, &json!({"redirect_uris": [CALLBACK]})).await;
-    assert_eq!((&client["grant_types"], &client["response_types"]), (&json!(["authorization_code"]), &json!(["code"])));
+    assert_eq!(
+        (&client["grant_types"], &client["response_types"]),
+        (&json!(["authorization_code"]), &json!(["code"]))
+    );
 }
 
 #[tokio::test]
@@ -267,7 +276,10 @@ async fn as_dcr_13_as_cimd_09_identifiers_are_ours_and_look_like_no_user() {
 async fn metadata_name_the_endpoint_where_there_is_one() {
     let metadata = async |more: &str| {
         let page = world(more).await.browser().get("/.well-known/openid-configuration").await;
-        (page.json()["registration_endpoint"].clone(), page.json()["client_id_metadata_document_supported"].clone())
+        (
+            page.json()["registration_endpoint"].clone(),
+            page.json()["client_id_metadata_document_supported"].clone(),
+        )
     };
     assert_eq!(metadata("").await, (Value::Null, Value::Null));
     assert_eq!(metadata(OPEN).await, (json!("http://localhost:8080/register"), Value::Null));
@@ -285,7 +297,8 @@ async fn the_registered_algorithm_of_assertions_is_the_only_one() {
     let signed = with(signed, "jwks", key_set(&key, "k"));
     for (algorithm, error) in [("ES256", "invalid_grant"), ("PS256", "invalid_client")] {
         let client =
-            registered(&world, &with(signed.clone(), "token_endpoint_auth_signing_alg", json!(algorithm))).await;
+            registered(&world, &with(signed.clone(), "token_endpoint_auth_signing_alg", json!(algorithm)))
+                .await;
         let client_id = text(&client, "client_id");
         let assertion = crate::token::assertion(&world, &key, &client_id);
         let fields = [
@@ -346,7 +359,9 @@ async fn oidc_aut_23_an_operator_may_let_all_registered_clients_be_old() {
 #[tokio::test]
 async fn ops_cors_01_pages_of_other_origins_register_and_manage() {
     let world = world(OPEN).await;
-    for (path, method) in [("/register", "POST"), ("/register/client-1", "PUT"), ("/register/client-1", "DELETE")] {
+    for (path, method) in
+        [("/register", "POST"), ("/register/client-1", "PUT"), ("/register/client-1", "DELETE")]
+    {
         let headers = [("origin", "https://spa.example"), ("access-control-request-method", method)];
         let page = call(&world, Method::OPTIONS, path, &headers, "").await;
         assert_eq!(page.header("access-control-allow-methods"), method);

@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 async fn trusting(site: &Site, key: &SigningKey, more: &str) -> World {
     let keys = site.put("/jwks", key_set(key, "v").to_string());
     let registration = format!("[registration]\nmode = \"open\"\n{more}");
-    let issuer = format!("[[registration.software_statement_issuers]]\nissuer = \"trust\"\njwks_uri = \"{keys}\"");
+    let issuer =
+        format!("[[registration.software_statement_issuers]]\nissuer = \"trust\"\njwks_uri = \"{keys}\"");
     world(&format!("{registration}{issuer}")).await
 }
 
@@ -67,6 +68,9 @@ async fn as_dcr_08_a_statement_that_does_not_hold() {
 async fn as_dcr_08_a_statement_can_be_required() {
     let (site, key) = (Site::open().await, new_key());
     let world = trusting(&site, &key, "require_software_statement = true\n").await;
-    assert_eq!(register(&world, &public()).await.refusal(), (400, "unapproved_software_statement".to_owned()));
+    assert_eq!(
+        register(&world, &public()).await.refusal(),
+        (400, "unapproved_software_statement".to_owned())
+    );
     registered(&world, &statement(&key, &json!({"iss": "trust"}))).await;
 }

@@ -82,9 +82,8 @@ async fn as_dcr_12_one_use_of_an_initial_token_is_one_client(backend: &dyn Backe
     store.insert_initial_token(token.clone()).await.unwrap();
     assert_eq!(store.find_initial_token(id, &secret_hash).await, Ok(Some(token.clone())));
     assert_eq!(store.find_initial_token(id, &credential().2).await, Ok(None));
-    let register = async |name: &str, token: &InitialToken| {
-        store.register_client(registering(name, Some(token))).await
-    };
+    let register =
+        async |name: &str, token: &InitialToken| store.register_client(registering(name, Some(token))).await;
     let late = Client { created_at: NOW.plus_secs(60), ..client("late") };
     let late = Registering { client: late, ..registering("late", Some(&token)) };
     assert_eq!(store.register_client(late).await, Ok(Registered::TokenSpent));
@@ -105,7 +104,8 @@ async fn as_dcr_11_only_its_token_opens_a_client(backend: &dyn Backend) {
     let (one, other) = (register(&store, "one").await, register(&store, "other").await);
     store.upsert_client(client("ours")).await.unwrap();
     assert_eq!(store.managed_client("one", &one.management).await, Ok(Some(one.client.clone())));
-    for (client_id, hash) in [("one", other.management), ("ours", one.management), ("nobody", one.management)] {
+    for (client_id, hash) in [("one", other.management), ("ours", one.management), ("nobody", one.management)]
+    {
         assert_eq!(store.managed_client(client_id, &hash).await, Ok(None), "{client_id}");
         let changed = store.change_client(client_id, hash, NOW, |before| Ok::<_, ()>(before.clone())).await;
         assert_eq!(changed, Ok(Decided::Unknown), "{client_id}");
@@ -123,9 +123,8 @@ async fn as_dcr_11_a_change_is_decided_over_the_client_as_it_is(backend: &dyn Ba
     let version = store.version().await.unwrap();
     let refused = store.change_client("one", one.management, NOW, |_| Err::<Client, _>("no")).await;
     assert_eq!((refused, store.version().await.unwrap()), (Ok(Decided::Denied("no")), version));
-    let decide = |before: &Client| {
-        Ok::<_, ()>(Client { metadata: json!({"was": before.metadata}), ..before.clone() })
-    };
+    let decide =
+        |before: &Client| Ok::<_, ()>(Client { metadata: json!({"was": before.metadata}), ..before.clone() });
     let changed = store.change_client("one", one.management, NOW, decide).await.unwrap();
     let Decided::Taken(changed) = changed else { panic!("{changed:?}") };
     assert_eq!(changed.metadata, json!({"was": one.client.metadata}));

@@ -17,8 +17,8 @@ pub use open::OpenError;
 
 use super::id::{Id, SecretHash};
 use super::record::{
-    AccessToken, Client, ClientChanges, Code, DeviceCode, Grant, InitialToken, KeyChange, Pushed, RefreshToken,
-    Registered, Registering, Session, SigningKey, User,
+    AccessToken, Client, ClientChanges, Code, DeviceCode, Grant, InitialToken, KeyChange, Pushed,
+    RefreshToken, Registered, Registering, Session, SigningKey, User,
 };
 use super::verdict::{Decided, Fault, Verdict, Write};
 use super::{DeviceCodeInserted, Inserted, Swept};
