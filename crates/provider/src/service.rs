@@ -3,7 +3,7 @@
 use crate::config::RegistrationMode;
 use crate::endpoint::{
     self, authorize, device, device_authorization, introspect, metadata, pushed, register,
-    register_management, revoke, token, userinfo,
+    register_management, revoke, token, userinfo, webfinger,
 };
 use crate::peer;
 use crate::provider::Provider;
@@ -44,6 +44,9 @@ pub fn service(provider: &Arc<Provider>) -> Router {
         .route(&below(endpoint::INTROSPECT), any(introspect::handle))
         .layer(middleware::from_fn_with_state(Arc::clone(provider), admit))
         .with_state(Arc::clone(provider));
+    // It says itself who may read it: everybody.
+    let for_seekers =
+        Router::new().route(webfinger::PATH, get(webfinger::handle)).with_state(Arc::clone(provider));
     let logos = Router::new().route(&format!("{}/{{name}}", endpoint::LOGO), get(logo::handle));
     let for_browsers =
         authorize::routes().merge(device::routes()).merge(logos).with_state(Arc::clone(provider));
@@ -56,6 +59,7 @@ pub fn service(provider: &Arc<Provider>) -> Router {
     };
     for_clients
         .merge(for_servers)
+        .merge(for_seekers)
         .merge(for_browsers)
         .fallback(not_found)
         .layer(middleware::from_fn_with_state(Arc::clone(provider), harden))

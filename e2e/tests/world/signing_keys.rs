@@ -221,7 +221,7 @@ async fn oidc_dcr_06_a_key_that_is_rotated_on_demand_stays_published_beside_the_
     world.clock.pass(6 * 60);
     let new = kid_of(&access_token(&world).await);
     let published = world.send(get("https://as.example/jwks", &[])).await;
-    let published = published.json["keys"].as_array().expect("keys").clone();
+    let published = published.json()["keys"].as_array().expect("keys").clone();
     for kid in [old, new] {
         assert!(published.iter().any(|key| key["kid"] == *kid), "{kid}");
     }

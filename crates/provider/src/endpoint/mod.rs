@@ -11,6 +11,7 @@ pub mod register_management;
 pub mod revoke;
 pub mod token;
 pub mod userinfo;
+pub mod webfinger;
 
 /// The path of the authorization endpoint, below the issuer's own.
 pub const AUTHORIZE: &str = "/authorize";

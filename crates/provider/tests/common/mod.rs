@@ -112,6 +112,14 @@ impl World {
         Browser { world: self, cookies: BTreeMap::new(), peer, accept_language: String::new() }
     }
 
+    /// A second provider over the same store, as after a restart.
+    pub(crate) async fn opened_again(&self) -> Arc<Provider> {
+        let config = ConfigFile::parse(CONFIG, "test").unwrap().check().unwrap();
+        Provider::open(config, self.provider.store.clone(), Arc::<HandClock>::clone(&self.clock))
+            .await
+            .unwrap()
+    }
+
     /// What the store knows of a code.
     pub(crate) async fn code(&self, text: &str) -> Code {
         let (id, hash) = Credential::parse(text).expect("a code");
