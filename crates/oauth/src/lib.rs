@@ -29,6 +29,8 @@
 //! | [`provider_metadata`] | what a server says of itself (RFC 8414) |
 //! | [`access_token`] | access tokens as JWTs (RFC 9068) |
 //! | [`id_token`] | ID tokens |
+//! | [`end_session`] | the request to sign a user out |
+//! | [`logout`] | what an issuer tells the clients of a session that has ended |
 //! | [`standard_claims`] | the claims that are known, by type, scope and language |
 //! | [`userinfo`] | which claims are let out, and the response, plain or signed |
 
@@ -41,12 +43,14 @@ pub mod client_auth;
 pub mod client_metadata;
 pub mod client_secret;
 pub mod device;
+pub mod end_session;
 pub mod error;
 pub mod form;
 pub mod id_token;
 pub mod identifier;
 pub mod introspection;
 pub mod jarm;
+pub mod logout;
 pub mod pkce;
 pub mod provider_metadata;
 pub mod pushed;

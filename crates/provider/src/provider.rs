@@ -6,6 +6,7 @@ use crate::endpoint;
 use crate::endpoint::userinfo::{Shared, UserinfoGuards};
 use crate::interaction;
 use crate::limits::Limits;
+use crate::logout::Courier;
 use crate::metrics::Metrics;
 use crate::registration::logo::Logos;
 use crate::registration::statement::Voucher;
@@ -78,6 +79,8 @@ pub struct Provider {
     pub limits: Limits,
     /// What is counted.
     pub metrics: Metrics,
+    /// Who is being told of a logout.
+    pub courier: Courier,
     /// What is remembered of browsers for a while.
     pub memory: interaction::Memory,
 }
@@ -213,6 +216,7 @@ impl Provider {
         Ok(Arc::new(Self {
             limits: Limits::new(&config.limits),
             metrics,
+            courier: Courier::default(),
             targets,
             userinfo,
             introspection,

@@ -2,9 +2,10 @@
 
 use crate::config::RegistrationMode;
 use crate::endpoint::{
-    self, authorize, device, device_authorization, introspect, metadata, pushed, register,
+    self, authorize, device, device_authorization, introspect, logout, metadata, pushed, register,
     register_management, revoke, token, userinfo, webfinger,
 };
+use crate::logout::deliver_due;
 use crate::peer;
 use crate::provider::Provider;
 use crate::registration::logo;
@@ -48,8 +49,8 @@ pub fn service(provider: &Arc<Provider>) -> Router {
     let for_seekers =
         Router::new().route(webfinger::PATH, get(webfinger::handle)).with_state(Arc::clone(provider));
     let logos = Router::new().route(&format!("{}/{{name}}", endpoint::LOGO), get(logo::handle));
-    let for_browsers =
-        authorize::routes().merge(device::routes()).merge(logos).with_state(Arc::clone(provider));
+    let for_browsers = authorize::routes().merge(device::routes()).merge(logos).merge(logout::routes());
+    let for_browsers = for_browsers.with_state(Arc::clone(provider));
     let for_browsers = match issuer.path() {
         "" => for_browsers,
         // The front page is below the path, with a slash and without.
@@ -79,8 +80,8 @@ fn registration(provider: &Provider) -> Router<Arc<Provider>> {
     }
 }
 
-/// What goes on beside the requests: expired rows leave, signing keys are made, replaced and taken out, and what another
-/// process changed is taken up.
+/// What goes on beside the requests: expired rows leave, clients are told of logouts, signing keys are made, replaced and
+/// taken out, and what another process changed is taken up.
 pub async fn maintain(provider: Arc<Provider>) {
     const LOOK: Duration = Duration::from_secs(1);
     const LOOKS_BETWEEN_SWEEPS: u32 = 60;
@@ -96,6 +97,7 @@ pub async fn maintain(provider: Arc<Provider>) {
             version = Some(current);
         }
         provider.tend_keys().await;
+        tokio::spawn(deliver_due(Arc::clone(&provider)));
         if looks.is_multiple_of(LOOKS_BETWEEN_SWEEPS)
             && let Err(fault) = provider.store.sweep(provider.unix()).await
         {

@@ -73,6 +73,15 @@ device-connected-text = Kehren Sie zu ihm zurück. Sie können diese Seite schli
 device-refused-title = Ihr Gerät wurde nicht verbunden
 device-refused-text = Es hat nichts erhalten. Sie können diese Seite schließen.
 
+## Abmelden
+
+logout-title = Abmelden?
+logout-client = { $client } hat Sie hierher geschickt, damit Sie sich abmelden.
+logout-stay = Um angemeldet zu bleiben, schließen Sie diese Seite.
+logout-submit = Abmelden
+signed-out-title = Sie sind abgemeldet
+signed-out-text = Sie können diese Seite schließen.
+
 ## Zurück zur Anwendung
 
 return-title = Diese Anfrage kann nicht erfüllt werden

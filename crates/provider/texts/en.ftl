@@ -80,6 +80,15 @@ device-connected-text = Go back to it. You can close this page.
 device-refused-title = Your device was not connected
 device-refused-text = It was given nothing. You can close this page.
 
+## Signing out
+
+logout-title = Sign out?
+logout-client = { $client } sent you here to sign out.
+logout-stay = To stay signed in, close this page.
+logout-submit = Sign out
+signed-out-title = You are signed out
+signed-out-text = You can close this page.
+
 ## Going back to the application
 
 return-title = This request cannot be granted

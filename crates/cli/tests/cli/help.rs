@@ -2,7 +2,7 @@
 
 use crate::common::World;
 
-const COMMANDS: [&str; 29] = [
+const COMMANDS: [&str; 32] = [
     "serve",
     "gateway",
     "client",
@@ -15,6 +15,9 @@ const COMMANDS: [&str; 29] = [
     "user list",
     "user passwd",
     "user remove",
+    "session",
+    "session list",
+    "session end",
     "signing-key",
     "signing-key list",
     "signing-key rotate",

@@ -58,6 +58,25 @@ fn what_is_wrong_with_a_user_is_said() {
 }
 
 #[test]
+fn sessions_are_listed_and_ended() {
+    let world = world();
+    world.ok(&["user", "add", "alice", "--password-stdin"], "pw\n");
+    assert_eq!(json(&world.ok(&["session", "list", "--user", "alice", "--json"], "")), serde_json::json!([]));
+    assert_eq!(world.ok(&["session", "end", "--user", "alice"], ""), "ended 0 of alice\n");
+    for (args, code, said) in [
+        (&["session", "list", "--user", "bob"][..], 1, "no user `bob`"),
+        (&["session", "end", "--user", "bob"], 1, "no user `bob`"),
+        (&["session", "end", "AAAA"], 1, "no session `AAAA`"),
+        (&["session", "end", "AAAAAAAAAAAAAAAAAAAAAA"], 1, "no session"),
+        (&["session", "end"], 2, "ID"),
+        (&["session", "end", "AAAA", "--user", "alice"], 2, "--user"),
+    ] {
+        let ended = world.run(args, "");
+        assert!(ended.code == code && ended.stderr.contains(said), "{args:?}: {}", ended.stderr);
+    }
+}
+
+#[test]
 fn cl_cli_01_a_client_secret_is_shown_once_and_a_password_never() {
     let world = world();
     let redirect = ["--redirect-uri", "https://app.example/cb"];

@@ -47,6 +47,7 @@ pub fn document(config: &Config) -> ProviderMetadata {
                 RegistrationMode::Off => None,
                 RegistrationMode::Token | RegistrationMode::Open => endpoint(super::REGISTER),
             },
+            end_session_endpoint: endpoint(super::LOGOUT),
             ..Endpoints::default()
         },
         supported: supported(config),
@@ -58,6 +59,8 @@ pub fn document(config: &Config) -> ProviderMetadata {
             request_uri_parameter_supported: Some(true),
             require_request_uri_registration: Some(true),
             client_id_metadata_document_supported: config.registration.documents.as_ref().map(|_| true),
+            backchannel_logout_supported: Some(true),
+            backchannel_logout_session_supported: Some(true),
             ..Flags::default()
         },
     }

@@ -4,6 +4,7 @@ pub mod authorize;
 pub mod device;
 pub mod device_authorization;
 pub mod introspect;
+pub mod logout;
 pub mod metadata;
 pub mod pushed;
 pub mod register;
@@ -23,6 +24,8 @@ pub const DEVICE_AUTHORIZATION: &str = "/device_authorization";
 pub const DEVICE: &str = "/device";
 /// The path of the pushed authorization request endpoint.
 pub const PUSHED: &str = "/par";
+/// The path of the end session endpoint.
+pub const LOGOUT: &str = "/logout";
 /// The path of the key set.
 pub const KEYS: &str = "/jwks";
 /// The path of UserInfo.

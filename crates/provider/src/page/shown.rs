@@ -195,6 +195,26 @@ pub struct PostBackPage<'a> {
     pub script: &'a str,
 }
 
+/// The page that asks whether to sign out.
+#[derive(Debug, Template)]
+#[template(path = "logout.html")]
+pub struct LogoutPage<'a> {
+    /// The frame.
+    pub frame: Frame<'a>,
+    /// Who sent the user here; empty where that is not known.
+    pub client: &'a str,
+    /// Who is signed in.
+    pub username: &'a str,
+    /// The standard's error code; empty where nothing is wrong.
+    pub code: &'a str,
+    /// What is wrong with the request; empty where nothing is.
+    pub error: &'a str,
+    /// The logout request.
+    pub request: &'a str,
+    /// The form's token.
+    pub csrf: String,
+}
+
 /// The page of an error that leads nowhere.
 #[derive(Debug, Template)]
 #[template(path = "error.html")]

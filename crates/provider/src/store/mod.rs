@@ -16,8 +16,8 @@ mod verdict;
 pub use id::{CREDENTIAL_ENTROPY, Credential, ID_ENTROPY, Id, SecretHash};
 pub use record::{
     AccessToken, Approval, Client, ClientChanges, ClientSource, Code, CodeState, DeviceCode, DeviceCodeState,
-    Grant, InitialToken, KeyChange, KeyUse, Pushed, RefreshToken, RefreshTokenState, Registered, Registering,
-    SecretBytes, Session, SigningKey, User,
+    Grant, InitialToken, KeyChange, KeyUse, LogoutNotice, Pushed, RefreshToken, RefreshTokenState,
+    Registered, Registering, SecretBytes, Session, SigningKey, User,
 };
 pub use sqlite::{Embedded, OpenError};
 pub use verdict::{Decided, Fault, Verdict, Write};
@@ -260,6 +260,56 @@ impl Store {
     pub async fn find_session(&self, id: Id, secret_hash: &SecretHash) -> Result<Option<Session>, Fault> {
         match self {
             Self::Embedded(db) => db.find_session(id, secret_hash),
+        }
+    }
+}
+
+/// Who takes part in sign-in sessions, and who has yet to be told of their end. Each end that is no expiry writes
+/// notices for the clients that took part and want to be told.
+impl Store {
+    /// At most `limit` sessions in the order of their birth, of that user or of all, from the first after `after` on.
+    /// They may have ended by time.
+    pub async fn sessions(
+        &self,
+        subject: Option<&str>,
+        after: Option<Id>,
+        limit: u32,
+    ) -> Result<Vec<Session>, Fault> {
+        match self {
+            Self::Embedded(db) => db.sessions(subject, after, limit),
+        }
+    }
+
+    /// Ends the session as [`Write::EndSession`] does. False where there is none.
+    pub async fn end_session(&self, id: Id, at: UnixTime) -> Result<bool, Fault> {
+        match self {
+            Self::Embedded(db) => db.end_session(id, at).await,
+        }
+    }
+
+    /// Ends all sessions of the user in the same way; how many there were.
+    pub async fn end_sessions_of(&self, subject: &str, at: UnixTime) -> Result<usize, Fault> {
+        match self {
+            Self::Embedded(db) => db.end_sessions_of(subject.to_owned(), at).await,
+        }
+    }
+
+    /// The ids that the session had when the client came to take part in it: several where the user signed in anew
+    /// meanwhile, none where the client has no part in it.
+    pub async fn sids(&self, session: Id, client_id: &str) -> Result<Vec<Id>, Fault> {
+        match self {
+            Self::Embedded(db) => db.sids(session, client_id),
+        }
+    }
+
+    /// The notices that are due, at most `per_client` of one client.
+    pub async fn due_logout_notices(
+        &self,
+        now: UnixTime,
+        per_client: u32,
+    ) -> Result<Vec<LogoutNotice>, Fault> {
+        match self {
+            Self::Embedded(db) => db.due_logout_notices(now, per_client),
         }
     }
 }

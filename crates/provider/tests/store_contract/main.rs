@@ -13,6 +13,7 @@ mod client;
 mod code;
 mod device;
 mod file;
+mod logout;
 mod pushed;
 mod record;
 mod refresh_token;

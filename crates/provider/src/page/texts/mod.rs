@@ -62,6 +62,7 @@ messages! {
         device_title, device_type_code, device_same_code, device_code, device_code_not_good,
         device_consent_title, device_compare, device_warning,
         device_connected_title, device_connected_text, device_refused_title, device_refused_text,
+        logout_title, logout_stay, logout_submit, signed_out_title, signed_out_text,
         return_title,
         error_title, error_lead, nothing_here_title, nothing_here_text, unavailable_title, unavailable_text,
     }
@@ -72,6 +73,7 @@ messages! {
         about_known_by_address(host),
         asked_scope(scope),
         device_consent_lead(client, username),
+        logout_client(client),
         return_lead(client),
         return_submit(client),
         post_back_title(client),

@@ -6,6 +6,7 @@ mod client;
 mod code;
 mod device_code;
 mod grant;
+mod logout_notice;
 mod pushed;
 mod refresh_token;
 mod session;
@@ -18,6 +19,7 @@ pub use client::{Client, ClientChanges, ClientSource, InitialToken, Registered, 
 pub use code::{Code, CodeState};
 pub use device_code::{Approval, DeviceCode, DeviceCodeState};
 pub use grant::Grant;
+pub use logout_notice::LogoutNotice;
 pub use pushed::Pushed;
 pub use refresh_token::{RefreshToken, RefreshTokenState};
 pub use session::Session;

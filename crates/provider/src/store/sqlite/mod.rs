@@ -5,9 +5,11 @@ mod client;
 mod column;
 mod decide;
 mod device;
+mod logout;
 mod open;
 mod read;
 mod schema;
+mod session;
 mod signing_key;
 mod sweep;
 mod write;
@@ -17,8 +19,8 @@ pub use open::OpenError;
 
 use super::id::{Id, SecretHash};
 use super::record::{
-    AccessToken, Client, ClientChanges, Code, DeviceCode, Grant, InitialToken, KeyChange, Pushed,
-    RefreshToken, Registered, Registering, Session, SigningKey, User,
+    AccessToken, Client, ClientChanges, Code, DeviceCode, Grant, InitialToken, KeyChange, LogoutNotice,
+    Pushed, RefreshToken, Registered, Registering, Session, SigningKey, User,
 };
 use super::verdict::{Decided, Fault, Verdict, Write};
 use super::{DeviceCodeInserted, Inserted, Swept};
@@ -215,6 +217,35 @@ impl Embedded {
 
     pub(super) fn find_session(&self, id: Id, hash: &SecretHash) -> Result<Option<Session>, Fault> {
         self.read(|db| Guarded::open(db, id, hash))
+    }
+
+    pub(super) fn sessions(
+        &self,
+        subject: Option<&str>,
+        after: Option<Id>,
+        limit: u32,
+    ) -> Result<Vec<Session>, Fault> {
+        self.read(|db| session::list(db, subject, after, limit))
+    }
+
+    pub(super) async fn end_session(&self, id: Id, at: UnixTime) -> Result<bool, Fault> {
+        self.write(move |db| session::end(db, id, at)).await
+    }
+
+    pub(super) async fn end_sessions_of(&self, subject: String, at: UnixTime) -> Result<usize, Fault> {
+        self.write(move |db| session::end_all_of(db, &subject, at)).await
+    }
+
+    pub(super) fn sids(&self, session: Id, client_id: &str) -> Result<Vec<Id>, Fault> {
+        self.read(|db| logout::sids(db, session, client_id))
+    }
+
+    pub(super) fn due_logout_notices(
+        &self,
+        now: UnixTime,
+        per_client: u32,
+    ) -> Result<Vec<LogoutNotice>, Fault> {
+        self.read(|db| logout::due(db, now, per_client))
     }
 
     pub(super) fn find_access_token(&self, id: Id, hash: &SecretHash) -> Result<Option<AccessToken>, Fault> {
