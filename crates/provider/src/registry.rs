@@ -206,7 +206,7 @@ async fn put_client(
 }
 
 /// What we sign for the client, and what it signs, within its profile (DEC-03).
-fn check_algorithms(profile: Profile, client: &ClientMetadata) -> Result<(), String> {
+pub(crate) fn check_algorithms(profile: Profile, client: &ClientMetadata) -> Result<(), String> {
     let theirs = AlgorithmSet::of(profile.signature_algorithms());
     let ours = AlgorithmSet::of(&ALGORITHMS).intersection(theirs);
     for (member, algorithm, known) in [
@@ -215,6 +215,7 @@ fn check_algorithms(profile: Profile, client: &ClientMetadata) -> Result<(), Str
         ("authorization_signed_response_alg", client.authorization_signed_response_alg, ours),
         ("introspection_signed_response_alg", client.introspection_signed_response_alg, ours),
         ("request_object_signing_alg", client.request_object_signing_alg, theirs),
+        ("token_endpoint_auth_signing_alg", client.token_endpoint_auth_signing_alg, theirs),
     ] {
         if algorithm.is_some_and(|algorithm| !known.contains(algorithm)) {
             return Err(format!("`{member}` must be one of {}", known.algs()));
@@ -318,6 +319,6 @@ fn file_error(path: &Path, what: &str) -> RegistryError {
 
 /// 128 random bits: the name of something that nobody named. Never begins like a URL (AS-CIMD-09), nor like an option
 /// of a command line.
-fn random_name() -> Result<String, RegistryError> {
+pub(crate) fn random_name() -> Result<String, RegistryError> {
     Ok(HEXLOWER.encode(&random::<16>().map_err(|_| RegistryError::Entropy)?))
 }

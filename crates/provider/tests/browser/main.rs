@@ -17,6 +17,7 @@ mod discovery;
 mod id_tokens;
 mod language;
 mod log;
+mod logout;
 mod openid;
 mod page;
 mod pushed;
