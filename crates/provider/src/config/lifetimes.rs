@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn fapi_as_09_fapi_az_09_as_par_12_lifetimes_have_bounds() {
+    fn fapi_as_09_fapi_az_09_as_par_12_oidc_idt_10_lifetimes_have_bounds() {
         for (name, least, most) in [
             ("access_token_secs", 60, 3600),
             ("code_secs", 10, 60),

@@ -113,7 +113,12 @@ pub async fn judge(
 ) -> Result<Outcome, Refusal> {
     let client_id = form.get("client_id").unwrap_or_default();
     let Some(client) = provider.clients.find(&provider.store, client_id, provider.now()).await? else {
-        let wire = "`client_id` must be that of a registered client";
+        let wire = match provider.config.registration.documents.is_some() && client_id.contains(':') {
+            true => {
+                "`client_id` must be the https URL of a document that can be fetched and names it as `client_id`"
+            }
+            false => "`client_id` must be that of a registered client",
+        };
         let denied = Denied::new(ErrorCode::InvalidRequest, "AS-AUT-03", wire).log(client_id);
         return Ok(Outcome::Page(denied));
     };
