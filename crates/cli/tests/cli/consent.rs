@@ -16,7 +16,7 @@ fn consent(n: u8, subject: &str, client_id: &str) -> Consent {
         client_hash: String::new(),
         scope: vec!["openid".to_owned(), "read".to_owned()],
         resources: vec!["https://api.example/".to_owned()],
-        authorization_details: AuthorizationDetails::parse(r#"[{"type":"balance"}]"#).unwrap_or_default(),
+        authorization_details: AuthorizationDetails::parse(r#"[{"type":"balance"}]"#).expect("details"),
         given_at: now,
         used_at: None,
         expires_at: now.plus_secs(86_400),
@@ -32,10 +32,12 @@ fn what_is_remembered_is_listed_and_forgotten() {
     }
     let nothing = world.run(&["consent", "list"], "");
     assert!(nothing.code == 0 && nothing.stderr.contains("asked each time"), "{}", nothing.stderr);
-    for (n, subject, client_id) in [(1, "sub-a", "shop"), (2, "sub-a", "\u{1b}[1mbank"), (3, "sub-b", "shop")]
-    {
-        remember(&world, n, subject, client_id);
-    }
+    let consents = [(1, "sub-a", "shop"), (2, "sub-a", "\u{1b}[1mbank"), (3, "sub-b", "shop")]
+        .map(|(n, subject, client_id)| Write::RememberConsent(Box::new(consent(n, subject, client_id))));
+    let store = Store::open(&world.path("keybound.sqlite")).expect("a store");
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    runtime.block_on(store.write(consents.to_vec())).expect("written");
+    drop(store);
     let list = |args: &[&str]| -> Vec<Value> {
         let args = [&["consent", "list", "--json"], args].concat();
         serde_json::from_str(&world.ok(&args, "")).expect("JSON")
