@@ -6,10 +6,10 @@ use keybound_oauth::authorization_details::AuthorizationDetails;
 use keybound_provider::store::{Consent, Id, Store, Write};
 use serde_json::{Value, json};
 
-/// Has this remembered for the user with that subject.
-fn remember(world: &World, n: u8, subject: &str, client_id: &str) {
+/// What is remembered of the user with that subject.
+fn consent(n: u8, subject: &str, client_id: &str) -> Consent {
     let now = SystemClock::start().now().unix;
-    let consent = Consent {
+    Consent {
         id: Id::mint(now, &[n; 10]),
         subject: subject.to_owned(),
         client_id: client_id.to_owned(),
@@ -20,10 +20,7 @@ fn remember(world: &World, n: u8, subject: &str, client_id: &str) {
         given_at: now,
         used_at: None,
         expires_at: now.plus_secs(86_400),
-    };
-    let store = Store::open(&world.path("keybound.sqlite")).expect("a store");
-    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-    runtime.block_on(store.write(vec![Write::RememberConsent(Box::new(consent))])).expect("written");
+    }
 }
 
 #[test]
@@ -35,10 +32,12 @@ fn what_is_remembered_is_listed_and_forgotten() {
     }
     let nothing = world.run(&["consent", "list"], "");
     assert!(nothing.code == 0 && nothing.stderr.contains("asked each time"), "{}", nothing.stderr);
-    for (n, subject, client_id) in [(1, "sub-a", "shop"), (2, "sub-a", "\u{1b}[1mbank"), (3, "sub-b", "shop")]
-    {
-        remember(&world, n, subject, client_id);
-    }
+    let consents = [(1, "sub-a", "shop"), (2, "sub-a", "\u{1b}[1mbank"), (3, "sub-b", "shop")]
+        .map(|(n, subject, client_id)| Write::RememberConsent(Box::new(consent(n, subject, client_id))));
+    let store = Store::open(&world.path("keybound.sqlite")).expect("a store");
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    runtime.block_on(store.write(consents.to_vec())).expect("written");
+    drop(store);
     let list = |args: &[&str]| -> Vec<Value> {
         let args = [&["consent", "list", "--json"], args].concat();
         serde_json::from_str(&world.ok(&args, "")).expect("JSON")

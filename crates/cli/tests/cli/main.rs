@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod common;
+#[cfg(test)]
 mod consent;
 #[cfg(test)]
 mod guide;

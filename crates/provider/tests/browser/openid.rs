@@ -7,6 +7,7 @@ use keybound_oauth::id_token::NewIdToken;
 use keybound_oauth::identifier::ClientId;
 use keybound_provider::signing_keys::KeyUse;
 use keybound_provider::signing_keys::command::{Pace, rotate};
+use keybound_provider::subject::seen_by;
 use serde_json::json;
 
 const OPENID: (&str, &str) = ("scope", "openid");
@@ -339,5 +340,27 @@ async fn oidc_aut_15_what_is_no_id_token_of_ours_for_this_client_is_invalid_requ
     for hint in [others.as_str(), &forged, "x", "a.b.c", "eyJhbGciOiJub25lIn0.e30.e30"] {
         let answer = browser.ask(&[OPENID, ("id_token_hint", hint)]).await.answer();
         assert_eq!(answer.get("error"), "invalid_request", "{hint}");
+    }
+}
+
+#[tokio::test]
+async fn oidc_aut_15_a_client_with_subjects_of_its_own_means_the_user_by_its_own() {
+    let client = json!({"client_id": "pw", "redirect_uris": [CALLBACK], "subject_type": "pairwise"});
+    let world = World::with_clients(&[client]).await;
+    let mut browser = world.browser();
+    let asked = [OPENID, ("client_id", "pw")];
+    browser.reach_consent(&asked).await;
+    let client = world
+        .provider
+        .clients
+        .find(&world.provider.store, "pw", world.provider.now())
+        .await
+        .unwrap()
+        .unwrap();
+    let own = seen_by(&world.provider, &client, "subject-of-ada").into_owned();
+    for (sub, error) in [(own.as_str(), "consent_required"), ("subject-of-ada", "login_required")] {
+        let hint = id_token(&world, "pw", sub);
+        let silent = [asked[0], asked[1], ("id_token_hint", &hint), ("prompt", "none")];
+        assert_eq!(browser.ask(&silent).await.answer().get("error"), error, "{sub}");
     }
 }
