@@ -308,7 +308,7 @@ async fn oidc_lg2_01_a_client_that_is_gone_is_told_nothing() {
     world.clock.pass(1);
     deliver(&world).await;
     assert_eq!((record.all().len(), left(&world).await.len()), (1, 0));
-    assert_counted(&world, "given_up", 1);
+    assert_counted(&world, "delivered", 1);
 }
 
 #[tokio::test]

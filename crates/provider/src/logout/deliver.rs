@@ -46,22 +46,26 @@ struct UnderWay {
 
 impl Courier {
     /// Takes the notice up, unless it is under way already or enough are.
-    fn take(&self, notice: i64, host: &str) -> bool {
+    fn take(&self, notice: i64) -> bool {
         let mut under_way = self.0.lock();
-        if under_way.notices.len() >= MAX_UNDER_WAY || under_way.notices.contains(&notice) {
-            return false;
-        }
-        let at_host = under_way.hosts.entry(host.to_owned()).or_default();
-        if *at_host >= MAX_PER_HOST {
-            return false;
-        }
-        *at_host += 1;
-        under_way.notices.insert(notice)
+        under_way.notices.len() < MAX_UNDER_WAY && under_way.notices.insert(notice)
     }
 
-    fn put_down(&self, notice: i64, host: &str) {
+    fn put_down(&self, notice: i64) {
+        self.0.lock().notices.remove(&notice);
+    }
+
+    /// Whether the host can be asked by one more.
+    fn enter(&self, host: &str) -> bool {
         let mut under_way = self.0.lock();
-        under_way.notices.remove(&notice);
+        let at_host = under_way.hosts.entry(host.to_owned()).or_default();
+        let is_free = *at_host < MAX_PER_HOST;
+        *at_host += u32::from(is_free);
+        is_free
+    }
+
+    fn leave(&self, host: &str) {
+        let mut under_way = self.0.lock();
         if let Some(at_host) = under_way.hosts.get_mut(host) {
             *at_host -= 1;
             if *at_host == 0 {
@@ -75,63 +79,76 @@ impl Courier {
 struct Errand {
     provider: Arc<Provider>,
     notice: LogoutNotice,
-    client: Arc<RegisteredClient>,
-    uri: Endpoint,
+    host: Option<String>,
 }
 
 impl Drop for Errand {
     fn drop(&mut self) {
-        self.provider.courier.put_down(self.notice.id, &host_of(&self.uri));
+        self.provider.courier.put_down(self.notice.id);
+        if let Some(host) = &self.host {
+            self.provider.courier.leave(host);
+        }
     }
 }
 
 /// Tells all clients that are to be told by now, those at other hosts at the same time; returns when each has answered,
 /// or has let its time run out. The service calls it every second, whether or not the call before has returned.
 pub async fn deliver_due(provider: Arc<Provider>) {
+    let due = match provider.store.due_logout_notices(provider.unix(), MAX_PER_HOST).await {
+        Ok(due) => due,
+        Err(fault) => {
+            tracing::error!(reason = fault.reason(), "it is not known who is to be told of a logout");
+            return;
+        }
+    };
     let mut under_way = JoinSet::new();
-    if let Err(fault) = begin(&provider, &mut under_way).await {
-        tracing::error!(reason = fault.reason(), "clients could not be told of a logout");
+    for notice in due {
+        if provider.courier.take(notice.id) {
+            let errand = Errand { provider: Arc::clone(&provider), notice, host: None };
+            under_way.spawn(errand.run());
+        }
     }
     while under_way.join_next().await.is_some() {}
 }
 
-async fn begin(provider: &Arc<Provider>, under_way: &mut JoinSet<()>) -> Result<(), Fault> {
-    for notice in provider.store.due_logout_notices(provider.unix(), MAX_PER_HOST).await? {
-        let client = provider.clients.find(&provider.store, &notice.client_id, provider.now()).await?;
-        let uri = client.as_ref().and_then(|client| client.backchannel_logout_uri.clone());
-        let (Some(client), Some(uri)) = (client, uri) else {
-            conclude(provider, &notice, Err(Failure::Nobody)).await;
-            continue;
-        };
-        if provider.courier.take(notice.id, &host_of(&uri)) {
-            let errand = Errand { provider: Arc::clone(provider), notice, client, uri };
-            under_way.spawn(async move {
-                let told = errand.run().await.map_err(Failure::Try);
-                conclude(&errand.provider, &errand.notice, told).await;
-            });
-        }
-    }
-    Ok(())
-}
-
-/// Why a client was not told.
-enum Failure {
-    /// It is gone, or wants to be told no more.
-    Nobody,
-    /// The try was in vain.
-    Try(String),
-}
-
 impl Errand {
+    /// One try, and what becomes of it.
+    async fn run(mut self) {
+        let told = match self.client().await {
+            // It may be back, or its metadata may (OAuth Client ID Metadata Document).
+            Ok(None) => Some(Err("the client is not known".to_owned())),
+            Ok(Some(client)) => match client.backchannel_logout_uri.clone() {
+                Some(uri) if self.enter(&uri) => Some(self.tell(&client, &uri).await),
+                // As many as may are there; the next call finds it due still.
+                Some(_) => return,
+                None => None,
+            },
+            Err(fault) => Some(Err(fault.reason().to_owned())),
+        };
+        conclude(&self.provider, &self.notice, told).await;
+    }
+
+    async fn client(&self) -> Result<Option<Arc<RegisteredClient>>, Fault> {
+        let provider = &self.provider;
+        provider.clients.find(&provider.store, &self.notice.client_id, provider.now()).await
+    }
+
+    fn enter(&mut self, uri: &Endpoint) -> bool {
+        let host = uri.url().host_str().unwrap_or_default();
+        let is_free = self.provider.courier.enter(host);
+        self.host = is_free.then(|| host.to_owned());
+        is_free
+    }
+
     /// Posts the token; 200 and 204 are a yes (§2.8). Nothing else of the answer is read.
-    async fn run(&self) -> Result<(), String> {
-        let token = self.token().map_err(|error| error.to_string())?;
+    async fn tell(&self, client: &RegisteredClient, uri: &Endpoint) -> Result<(), String> {
+        let token = self.token(client).map_err(|error| error.to_string())?;
         let form = FormWriter::new().pair(PARAMETER, token.reveal()).finish();
-        let request = Request::post(self.uri.as_str())
+        let request = Request::post(uri.as_str())
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body(Bytes::from(form))
             .map_err(|error| error.to_string())?;
-        let answer = self.client.fetcher().send_streaming(request).await;
+        let answer = client.fetcher().send_streaming(request).await;
         match answer.map_err(|error| error.to_string())?.status() {
             StatusCode::OK | StatusCode::NO_CONTENT => Ok(()),
             other => Err(format!("the client answered with status {} instead of 200", other.as_u16())),
@@ -139,8 +156,8 @@ impl Errand {
     }
 
     /// Signed as the client's ID tokens are; `typ` tells them apart (§4).
-    fn token(&self) -> Result<Secret, Box<dyn std::error::Error + Send + Sync>> {
-        let (provider, client, now) = (&self.provider, &self.client, self.provider.unix());
+    fn token(&self, client: &RegisteredClient) -> Result<Secret, Box<dyn std::error::Error + Send + Sync>> {
+        let (provider, now) = (&self.provider, self.provider.unix());
         let key = provider.signing_keys.signer(KeyUse::Tokens, client.id_token_algorithm, now)?;
         let token = NewLogoutToken {
             iss: &provider.config.issuer,
@@ -155,12 +172,12 @@ impl Errand {
     }
 }
 
-/// Writes down what became of a try.
-async fn conclude(provider: &Provider, notice: &LogoutNotice, told: Result<(), Failure>) {
+/// Writes down what became of a try; there was none where the client does not want to be told.
+async fn conclude(provider: &Provider, notice: &LogoutNotice, told: Option<Result<(), String>>) {
     let tries = notice.tries.saturating_add(1);
-    let again_at = match told {
-        Err(Failure::Try(_)) => next_try(tries, provider.unix()),
-        _ => None,
+    let again_at = match &told {
+        Some(Err(_)) => next_try(tries, provider.unix()),
+        Some(Ok(())) | None => None,
     };
     let write = match again_at {
         Some(due_at) => Write::DelayLogoutNotice { id: notice.id, tries, due_at },
@@ -171,10 +188,10 @@ async fn conclude(provider: &Provider, notice: &LogoutNotice, told: Result<(), F
         return;
     }
     let (result, why) = match told {
-        Ok(()) => (Told::Delivered, None),
-        Err(Failure::Try(why)) if again_at.is_some() => (Told::Failed, Some(why)),
-        Err(Failure::Try(why)) => (Told::GivenUp, Some(why)),
-        Err(Failure::Nobody) => (Told::GivenUp, Some("the client wants to be told no more".to_owned())),
+        None => return,
+        Some(Ok(())) => (Told::Delivered, None),
+        Some(Err(why)) if again_at.is_some() => (Told::Failed, Some(why)),
+        Some(Err(why)) => (Told::GivenUp, Some(why)),
     };
     provider.metrics.logout_told(result);
     let why = why.map(|why| why.chars().take(200).flat_map(char::escape_default).collect::<String>());
@@ -202,10 +219,6 @@ const fn event(result: Told) -> Event {
     }
 }
 
-fn host_of(uri: &Endpoint) -> String {
-    uri.url().host_str().unwrap_or_default().to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -221,16 +234,14 @@ mod tests {
     #[test]
     fn oidc_lg2_01_one_host_and_all_hosts_have_their_bounds() {
         let courier = Courier::default();
-        assert!((0..4).all(|notice| courier.take(notice, "a")));
-        assert!(!courier.take(4, "a"), "too many at one host");
-        assert!(!courier.take(3, "b"), "under way already");
-        courier.put_down(3, "a");
-        assert!(courier.take(3, "a") && !courier.take(4, "a"));
-        let taken = (10..200).filter(|notice| courier.take(*notice, &notice.to_string())).count();
-        assert_eq!(taken, MAX_UNDER_WAY - 4);
-        for notice in 0..200 {
-            courier.put_down(notice, if notice < 10 { "a" } else { "" });
-        }
-        assert!(courier.0.lock().notices.is_empty() && !courier.0.lock().hosts.contains_key("a"));
+        assert_eq!((0..9).filter(|_| courier.enter("a")).count(), 4);
+        assert!(courier.enter("b"));
+        courier.leave("a");
+        assert!(courier.enter("a") && !courier.enter("a"));
+        assert!(courier.take(1) && !courier.take(1), "under way already");
+        assert_eq!((0..200).filter(|notice| courier.take(*notice)).count(), MAX_UNDER_WAY - 1);
+        (0..200).for_each(|notice| courier.put_down(notice));
+        ["a", "a", "a", "a", "b"].iter().for_each(|host| courier.leave(host));
+        assert!(courier.0.lock().notices.is_empty() && courier.0.lock().hosts.is_empty());
     }
 }

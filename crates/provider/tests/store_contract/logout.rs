@@ -59,7 +59,7 @@ async fn the_end_of_a_session_leaves_a_notice_for_each_client_that_wants_one(bac
     store.write(vec![Write::EndSession { id: ended.id, at: NOW }]).await.unwrap();
     let notices = due(&store).await;
     let told: Vec<&str> = notices.iter().map(|notice| notice.client_id.as_str()).collect();
-    assert_eq!(told, ["told", "told-too"]);
+    assert_eq!(told, ["told", "told-too", "unknown"], "whose metadata are elsewhere");
     let expected = LogoutNotice {
         id: notices[0].id,
         client_id: "told".to_owned(),
@@ -71,8 +71,14 @@ async fn the_end_of_a_session_leaves_a_notice_for_each_client_that_wants_one(bac
     };
     assert_eq!(notices[0], expected);
     store.write(vec![Write::EndSession { id: ended.id, at: NOW }]).await.unwrap();
-    assert_eq!(due(&store).await.len(), 2, "it ends once");
+    assert_eq!(due(&store).await.len(), 3, "it ends once");
     assert_eq!(store.sids(ended.id, "told").await, Ok(vec![]));
+    assert_eq!(store.remove_client("told", NOW).await, Ok(true));
+    assert_eq!(due(&store).await.len(), 2, "who is gone is told nothing");
+    let later = begin(&store, "sub-1", &["told", "told-too"]).await;
+    assert_eq!(store.remove_client("told-too", NOW).await, Ok(true));
+    assert_eq!(store.end_session(later.id, NOW).await, Ok(true));
+    assert_eq!(due(&store).await.len(), 1, "nor who was gone before");
 }
 
 async fn a_session_that_ran_out_is_no_logout(backend: &dyn Backend) {

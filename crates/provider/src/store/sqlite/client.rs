@@ -3,6 +3,7 @@
 use super::account::{all, bump, one, version};
 use super::column::{Json, Millis};
 use super::consent;
+use super::logout;
 use super::read::time;
 use super::write::run;
 use crate::store::id::SecretHash;
@@ -39,6 +40,7 @@ pub(super) fn remove(connection: &Connection, client_id: &str, at: UnixTime) -> 
     }
     let sql = "UPDATE grants SET revoked_at = ?2 WHERE client_id = ?1 AND revoked_at IS NULL";
     run(connection, sql, params![client_id, Millis(at)])?;
+    logout::remove_all_of(connection, client_id)?;
     consent::forget_client(connection, client_id)?;
     bump(connection)?;
     let sql = "INSERT OR REPLACE INTO removed_clients (client_id, changed, removed_at)

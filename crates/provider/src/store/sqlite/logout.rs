@@ -10,12 +10,15 @@ use crate::store::verdict::Fault;
 use keybound_dpop::time::UnixTime;
 use rusqlite::{Connection, Row, params};
 
-/// Notices for clients that want to be told. A session that ran out is no logout.
+/// Notices for clients that want to be told, as far as the store knows: some have their metadata elsewhere. A session that
+/// ran out is no logout.
 const NOTIFY: &str = "
     INSERT INTO logout_notices (client_id, subject, sid, ended_at, tries, due_at)
     SELECT p.client_id, s.subject, p.sid, ?2, 0, ?2
-    FROM sessions s JOIN participants p ON p.session_id = s.id JOIN clients c ON c.client_id = p.client_id
-    WHERE s.expires_at > ?2 AND json_extract(c.metadata, '$.backchannel_logout_uri') IS NOT NULL AND ";
+    FROM sessions s JOIN participants p ON p.session_id = s.id LEFT JOIN clients c ON c.client_id = p.client_id
+    WHERE s.expires_at > ?2
+          AND (json_extract(c.metadata, '$.backchannel_logout_uri') IS NOT NULL OR c.client_id IS NULL
+               AND NOT EXISTS (SELECT 1 FROM removed_clients r WHERE r.client_id = p.client_id)) AND ";
 
 /// The first few of each client, so that none waits behind another's.
 const DUE: &str = "
@@ -60,6 +63,11 @@ pub(super) fn notify(connection: &Connection, session_id: Id, at: UnixTime) -> R
 /// All sessions of the user are about to end.
 pub(super) fn notify_all_of(connection: &Connection, subject: &str, at: UnixTime) -> Result<(), Fault> {
     run(connection, &format!("{NOTIFY} s.subject = ?1"), params![subject, Millis(at)]).map(drop)
+}
+
+/// A client that is gone is told nothing.
+pub(super) fn remove_all_of(connection: &Connection, client_id: &str) -> Result<(), Fault> {
+    run(connection, "DELETE FROM logout_notices WHERE client_id = ?1", [client_id]).map(drop)
 }
 
 pub(super) fn remove(connection: &Connection, id: i64) -> Result<(), Fault> {
