@@ -283,14 +283,15 @@ fn consent_page(
 ) -> Response<Body> {
     let owner = signed_in.session.id.as_bytes();
     let frame = Frame::of(&provider.config, request.address.language());
+    let reach = &request.reach;
+    let scope: Vec<&str> = reach.scope.iter().collect();
     let shown = ConsentPage {
         frame,
         client: request.client.display_name(),
         client_id: request.client.id.as_str(),
         username: &signed_in.user.username,
-        scope: request.reach.scope.iter().map(|token| page::describe(frame.text, token)).collect(),
-        details: page::details(frame, &request.reach.details),
-        resources: &request.reach.resources,
+        asked: page::asked(frame, &scope, &reach.resources, &reach.details),
+        details: page::details(frame, &reach.details),
         destination: request.address.shown(),
         request: &asked.text,
         csrf: form_token::mint(&provider.form_key, Purpose::Consent, owner, &asked.text, provider.unix()),
