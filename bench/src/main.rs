@@ -14,12 +14,13 @@ use table::Row;
 /// Fills some rows of the table.
 type Group = fn() -> Result<Vec<Row>, Failure>;
 
-const GROUPS: [(&str, Group); 5] = [
+const GROUPS: [(&str, Group); 6] = [
     ("check", checking::accepted),
     ("junk", checking::refused),
     ("make", making::rows),
     ("records", records::rows),
     ("provider", provider::rows),
+    ("pages", provider::page_rows),
 ];
 
 fn main() -> ExitCode {

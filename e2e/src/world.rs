@@ -14,6 +14,7 @@ use keybound_dpop::jose::signer::{Signer, SigningKey};
 use keybound_dpop::secret::Secret;
 use keybound_dpop::time::{Clock, UnixTime};
 use keybound_oauth::authorization_details::AuthorizationDetails;
+use keybound_oauth::claims_request::ClaimsRequest;
 use keybound_oauth::client_auth::{ASSERTION_TYPE, sign_assertion};
 use keybound_oauth::form::FormWriter;
 use keybound_oauth::identifier::{ClientId, Issuer};
@@ -261,6 +262,7 @@ impl World {
             created_at: now,
             revoked_at: None,
             session_ended_at: None,
+            claims: ClaimsRequest::default(),
         };
         let writes = vec![Write::InsertGrant(grant), Write::InsertCode(Box::new(code))];
         self.store.write(writes).await.expect("written");

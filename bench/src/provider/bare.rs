@@ -6,7 +6,7 @@ use super::server::free_address;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
-use axum::routing::post;
+use axum::routing::{get, post};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use keybound_bench::Failure;
@@ -46,7 +46,8 @@ pub(crate) fn serve(address: &str, file: &str) -> Result<(), Failure> {
 
 #[expect(clippy::print_stdout, reason = "the word that whoever started it waits for")]
 async fn run(address: SocketAddr, known: Known) -> Result<(), Failure> {
-    let routes = Router::new().route("/token", post(answer)).with_state(known);
+    let routes =
+        Router::new().route("/token", post(answer)).route("/authorize", get(answer)).with_state(known);
     let stop = stop_signal()?;
     let server = Server::new(bind(address).await?, Routes(routes), Options::new("bare"))?;
     println!("ready");

@@ -1,7 +1,7 @@
 //! The authorization code flow of a user who is signed in: pushed, allowed, redeemed, refreshed.
 
-use super::load::{Answer, CONNECTIONS, Connection};
-use super::wallet::{Place, REDIRECT_URI, Wallet, post};
+use super::load::{Answer, CONNECTIONS, Connection, Request};
+use super::wallet::{Place, REDIRECT_URI, RESOURCE, Wallet, post};
 use keybound_bench::Failure;
 use keybound_oauth::form::{Form, FormWriter};
 use keybound_oauth::pkce::{CodeChallenge, CodeVerifier};
@@ -12,7 +12,7 @@ const USERNAME: &str = "alice";
 const PASSWORD: &str = "correct horse";
 
 /// What of one flow is made beforehand.
-struct Prepared {
+pub(super) struct Prepared {
     verifier: CodeVerifier,
     challenge: String,
     proofs: [String; 3],
@@ -56,17 +56,13 @@ impl Flows {
     }
 
     fn run_some(&self, prepared: &[Prepared]) -> Result<(), Failure> {
-        let mut browser = Browser {
-            connection: Connection::open(self.address)?,
-            address: self.address,
-            cookies: self.cookies.clone(),
-        };
+        let mut browser = Browser::new(self.address, &self.cookies)?;
         prepared.iter().try_for_each(|flow| flow.run(&mut browser))
     }
 }
 
 impl Prepared {
-    fn new(wallet: &mut Wallet, place: &Place) -> Result<Self, Failure> {
+    pub(super) fn new(wallet: &mut Wallet, place: &Place) -> Result<Self, Failure> {
         let proofs = [
             wallet.next_proof(place, "/par")?,
             wallet.next_proof(place, "/token")?,
@@ -85,10 +81,7 @@ impl Prepared {
 
     /// Pushes the authorization request and gives its `request_uri`.
     fn push(&self, browser: &mut Browser) -> Result<String, Failure> {
-        let form = FormWriter::new().pair("client_id", "app").pair("response_type", "code");
-        let form = form.pair("redirect_uri", REDIRECT_URI).pair("state", "some state");
-        let form = form.pair("scope", "openid offline_access");
-        let form = form.pair("code_challenge", &self.challenge).pair("code_challenge_method", "S256");
+        let form = self.request("openid offline_access");
         let [proof, ..] = &self.proofs;
         let more = format!("DPoP: {proof}\r\nX-Forwarded-For: {}\r\n", self.address);
         let answer = browser.connection.ask(&post(browser.address, "/par", &more, &form.finish()))?;
@@ -96,13 +89,36 @@ impl Prepared {
         text(&serde_json::from_str(answer.body)?, "request_uri")
     }
 
+    /// The authorization request.
+    fn request(&self, scope: &str) -> FormWriter {
+        let form = FormWriter::new().pair("client_id", "app").pair("response_type", "code");
+        let form = form.pair("redirect_uri", REDIRECT_URI).pair("state", "some state").pair("scope", scope);
+        form.pair("code_challenge", &self.challenge).pair("code_challenge_method", "S256")
+    }
+
+    /// Opens the authorization endpoint, without having pushed anything.
+    pub(super) fn open(&self, address: SocketAddr, scope: &str, cookies: &str) -> Request {
+        get(address, &self.request(scope).pair("resource", RESOURCE).finish(), cookies)
+    }
+
+    /// Has the user allow it, and gives the request that redeems the code.
+    pub(super) fn obtain(&self, browser: &mut Browser, scope: &str) -> Result<Request, Failure> {
+        let [_, proof, _] = &self.proofs;
+        let page = browser.show(&self.open(browser.address, scope, &browser.cookies))?;
+        let form = self.redemption(&allow(browser, &page)?).pair("client_id", "app").finish();
+        Ok(post(browser.address, "/token", &format!("DPoP: {proof}\r\n"), &form))
+    }
+
+    fn redemption(&self, code: &str) -> FormWriter {
+        let form = FormWriter::new().pair("grant_type", "authorization_code").pair("code", code);
+        form.pair("redirect_uri", REDIRECT_URI).pair("code_verifier", self.verifier.secret().reveal())
+    }
+
     fn run(&self, browser: &mut Browser) -> Result<(), Failure> {
         let [_, redeemed, refreshed] = &self.proofs;
         let request_uri = self.push(browser)?;
-        let code = allow(browser, &request_uri)?;
-        let form = FormWriter::new().pair("grant_type", "authorization_code").pair("code", &code);
-        let form = form.pair("redirect_uri", REDIRECT_URI);
-        let form = form.pair("code_verifier", self.verifier.secret().reveal());
+        let page = browser.visit(&request_uri)?;
+        let form = self.redemption(&allow(browser, &page)?);
         let tokens = token(browser, form, redeemed)?;
         let refresh_token = text(&tokens, "refresh_token")?;
         let form =
@@ -111,10 +127,9 @@ impl Prepared {
     }
 }
 
-/// Sends the browser to the authorization endpoint, presses the button, and gives the code.
-fn allow(browser: &mut Browser, request_uri: &str) -> Result<String, Failure> {
-    let page = browser.visit(request_uri)?;
-    let form = fill(&page)?.pair("allow", "1").finish();
+/// Presses the button of the consent page, and gives the code.
+fn allow(browser: &mut Browser, page: &str) -> Result<String, Failure> {
+    let form = fill(page)?.pair("allow", "1").finish();
     let answer = browser.submit("/consent", &form)?;
     answer.expect(303)?;
     let location = answer.header("location").ok_or("no location")?;
@@ -136,11 +151,7 @@ fn token(browser: &mut Browser, form: FormWriter, proof: &str) -> Result<serde_j
 /// Signs in, which costs a password hash, and gives the cookies that a browser then has.
 pub(super) fn sign_in(wallet: &mut Wallet, place: &Place) -> Result<String, Failure> {
     let flow = Prepared::new(wallet, place)?;
-    let mut browser = Browser {
-        connection: Connection::open(place.address)?,
-        address: place.address,
-        cookies: String::new(),
-    };
+    let mut browser = Browser::new(place.address, "")?;
     let request_uri = flow.push(&mut browser)?;
     let page = browser.visit(&request_uri)?;
     let form = fill(&page)?.pair("username", USERNAME).pair("password", PASSWORD).finish();
@@ -148,22 +159,32 @@ pub(super) fn sign_in(wallet: &mut Wallet, place: &Place) -> Result<String, Fail
     Ok(browser.cookies)
 }
 
+/// A request for a page.
+fn get(address: SocketAddr, query: &str, cookies: &str) -> Request {
+    let cookies = if cookies.is_empty() { String::new() } else { format!("Cookie: {cookies}\r\n") };
+    format!("GET /authorize?{query} HTTP/1.1\r\nHost: {address}\r\n{cookies}\r\n").into_bytes()
+}
+
 /// Cookies, and a connection.
-struct Browser {
+pub(super) struct Browser {
     connection: Connection,
     address: SocketAddr,
     cookies: String,
 }
 
 impl Browser {
+    pub(super) fn new(address: SocketAddr, cookies: &str) -> Result<Self, Failure> {
+        Ok(Self { connection: Connection::open(address)?, address, cookies: cookies.to_owned() })
+    }
+
     /// The page that the authorization endpoint answers with.
     fn visit(&mut self, request_uri: &str) -> Result<String, Failure> {
         let query = FormWriter::new().pair("client_id", "app").pair("request_uri", request_uri).finish();
-        let request = format!(
-            "GET /authorize?{query} HTTP/1.1\r\nHost: {}\r\nCookie: {}\r\n\r\n",
-            self.address, self.cookies
-        );
-        let answer = self.connection.ask(request.as_bytes())?;
+        self.show(&get(self.address, &query, &self.cookies))
+    }
+
+    fn show(&mut self, request: &Request) -> Result<String, Failure> {
+        let answer = self.connection.ask(request)?;
         answer.expect(200)?;
         let page = answer.body.to_owned();
         let set = answer.header("set-cookie").map(str::to_owned);

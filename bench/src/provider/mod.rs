@@ -9,11 +9,13 @@ mod flood;
 mod flow;
 mod latency;
 mod load;
+mod pages;
 mod scene;
 mod server;
 mod wallet;
 
 pub(crate) use bare::{SERVE, serve};
+pub(crate) use pages::rows as page_rows;
 
 use crate::table::{Figure, Goal, Row};
 use keybound_bench::Failure;
@@ -91,11 +93,11 @@ pub(crate) fn rows() -> Result<Vec<Row>, Failure> {
 }
 
 /// The row of a speed beside another one: medians of both, and the median of their ratios.
-fn beside(
+fn beside<R>(
     what: &'static str,
-    rounds: &[Round],
-    limit: impl Fn(&Round) -> f64,
-    ours: impl Fn(&Round) -> f64,
+    rounds: &[R],
+    limit: impl Fn(&R) -> f64,
+    ours: impl Fn(&R) -> f64,
     goal: Goal,
 ) -> Row {
     Row {
@@ -107,6 +109,6 @@ fn beside(
     }
 }
 
-fn median_of(rounds: &[Round], figure: impl Fn(&Round) -> f64) -> f64 {
+fn median_of<R>(rounds: &[R], figure: impl Fn(&R) -> f64) -> f64 {
     median(rounds.iter().map(figure).collect())
 }

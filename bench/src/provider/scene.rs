@@ -160,7 +160,13 @@ fn ask(wallet: &mut Wallet, server: &Server, service: Service, count: usize) -> 
     load(server, count, || send_all(server.address, &requests, 200))
 }
 
-fn start_keybound(program: &Path, folder: &Path, wallet: &Wallet, log: &str) -> Result<Server, Failure> {
+/// Starts the program with our clients, in a new folder.
+pub(super) fn start_keybound(
+    program: &Path,
+    folder: &Path,
+    wallet: &Wallet,
+    log: &str,
+) -> Result<Server, Failure> {
     let address = free_address()?;
     std::fs::create_dir(folder)?;
     std::fs::write(folder.join("clients.json"), wallet.clients()?)?;

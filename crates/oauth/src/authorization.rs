@@ -4,6 +4,7 @@
 //! server's to decide.
 
 use crate::authorization_details::AuthorizationDetails;
+use crate::claims_request::ClaimsRequest;
 use crate::error::{ErrorBody, ErrorCode, Problem, sanitise};
 use crate::form::{Form, FormWriter};
 use crate::identifier::{ClientId, Endpoint, ResourceId};
@@ -106,8 +107,8 @@ pub struct AuthorizationRequest {
     pub max_age_secs: Option<u64>,
     /// `acr_values`, as text.
     pub acr_values: Option<String>,
-    /// `claims`, JSON as text.
-    pub claims: Option<String>,
+    /// `claims` (OpenID Connect Core §5.5)
+    pub claims: ClaimsRequest,
     /// `display`, as text.
     pub display: Option<String>,
     /// `ui_locales`, as text.
@@ -162,7 +163,7 @@ impl AuthorizationRequest {
                 .ok_or_else(|| invalid("prompt", "a list out of none, login, consent, select_account"))?,
             max_age_secs: max_age.map_err(|()| invalid("max_age", "a number of seconds"))?,
             acr_values: text("acr_values"),
-            claims: text("claims"),
+            claims: ClaimsRequest::read(form)?,
             display: text("display"),
             ui_locales: text("ui_locales"),
             claims_locales: text("claims_locales"),
@@ -197,7 +198,7 @@ impl AuthorizationRequest {
             .optional("prompt", Some(prompt.as_str()).filter(|text| !text.is_empty()))
             .optional("max_age", max_age.as_deref())
             .optional("acr_values", self.acr_values.as_deref())
-            .optional("claims", self.claims.as_deref())
+            .optional("claims", self.claims.to_parameter().as_deref())
             .optional("display", self.display.as_deref())
             .optional("ui_locales", self.ui_locales.as_deref())
             .optional("claims_locales", self.claims_locales.as_deref())
@@ -312,7 +313,7 @@ mod tests {
             prompt: vec![Prompt::Login, Prompt::Consent],
             max_age_secs: Some(0),
             acr_values: text("a b"),
-            claims: text(r#"{"userinfo":{"email":null}}"#),
+            claims: ClaimsRequest::parse(r#"{"userinfo":{"email":null}}"#).expect("claims"),
             display: text("page"),
             ui_locales: text("de fr"),
             claims_locales: text("de"),
@@ -340,6 +341,7 @@ mod tests {
             ("dpop_jkt=abc", "dpop_jkt", ErrorCode::InvalidRequest),
             ("code_challenge=abc", "code_challenge", ErrorCode::InvalidRequest),
             ("max_age=-1", "max_age", ErrorCode::InvalidRequest),
+            ("claims=x", "claims", ErrorCode::InvalidRequest),
             ("prompt=dance", "prompt", ErrorCode::InvalidRequest),
             ("scope=%22", "scope", ErrorCode::InvalidScope),
             ("resource=a", "resource", ErrorCode::InvalidTarget),

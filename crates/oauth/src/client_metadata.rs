@@ -10,6 +10,8 @@ use crate::scope::Scope;
 use keybound_dpop::jose::algorithm::Algorithm;
 use keybound_dpop::jose::key_set::KeySet;
 use serde_json::Value;
+use std::borrow::Cow;
+use url::{Host, Url};
 
 mod read;
 mod rules;
@@ -277,6 +279,20 @@ impl ClientMetadata {
         allowed.is_none_or(|allowed| allowed.iter().any(|known| known == detail_type))
     }
 
+    /// The sector whose clients know a user by one `sub` (OpenID Connect Core §8.1): the host of `sector_identifier_uri`,
+    /// or the one host of all redirect URIs. None where they have several, or one that is not the client's own.
+    #[must_use]
+    pub fn sector(&self) -> Option<Cow<'_, str>> {
+        if let Some(uri) = &self.sector_identifier_uri {
+            return host(uri.url());
+        }
+        // A loopback host, or the name after a private-use scheme, is everybody's.
+        let mut hosts =
+            self.redirect_uris.iter().map(|uri| host(uri.url()).filter(|_| uri.url().scheme() == "https"));
+        let first = hosts.next()??;
+        hosts.all(|host| host.as_ref() == Some(&first)).then_some(first)
+    }
+
     /// The registered redirect URI that the requested text is (AS-AUT-02, BCP-RED-02).
     #[must_use]
     pub fn find_redirect_uri(&self, requested: &str) -> Option<RedirectUri> {
@@ -287,6 +303,13 @@ impl ClientMetadata {
         };
         self.redirect_uris.iter().find(is_match)?;
         RedirectUri::parse(requested).ok()
+    }
+}
+
+fn host(url: &Url) -> Option<Cow<'_, str>> {
+    match url.host()? {
+        Host::Domain(name) => Some(Cow::Borrowed(name)),
+        address => Some(Cow::Owned(address.to_string())),
     }
 }
 

@@ -12,6 +12,7 @@
 //! | [`pkce`] | verifier and challenge (RFC 7636) |
 //! | [`authorization`] | authorization request and response |
 //! | [`authorization_details`] | what is asked for in detail (RFC 9396) |
+//! | [`claims_request`] | which claims are asked for by name |
 //! | [`response_mode`] | how the response travels |
 //! | [`jarm`] | the response, signed (JARM) |
 //! | [`request_object`] | the request as a signed JWT (RFC 9101) |
@@ -27,12 +28,14 @@
 //! | [`provider_metadata`] | what a server says of itself (RFC 8414) |
 //! | [`access_token`] | access tokens as JWTs (RFC 9068) |
 //! | [`id_token`] | ID tokens |
-//! | [`userinfo`] | claims by scope |
+//! | [`standard_claims`] | the claims that are known, by type, scope and language |
+//! | [`userinfo`] | which claims are let out, and the response, plain or signed |
 
 pub mod access_token;
 pub mod audience;
 pub mod authorization;
 pub mod authorization_details;
+pub mod claims_request;
 pub mod client_auth;
 pub mod client_metadata;
 pub mod client_secret;
@@ -51,6 +54,7 @@ pub mod request_object;
 pub mod response_mode;
 pub mod revocation;
 pub mod scope;
+pub mod standard_claims;
 pub mod token;
 pub mod token_exchange;
 pub mod userinfo;

@@ -97,6 +97,7 @@ lists! {
         introspection_signing_alg_values_supported,
         subject_types_supported,
         id_token_signing_alg_values_supported,
+        userinfo_signing_alg_values_supported,
         authorization_signing_alg_values_supported,
         request_object_signing_alg_values_supported,
         acr_values_supported,

@@ -224,6 +224,7 @@ mod tests {
     use super::*;
     use crate::authorization::Prompt;
     use crate::authorization_details::AuthorizationDetails;
+    use crate::claims_request::ClaimsRequest;
     use crate::identifier::ResourceId;
     use crate::scope::Scope;
     use keybound_dpop::jose::algorithm::{Algorithm, AlgorithmSet};
@@ -268,7 +269,7 @@ mod tests {
             prompt: vec![Prompt::Login],
             authorization_details: AuthorizationDetails::parse(r#"[{"type":"a"}]"#).expect("details"),
             max_age_secs: Some(0),
-            claims: text(r#"{"userinfo":{"email":null}}"#),
+            claims: ClaimsRequest::parse(r#"{"userinfo":{"email":null}}"#).expect("claims"),
             ..AuthorizationRequest::default()
         };
         let times = (NOW, NOW.plus_secs(60));

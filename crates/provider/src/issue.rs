@@ -1,5 +1,6 @@
 //! Writing tokens down and signing them. No I/O, nothing to undo.
 
+use crate::acr;
 use crate::clients::RegisteredClient;
 use crate::config::Config;
 use crate::grant::Granted;
@@ -105,7 +106,7 @@ pub fn new_access_token<'a>(
 ) -> NewAccessToken<'a> {
     NewAccessToken {
         iss: config.issuer.as_str(),
-        sub: &granted.subject,
+        sub: granted.sub(),
         aud,
         exp: expires_at(config, granted, now),
         iat: now,
@@ -167,15 +168,18 @@ fn id_token(
 ) -> Result<Secret, Refusal> {
     let key = provider.signing_keys.signer(KeyUse::Tokens, granted.client.id_token_algorithm, now)?;
     let sign_in = granted.sign_in.as_ref();
+    let acr = sign_in.and_then(|sign_in| sign_in.acr.as_deref());
     let token = NewIdToken {
         iss: &provider.config.issuer,
-        sub: &granted.subject,
+        sub: granted.sub(),
         aud: &granted.client.id,
         exp: now.plus_secs(provider.config.lifetimes.id_token_secs),
         iat: now,
         nonce: sign_in.and_then(|sign_in| sign_in.nonce.as_deref()),
         auth_time: sign_in.map(|sign_in| sign_in.auth_time),
-        acr: sign_in.and_then(|sign_in| sign_in.acr.as_deref()),
+        acr,
+        amr: acr.map_or(&[], acr::methods),
+        claims: sign_in.map(|sign_in| &sign_in.claims),
         sid: None,
         access_token: Some(access_token),
     };

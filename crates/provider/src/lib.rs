@@ -1,9 +1,11 @@
 //! An OpenID Provider and OAuth authorization server that binds tokens to keys, at every endpoint.
 
 pub mod access;
+pub mod acr;
 pub mod audit;
 pub mod authenticate;
 pub mod bind;
+pub mod claims;
 pub mod clients;
 pub mod config;
 mod decoy;
@@ -28,3 +30,4 @@ pub mod respond;
 pub mod service;
 pub mod signing_keys;
 pub mod store;
+pub mod subject;

@@ -9,6 +9,7 @@ use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::signing_keys::{SigningKeys, needed_by_config};
 use crate::store::{Fault, Store};
+use crate::subject::{self, PairwiseKey};
 use keybound_dpop::jose::crypto::{CryptoError, HmacKey, random};
 use keybound_dpop::nonce::NonceKeys;
 use keybound_dpop::replay::{DEFAULT_CAPACITY, MemoryLog, ReplaySalt};
@@ -58,6 +59,8 @@ pub struct Provider {
     pub targets: Targets,
     /// The key of the tokens that keep forms from being sent by strangers.
     pub form_key: FormKey,
+    /// The key of the subjects that only one sector knows.
+    pub pairwise: PairwiseKey,
     /// How often anybody may ask.
     pub limits: Limits,
     /// What is counted.
@@ -142,6 +145,7 @@ impl Provider {
         let nonce_secret = store.secret(NONCE_SECRET, random()?).await?;
         let salt = store.secret("replay salt", random()?).await?;
         let form = store.secret("forms", random()?).await?;
+        let pairwise = store.secret(subject::SECRET, random()?).await?;
         let fetchers =
             KeyFetchers::new(Arc::clone(&clock)).map_err(|error| StartError::Fetch(error.to_string()))?;
         let clients = Clients::load(&store, fetchers, config.profile, now).await?;
@@ -189,6 +193,7 @@ impl Provider {
             replay,
             replay_salt,
             form_key: FormKey(HmacKey::new(&form)),
+            pairwise: PairwiseKey(HmacKey::new(&pairwise)),
             memory: interaction::Memory::default(),
         }))
     }

@@ -4,6 +4,7 @@ use crate::passwords;
 use crate::profile::Profile;
 use crate::signing_keys::ALGORITHMS;
 use crate::store::{Client, ClientSource, Fault, Inserted, Store, User};
+use crate::subject;
 use data_encoding::HEXLOWER;
 use keybound_dpop::jose::algorithm::AlgorithmSet;
 use keybound_dpop::jose::base64url;
@@ -118,6 +119,9 @@ async fn check_user(store: &Store, user: &User) -> Result<(), RegistryError> {
     if user.subject.is_empty() || user.subject.len() > 255 || !visible {
         return Err(wrong("`sub` must have 1 to 255 visible ASCII characters"));
     }
+    if subject::looks_pairwise(&user.subject) {
+        return Err(wrong("`sub` must not look like one that is made for a pairwise client (`pw.…`)"));
+    }
     if store.find_client(&user.subject).await?.is_some() {
         return Err(wrong("`sub` is the client_id of a client; the two must differ"));
     }
@@ -176,6 +180,9 @@ async fn put_client(
     let client_id = client.client_id.clone().ok_or_else(|| wrong("`client_id` is missing".to_owned()))?;
     profile.check_client(&client).map_err(wrong)?;
     check_algorithms(profile.of(&client), &client).map_err(wrong)?;
+    if subject::looks_pairwise(client_id.as_str()) {
+        return Err(wrong("`client_id` must not look like the `sub` of a user (`pw.…`)".to_owned()));
+    }
     if store.find_user_by_subject(client_id.as_str()).await?.is_some() {
         return Err(wrong("`client_id` is the `sub` of a user; the two must differ".to_owned()));
     }
@@ -195,6 +202,7 @@ fn check_algorithms(profile: Profile, client: &ClientMetadata) -> Result<(), Str
     let ours = AlgorithmSet::of(&ALGORITHMS).intersection(theirs);
     for (member, algorithm, known) in [
         ("id_token_signed_response_alg", client.id_token_signed_response_alg, ours),
+        ("userinfo_signed_response_alg", client.userinfo_signed_response_alg, ours),
         ("authorization_signed_response_alg", client.authorization_signed_response_alg, ours),
         ("introspection_signed_response_alg", client.introspection_signed_response_alg, ours),
         ("request_object_signing_alg", client.request_object_signing_alg, theirs),

@@ -3,5 +3,6 @@
 
 mod client_credentials;
 mod guards;
+mod legacy;
 mod peer;
 mod sign_in;

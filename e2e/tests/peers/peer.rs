@@ -99,7 +99,7 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a folder")
 }
 
-/// The public client, two with a secret and one with a key.
+/// The public client, two with a secret, one with a key, and one that knows nothing of proofs.
 fn clients(key: &SigningKey) -> Vec<Value> {
     let mut jwk: Value = serde_json::from_str(&key.public_jwk().to_json()).expect("JSON");
     jwk["kid"] = KEY_ID.into();
@@ -112,6 +112,8 @@ fn clients(key: &SigningKey) -> Vec<Value> {
                 "grant_types": all_grants, "token_endpoint_auth_method": "client_secret_basic" }),
         json!({ "client_id": "key", "jwks": { "keys": [jwk] }, "redirect_uris": [REDIRECT_URI],
                 "grant_types": all_grants, "token_endpoint_auth_method": "private_key_jwt" }),
+        json!({ "client_id": "legacy", "client_secret": PLAIN_SECRET, "redirect_uris": [REDIRECT_URI],
+                "grant_types": ["authorization_code", "refresh_token"], "legacy_oidc": true }),
     ]
 }
 
@@ -136,7 +138,7 @@ fn setting(servers: &Servers, client_id: &str, key: &SigningKey) -> Value {
     match client_id {
         CLIENT_ID => {}
         "secret" => setting["client_secret"] = SECRET.into(),
-        "plain" => setting["client_secret"] = PLAIN_SECRET.into(),
+        "plain" | "legacy" => setting["client_secret"] = PLAIN_SECRET.into(),
         "key" => {
             let jwk = key.to_private_jwk().expect("a JWK");
             let mut jwk: Value = serde_json::from_str(&jwk).expect("JSON");

@@ -6,6 +6,7 @@ use keybound_e2e::answer::{assert_e_as, assert_n_as, assert_uncacheable_json};
 use keybound_e2e::forge::{jkt, new_key};
 use keybound_e2e::world::*;
 use keybound_e2e::{Answer, Forge, Settings, World};
+use keybound_oauth::claims_request::ClaimsRequest;
 use keybound_oauth::device::{DeviceAuthorizationResponse, UserCode};
 use keybound_oauth::form::FormWriter;
 use keybound_provider::device::MAX_PENDING;
@@ -78,6 +79,7 @@ pub(super) async fn answer(world: &World, codes: &DeviceAuthorizationResponse, i
             created_at: now,
             revoked_at: None,
             session_ended_at: None,
+            claims: ClaimsRequest::default(),
         };
         let approval = Approval {
             grant_id,

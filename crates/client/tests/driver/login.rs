@@ -66,6 +66,8 @@ async fn provider(remembered: Remembered, other_nonce: Option<&'static str>) -> 
             nonce: other_nonce.or(request.nonce.as_deref()),
             auth_time: None,
             acr: None,
+            amr: &[],
+            claims: None,
             sid: None,
             access_token: Some(&Secret::new("token")),
         };

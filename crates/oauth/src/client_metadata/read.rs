@@ -17,8 +17,23 @@ type Members = Map<String, Value>;
 /// Items in an array, at the most.
 const MAX_ITEMS: usize = 128;
 
+/// What asks for something to be encrypted (OpenID Connect Registration §2, JARM §3, RFC 9701 §6, RFC 9101 §10.4).
+const ENCRYPTION: [&str; 10] = [
+    "id_token_encrypted_response_alg",
+    "id_token_encrypted_response_enc",
+    "userinfo_encrypted_response_alg",
+    "userinfo_encrypted_response_enc",
+    "request_object_encryption_alg",
+    "request_object_encryption_enc",
+    "authorization_encrypted_response_alg",
+    "authorization_encrypted_response_enc",
+    "introspection_encrypted_response_alg",
+    "introspection_encrypted_response_enc",
+];
+
 /// Reads all members that we know.
 pub(super) fn members(object: &Members) -> Result<ClientMetadata, MetadataError> {
+    check_not_encrypted(object)?;
     let client_secret = client_secret(object)?;
     let default_method = match client_secret {
         Some(_) => AuthMethod::ClientSecretBasic,
@@ -87,6 +102,14 @@ pub(super) fn members(object: &Members) -> Result<ClientMetadata, MetadataError>
         software_id: string(object, "software_id")?.map(str::to_owned),
         software_version: string(object, "software_version")?.map(str::to_owned),
     })
+}
+
+/// A client that counts on encryption must not find out later that there is none.
+fn check_not_encrypted(object: &Members) -> Result<(), MetadataError> {
+    match ENCRYPTION.into_iter().find(|member| object.contains_key(*member)) {
+        Some(member) => Err(MetadataError::new(member, "leave it out: nothing is encrypted here but by TLS")),
+        None => Ok(()),
+    }
 }
 
 /// The `sub` of a client or a user.

@@ -1,12 +1,13 @@
 //! How the members go together.
 
-use super::{ApplicationType, AuthMethod, ClientMetadata, GrantType, MetadataError};
+use super::{ApplicationType, AuthMethod, ClientMetadata, GrantType, MetadataError, SubjectType};
 
 /// Checks all rules; the first that is broken is told.
 pub(super) fn check(client: &ClientMetadata) -> Result<(), MetadataError> {
     redirect_uris(client)?;
     grants(client)?;
     keys(client)?;
+    subject(client)?;
     authentication(client)
 }
 
@@ -61,6 +62,17 @@ fn keys(client: &ClientMetadata) -> Result<(), MetadataError> {
         ));
     }
     Ok(())
+}
+
+/// OpenID Connect Core §8.1: whose clients share a `sub` has to be clear.
+fn subject(client: &ClientMetadata) -> Result<(), MetadataError> {
+    let is_clear = client.subject_type == SubjectType::Public || client.sector().is_some();
+    is_clear.then_some(()).ok_or_else(|| {
+        MetadataError::new(
+            "sector_identifier_uri",
+            "`subject_type` = pairwise needs one https host in all `redirect_uris`, or an https URL here",
+        )
+    })
 }
 
 fn has_key(client: &ClientMetadata) -> bool {

@@ -203,3 +203,71 @@ fn what_an_openid_client_registers_is_written_as_it_was_read() {
         assert_eq!(refused(&with(public(), name, value)).member, name);
     }
 }
+
+#[test]
+fn oidc_idt_02_a_pairwise_client_has_one_sector() {
+    let client = |members: Value| {
+        let mut client = public();
+        client.as_object_mut().expect("an object").insert("subject_type".to_owned(), json!("pairwise"));
+        client.as_object_mut().expect("an object").extend(members.as_object().expect("an object").clone());
+        ClientMetadata::parse(&client)
+    };
+    let sector = json!("https://sector.example/uris.json");
+    for (members, sector) in [
+        (json!({"redirect_uris": ["https://App.example/cb", "https://app.example:8443/cb2"]}), "app.example"),
+        (json!({"redirect_uris": ["https://[2001:db8::1]/cb"]}), "[2001:db8::1]"),
+        (
+            json!({"redirect_uris": ["https://a.example/cb", "https://b.example/cb"],
+                   "sector_identifier_uri": sector}),
+            "sector.example",
+        ),
+        (
+            json!({"application_type": "native", "redirect_uris": ["com.example.app:/cb"],
+                   "sector_identifier_uri": sector}),
+            "sector.example",
+        ),
+    ] {
+        let client = client(members).expect("a client");
+        assert_eq!(client.sector().as_deref(), Some(sector));
+    }
+    for members in [
+        json!({"redirect_uris": ["https://a.example/cb", "https://b.example/cb"]}),
+        json!({"redirect_uris": ["http://127.0.0.1/cb"]}),
+        json!({"application_type": "native", "redirect_uris": ["com.example.app://cb"]}),
+        json!({"redirect_uris": [], "grant_types": ["refresh_token"]}),
+    ] {
+        let error = client(members.clone()).expect_err("refused");
+        assert_eq!(error.member, "sector_identifier_uri", "{members}");
+    }
+}
+
+#[test]
+fn oidc_idt_11_encryption_is_refused_at_registration() {
+    for what in ["id_token", "userinfo", "authorization", "introspection"] {
+        for end in ["alg", "enc"] {
+            let member = format!("{what}_encrypted_response_{end}");
+            let error = refused(&with(public(), &member, json!("RSA-OAEP")));
+            assert_eq!((error.member, error.code().as_str()), (member.as_str(), "invalid_client_metadata"));
+        }
+    }
+    for member in ["request_object_encryption_alg", "request_object_encryption_enc"] {
+        assert_eq!(refused(&with(public(), member, json!("dir"))).member, member);
+    }
+}
+
+#[test]
+fn oidc_idt_06_unsigned_id_tokens_are_not_offered() {
+    for member in ["id_token_signed_response_alg", "userinfo_signed_response_alg"] {
+        for name in ["none", "HS256"] {
+            assert_eq!(refused(&with(public(), member, json!(name))).member, member, "{name}");
+        }
+    }
+}
+
+#[test]
+fn oidc_idt_08_hybrid_is_not_offered() {
+    for response_type in ["code id_token", "id_token", "code token", "none"] {
+        let error = refused(&with(public(), "response_types", json!([response_type])));
+        assert_eq!(error.member, "response_types", "{response_type}");
+    }
+}

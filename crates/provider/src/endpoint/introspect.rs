@@ -3,13 +3,14 @@
 
 use super::userinfo::Shared;
 use crate::access::{self, LiveToken};
+use crate::clients::RegisteredClient;
 use crate::config::INTROSPECT_SCOPE;
 use crate::extract::{Call, form_call};
 use crate::provider::{Provider, StartError};
 use crate::refusal::{Denied, Refusal};
 use crate::signing_keys::{DEFAULT_ALGORITHM, KeyUse};
 use crate::store::{Credential, RefreshToken, RefreshTokenState};
-use crate::{authenticate, issue, prove, respond};
+use crate::{authenticate, issue, prove, respond, subject};
 use axum::body::Body;
 use axum::extract::State;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
@@ -132,7 +133,9 @@ async fn look_up(
             && token.state == RefreshTokenState::Live
             && now.unix < token.expires_at.min(token.idle_expires_at)
     });
-    Ok(found.map_or(IntrospectionResponse::Inactive, |token| of_refresh_token(provider, &token)))
+    let client = provider.clients.find(&provider.store, caller, now).await?;
+    let Some((token, client)) = found.zip(client) else { return Ok(IntrospectionResponse::Inactive) };
+    Ok(of_refresh_token(provider, &client, &token))
 }
 
 fn of_access_token(token: LiveToken) -> IntrospectionResponse {
@@ -144,11 +147,15 @@ fn of_access_token(token: LiveToken) -> IntrospectionResponse {
 }
 
 /// For its owner alone. `token_type` is the way to present an access token; a refresh token has none.
-fn of_refresh_token(provider: &Provider, token: &RefreshToken) -> IntrospectionResponse {
+fn of_refresh_token(
+    provider: &Provider,
+    client: &RegisteredClient,
+    token: &RefreshToken,
+) -> IntrospectionResponse {
     let mut members = Map::new();
     let mut put = |name: &str, value: Value| members.insert(name.to_owned(), value);
     put("iss", provider.config.issuer.as_str().into());
-    put("sub", token.subject.as_str().into());
+    put("sub", subject::seen_by(provider, client, &token.subject).into());
     put("client_id", token.client_id.as_str().into());
     put("scope", token.scope.join(" ").into());
     if !token.authorization_details.is_empty() {

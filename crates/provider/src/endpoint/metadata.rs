@@ -1,5 +1,6 @@
 //! What the provider says of itself (RFC 8414, OpenID Connect Discovery) and its public keys.
 
+use crate::acr;
 use crate::config::Config;
 use crate::provider::Provider;
 use crate::reach::OPENID_SCOPES;
@@ -9,11 +10,11 @@ use axum::body::Body;
 use axum::extract::State;
 use http::{HeaderMap, Response};
 use keybound_dpop::jose::algorithm::Algorithm;
-use keybound_oauth::client_metadata::{AuthMethod, GrantType};
+use keybound_oauth::client_metadata::{AuthMethod, GrantType, SubjectType};
 use keybound_oauth::identifier::Endpoint;
 use keybound_oauth::provider_metadata::{Endpoints, Flags, ProviderMetadata, Supported};
 use keybound_oauth::response_mode::ResponseMode;
-use keybound_oauth::userinfo::CLAIMS_BY_SCOPE;
+use keybound_oauth::standard_claims;
 use std::sync::Arc;
 
 /// The document at both well-known URLs.
@@ -48,7 +49,7 @@ pub fn document(config: &Config) -> ProviderMetadata {
         flags: Flags {
             authorization_response_iss_parameter_supported: Some(true),
             require_pushed_authorization_requests: Some(config.require_pushed_authorization_requests),
-            claims_parameter_supported: Some(false),
+            claims_parameter_supported: Some(true),
             request_parameter_supported: Some(true),
             request_uri_parameter_supported: Some(true),
             require_request_uri_registration: Some(true),
@@ -68,7 +69,8 @@ fn supported(config: &Config) -> Supported {
             scopes.push(token.to_owned());
         }
     }
-    let claims = CLAIMS_BY_SCOPE.iter().flat_map(|(_, claims)| claims.iter());
+    let about_the_sign_in = ["sub", "auth_time", "acr"].into_iter();
+    let claims = about_the_sign_in.chain(standard_claims::ALL.iter().map(|claim| claim.name));
     Supported {
         scopes_supported: scopes,
         response_types_supported: texts(&["code"]),
@@ -96,12 +98,14 @@ fn supported(config: &Config) -> Supported {
             config.profile.signature_algorithms(),
         ),
         introspection_signing_alg_values_supported: names(config.profile.signing_algorithms()),
-        subject_types_supported: texts(&["public"]),
+        subject_types_supported: SubjectType::ALL.iter().map(|known| known.as_str().to_owned()).collect(),
         authorization_signing_alg_values_supported: names(config.profile.signing_algorithms()),
         request_object_signing_alg_values_supported: names(config.profile.signature_algorithms()),
         id_token_signing_alg_values_supported: names(config.profile.signing_algorithms()),
-        claims_supported: std::iter::once("sub").chain(claims.copied()).map(str::to_owned).collect(),
         ui_locales_supported: config.pages.languages.tags().map(str::to_owned).collect(),
+        userinfo_signing_alg_values_supported: names(config.profile.signing_algorithms()),
+        acr_values_supported: texts(&acr::OFFERED),
+        claims_supported: claims.map(str::to_owned).collect(),
         prompt_values_supported: texts(&["none", "login", "consent", "select_account"]),
         protected_resources: config
             .resources
@@ -113,6 +117,5 @@ fn supported(config: &Config) -> Supported {
             .iter()
             .flat_map(|resource| resource.details.iter().map(|detail| detail.name.clone()))
             .collect(),
-        ..Supported::default()
     }
 }

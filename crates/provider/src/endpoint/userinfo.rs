@@ -1,6 +1,7 @@
 //! UserInfo (OpenID Connect Core §5.3): a protected resource like any other, behind the same guard.
 
 use crate::access;
+use crate::clients::RegisteredClient;
 use crate::issue;
 use crate::provider::{Provider, StartError};
 use crate::refusal::Refusal;
@@ -23,6 +24,7 @@ use keybound_resource::{
     Access, DpopUse, Guard, GuardConfig, Keys, LocalKeys, Reason, Rejection, ReplayLog, TokenProfile,
     TrustedIssuer,
 };
+use serde_json::{Map, Value};
 use std::sync::Arc;
 
 /// The guards of UserInfo: the strict one, and the one for clients that may use bearer tokens there (DEC-05).
@@ -119,8 +121,7 @@ pub async fn handle(State(provider): State<Arc<Provider>>, request: Request<Body
         provider.metrics.proof_accepted_elsewhere();
     }
     match claims(&provider, guard, &access, &parts).await {
-        Ok(json) => {
-            let mut response = respond::private_json(StatusCode::OK, json);
+        Ok(mut response) => {
             guard.complete(&access, response.headers_mut());
             response
         }
@@ -147,36 +148,57 @@ enum NoClaims {
     Unavailable(Refusal),
 }
 
+impl<R: Into<Refusal>> From<R> for NoClaims {
+    fn from(refusal: R) -> Self {
+        Self::Unavailable(refusal.into())
+    }
+}
+
+/// The claims that the token lets out: what its scope stands for, and what was asked for by name when its grant was given.
 async fn claims(
     provider: &Provider,
     guard: &Guard,
     access: &Access,
     parts: &Parts,
-) -> Result<String, NoClaims> {
+) -> Result<Response<Body>, NoClaims> {
     let openid = Scope::parse("openid").unwrap_or_default();
     guard
         .require_scope(access, &openid, parts)
         .map_err(|rejection| NoClaims::Rejected(Box::new(rejection)))?;
     let revoked = || NoClaims::Rejected(Box::new(guard.refuse_revoked(access, parts)));
-    let unavailable = |fault: crate::store::Fault| NoClaims::Unavailable(fault.into());
     let jti = access.claims().get("jti").and_then(|jti| jti.as_str()).unwrap_or_default();
-    let grant = issue::grant_of(jti);
-    if grant.is_none() || provider.store.is_revoked(grant, jti).await.map_err(unavailable)? {
+    let grant_id = issue::grant_of(jti).ok_or_else(revoked)?;
+    let grant = provider.store.find_live_grant(grant_id, jti).await?.ok_or_else(revoked)?;
+    let client_id = access.client_id().unwrap_or_default();
+    // What a client was given ends with it.
+    let client =
+        provider.clients.find(&provider.store, client_id, provider.now()).await?.ok_or_else(revoked)?;
+    // A bearer token is good here only for a client that is still marked so.
+    if access.jkt().is_none() && !client.legacy_oidc {
         return Err(revoked());
     }
-    if access.jkt().is_none() && !allows_bearer(provider, access).await.map_err(unavailable)? {
-        return Err(revoked());
-    }
-    let user = provider.store.find_user_by_subject(access.subject()).await.map_err(unavailable)?;
-    let user = user.ok_or_else(revoked)?;
-    Ok(userinfo::response(&user.subject, access.scope(), &user.claims).to_string())
+    let user = provider.store.find_user_by_subject(grant.subject.as_deref().unwrap_or_default()).await?;
+    let known = user.ok_or_else(revoked)?.claims;
+    // The `sub` of the token is that of the ID token that came with it (§5.3.2).
+    let response = userinfo::response(access.subject(), access.scope(), &grant.claims.userinfo, &known);
+    Ok(in_its_form(provider, &client, response)?)
 }
 
-/// A bearer token is good here only for a client that is still marked so.
-async fn allows_bearer(provider: &Provider, access: &Access) -> Result<bool, crate::store::Fault> {
-    let Some(client_id) = access.client_id() else { return Ok(false) };
-    let client = provider.clients.find(&provider.store, client_id, provider.now()).await?;
-    Ok(client.is_some_and(|client| client.legacy_oidc))
+/// JSON, or a JWT for a client that is registered for one (OpenID Connect Core §5.3.2).
+fn in_its_form(
+    provider: &Provider,
+    client: &RegisteredClient,
+    response: Map<String, Value>,
+) -> Result<Response<Body>, Refusal> {
+    let Some(algorithm) = client.userinfo_signed_response_alg else {
+        return Ok(respond::private_json(StatusCode::OK, Value::Object(response).to_string()));
+    };
+    let key = provider.signing_keys.signer(KeyUse::Messages, algorithm, provider.unix())?;
+    let parties = (provider.config.issuer.as_str(), client.id.as_str());
+    let jwt = userinfo::sign(response, parties, &key.key, Some(&key.kid))?;
+    let mut response = respond::private_json(StatusCode::OK, jwt);
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(userinfo::JWT_MEDIA_TYPE));
+    Ok(response)
 }
 
 /// A token in the body counts as a bearer token (RFC 6750 §2.2): the guard refuses it where it is bound (DEC-06).

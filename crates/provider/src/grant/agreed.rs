@@ -5,9 +5,11 @@ use crate::bind::{self, Binding};
 use crate::reach::{Reach, Wanted};
 use crate::refusal::Denied;
 use crate::store::{Id, RefreshToken, RefreshTokenState, Write};
+use crate::subject;
 use keybound_dpop::time::UnixTime;
 use keybound_oauth::authorization_details::AuthorizationDetails;
 use keybound_oauth::client_metadata::GrantType;
+use serde_json::{Map, Value};
 
 /// What a user agreed to.
 pub(super) struct Agreed<'r> {
@@ -29,6 +31,8 @@ pub(super) struct Agreed<'r> {
     pub(super) nonce: Option<&'r str>,
     /// How the user signed in.
     pub(super) acr: Option<&'r str>,
+    /// What the ID token tells of the user besides.
+    pub(super) claims: &'r Map<String, Value>,
 }
 
 impl Agreed<'_> {
@@ -53,6 +57,7 @@ impl Agreed<'_> {
         let mut granted = Granted {
             client: asker.client.clone(),
             subject: self.subject.to_owned(),
+            pairwise: subject::pairwise(&asker.provider, &asker.client, self.subject),
             reach,
             audience,
             binding,
@@ -62,6 +67,7 @@ impl Agreed<'_> {
                 auth_time: self.auth_time,
                 nonce: self.nonce.map(str::to_owned),
                 acr: self.acr.map(str::to_owned),
+                claims: self.claims.clone(),
             }),
             opaque: None,
             exchanged: None,
@@ -91,6 +97,7 @@ impl Agreed<'_> {
             resources: self.resources.to_vec(),
             authorization_details: self.details.clone(),
             auth_time: self.auth_time,
+            acr: self.acr.map(str::to_owned),
             session_id: self.session_id,
             offline,
             issued_at: now,

@@ -2,6 +2,7 @@
 
 use super::agreed::Agreed;
 use super::{Asker, CodeRequest, Found, Granted, invalid_grant};
+use crate::claims;
 use crate::prove;
 use crate::provider::Provider;
 use crate::reach::Wanted;
@@ -22,8 +23,9 @@ pub(super) async fn find(
 ) -> Result<Found, Refusal> {
     let unknown = || invalid_grant("AS-AUT-07", "the code is unknown or has expired");
     let (id, hash) = Credential::parse(code.reveal()).ok_or_else(unknown)?;
-    provider.store.find_code(id, &hash).await?.ok_or_else(unknown)?;
-    Ok(Found::Code(CodeRequest { id, hash, redirect_uri, verifier, wanted }))
+    let (_, grant) = provider.store.find_code(id, &hash).await?.ok_or_else(unknown)?;
+    let claims = claims::for_id_token(provider, &grant).await?;
+    Ok(Found::Code(CodeRequest { id, hash, redirect_uri, verifier, wanted, claims }))
 }
 
 pub(super) async fn redeem(asker: Asker, request: CodeRequest) -> Result<Granted, Refusal> {
@@ -60,7 +62,7 @@ fn decide(asker: &Asker, request: &CodeRequest, code: &Code, grant: &Grant) -> V
     if let Err(denied) = check(asker, request, code) {
         return refuse(code, denied);
     }
-    match agreed(code).grant_tokens(asker, &request.wanted) {
+    match agreed(code, request).grant_tokens(asker, &request.wanted) {
         Ok((granted, writes)) => Verdict::Take { writes, out: Box::new(granted) },
         Err(denied) => Verdict::Leave(denied),
     }
@@ -121,7 +123,7 @@ fn check_verifier(challenge: Option<&str>, verifier: Option<&CodeVerifier>) -> R
     }
 }
 
-fn agreed(code: &Code) -> Agreed<'_> {
+fn agreed<'r>(code: &'r Code, request: &'r CodeRequest) -> Agreed<'r> {
     Agreed {
         grant_id: code.grant_id,
         subject: &code.subject,
@@ -132,5 +134,6 @@ fn agreed(code: &Code) -> Agreed<'_> {
         auth_time: code.auth_time,
         nonce: code.nonce.as_deref(),
         acr: code.acr.as_deref(),
+        claims: &request.claims,
     }
 }

@@ -27,6 +27,7 @@ pub(super) async fn redeem(asker: &Asker, reach: Reach) -> Result<Granted, Refus
     let mut granted = Granted {
         client: asker.client.clone(),
         subject: asker.client.id.to_string(),
+        pairwise: None,
         reach,
         audience,
         binding,

@@ -11,6 +11,7 @@ use crate::store::{Approval, Credential, Decided, DeviceCode, DeviceCodeState, G
 use keybound_dpop::secret::Secret;
 use keybound_oauth::device::SLOW_DOWN_SECS;
 use keybound_oauth::error::ErrorCode;
+use serde_json::{Map, Value};
 
 /// How much too early a poll may come: clients count from an answer that was some time on its way.
 const TOLERANCE_SECS: u32 = 1;
@@ -70,7 +71,7 @@ fn decide(
         DeviceCodeState::Allowed(approval) => {
             let mut reach = Reach::kept(&code.scope, &code.resources, &code.authorization_details);
             reach.leave(&asker.provider.config, approval.authorization_details.clone());
-            match agreed(code, approval, &reach, grant).grant_tokens(asker, &request.wanted) {
+            match agreed(code, approval, (&reach, &Map::new()), grant).grant_tokens(asker, &request.wanted) {
                 Ok((granted, writes)) => Verdict::Take { writes, out: Box::new(granted) },
                 Err(denied) => Verdict::Leave(denied),
             }
@@ -115,7 +116,7 @@ fn say(error: ErrorCode, wire: &str) -> Denied {
 fn agreed<'r>(
     code: &'r DeviceCode,
     approval: &'r Approval,
-    reach: &'r Reach,
+    (reach, claims): (&'r Reach, &'r Map<String, Value>),
     grant: Option<&Grant>,
 ) -> Agreed<'r> {
     Agreed {
@@ -128,5 +129,6 @@ fn agreed<'r>(
         auth_time: approval.auth_time,
         nonce: None,
         acr: approval.acr.as_deref(),
+        claims,
     }
 }

@@ -27,7 +27,7 @@ use keybound_oauth::client_metadata::GrantType;
 use keybound_oauth::error::ErrorCode;
 use keybound_oauth::pkce::CodeVerifier;
 use keybound_oauth::token::{GrantRequest, TokenRequest};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::sync::Arc;
 
 /// A grant that exists, and what is asked of it. Nothing is spent yet.
@@ -53,6 +53,7 @@ pub struct CodeRequest {
     redirect_uri: Option<String>,
     verifier: Option<CodeVerifier>,
     wanted: Wanted,
+    claims: Map<String, Value>,
 }
 
 /// A token request with a refresh token.
@@ -61,6 +62,7 @@ pub struct RefreshRequest {
     id: Id,
     hash: SecretHash,
     wanted: Wanted,
+    claims: Map<String, Value>,
 }
 
 /// A token request with a device code.
@@ -76,8 +78,10 @@ pub struct DeviceRequest {
 pub struct Granted {
     /// To whom.
     pub client: Arc<RegisteredClient>,
-    /// Whom the tokens speak for.
+    /// Whom the tokens speak for: a user or a client by its own `sub`, or as the exchanged token had it.
     pub subject: String,
+    /// The `sub` by which the client knows the user, where that is another one.
+    pub pairwise: Option<String>,
     /// What they allow.
     pub reach: Reach,
     /// `aud` of the access token.
@@ -94,6 +98,14 @@ pub struct Granted {
     pub opaque: Option<Secret>,
     /// What the token that was exchanged leaves its mark on (RFC 8693).
     pub exchanged: Option<Exchanged>,
+}
+
+impl Granted {
+    /// `sub` of the tokens.
+    #[must_use]
+    pub fn sub(&self) -> &str {
+        self.pairwise.as_deref().unwrap_or(&self.subject)
+    }
 }
 
 /// What a token hands on to the one that it is exchanged for, besides subject and scope.
@@ -114,6 +126,8 @@ pub struct SignIn {
     pub nonce: Option<String>,
     /// `acr`
     pub acr: Option<String>,
+    /// The claims that were asked for by name (OpenID Connect Core §5.5).
+    pub claims: Map<String, Value>,
 }
 
 /// Looks for what the client hands in. Reads only: an unknown code records nothing.

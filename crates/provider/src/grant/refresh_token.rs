@@ -2,18 +2,21 @@
 
 use super::{Asker, Found, Granted, RefreshRequest, SignIn, invalid_grant};
 use crate::bind;
+use crate::claims;
 use crate::config::Rotate;
 use crate::prove;
 use crate::provider::Provider;
 use crate::reach::{Reach, Wanted};
 use crate::refusal::{Denied, Refusal};
 use crate::store::{Credential, Decided, Grant, RefreshToken, RefreshTokenState, Verdict, Write};
+use crate::subject;
 use keybound_dpop::secret::Secret;
 
 pub(super) async fn find(provider: &Provider, token: &Secret, wanted: Wanted) -> Result<Found, Refusal> {
     let (id, hash) = Credential::parse(token.reveal()).ok_or_else(unknown)?;
-    provider.store.find_refresh_token(id, &hash).await?.ok_or_else(unknown)?;
-    Ok(Found::Refresh(RefreshRequest { id, hash, wanted }))
+    let (_, grant) = provider.store.find_refresh_token(id, &hash).await?.ok_or_else(unknown)?;
+    let claims = claims::for_id_token(provider, &grant).await?;
+    Ok(Found::Refresh(RefreshRequest { id, hash, wanted, claims }))
 }
 
 fn unknown() -> Denied {
@@ -112,13 +115,19 @@ fn grant_tokens(
     let mut granted = Granted {
         client: asker.client.clone(),
         subject: token.subject.clone(),
+        pairwise: subject::pairwise(&asker.provider, &asker.client, &token.subject),
         reach,
         audience,
         binding,
         jti: asker.minted.token_id_of(token.grant_id),
         refresh_token,
         // OpenID Connect Core §12.2: the sign-in of the original, and no nonce.
-        sign_in: Some(SignIn { auth_time: token.auth_time, nonce: None, acr: None }),
+        sign_in: Some(SignIn {
+            auth_time: token.auth_time,
+            nonce: None,
+            acr: token.acr.clone(),
+            claims: request.claims.clone(),
+        }),
         opaque: None,
         exchanged: None,
     };

@@ -15,7 +15,7 @@ use keybound_dpop::time::Now;
 use keybound_oauth::error::ErrorCode;
 use keybound_oauth::identifier::ResourceId;
 use keybound_oauth::token_exchange::{ACCESS_TOKEN, TokenExchangeRequest, TypedToken};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// Actors inside one another, at the most.
 const MAX_ACTORS: usize = 8;
@@ -120,6 +120,7 @@ pub(super) async fn redeem(asker: &Asker, request: ExchangeRequest) -> Result<Gr
     let mut granted = Granted {
         client: asker.client.clone(),
         subject: claims.sub.clone().unwrap_or_default(),
+        pairwise: None,
         reach,
         audience,
         binding,
@@ -128,7 +129,12 @@ pub(super) async fn redeem(asker: &Asker, request: ExchangeRequest) -> Result<Gr
             None => asker.minted.token_id.clone(),
         },
         refresh_token: None,
-        sign_in: claims.auth_time.map(|auth_time| SignIn { auth_time, nonce: None, acr: claims.acr.clone() }),
+        sign_in: claims.auth_time.map(|auth_time| SignIn {
+            auth_time,
+            nonce: None,
+            acr: claims.acr.clone(),
+            claims: Map::new(),
+        }),
         opaque: None,
         exchanged: Some(Exchanged { act, not_after: ends }),
     };

@@ -8,6 +8,7 @@ use super::step::{Attempted, Errand, sign_in_page, start_again, tell_fault};
 use super::submission::Submission;
 use super::visitor::SignedIn;
 use crate::audit::{self, Event, Facts};
+use crate::claims;
 use crate::config::Config;
 use crate::page;
 use crate::provider::Provider;
@@ -51,6 +52,9 @@ pub async fn consent(provider: &Provider, submission: &Submission) -> Result<Res
         let denied = Denied::new(ErrorCode::AccessDenied, "AS-AUT-15", "the user said no");
         return request.address.answer(provider, Err(&denied));
     }
+    if !request.accepts(provider, signed_in) {
+        return start_again(provider, asked);
+    }
     let code = issue_code(provider, &request, signed_in).await?;
     note_challenge(provider, &request);
     request.address.answer(provider, Ok(code))
@@ -85,6 +89,12 @@ async fn issue_code(
         created_at: now,
         revoked_at: None,
         session_ended_at: None,
+        claims: claims::in_languages(
+            request.claims.clone(),
+            &request.reach.scope,
+            request.request.claims_locales.as_deref(),
+            &signed_in.user.claims,
+        ),
     };
     let record = Code {
         id,

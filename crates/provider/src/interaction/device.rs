@@ -22,6 +22,7 @@ use http::{Response, StatusCode};
 use keybound_dpop::jose::crypto::random;
 use keybound_dpop::time::UnixTime;
 use keybound_oauth::authorization_details::AuthorizationDetails;
+use keybound_oauth::claims_request::ClaimsRequest;
 use keybound_oauth::client_metadata::GrantType;
 use keybound_oauth::device::UserCode;
 use keybound_oauth::form::{Form, FormWriter};
@@ -202,6 +203,7 @@ fn allow(
         created_at: now,
         revoked_at: None,
         session_ended_at: None,
+        claims: ClaimsRequest::default(),
     };
     let approval = Approval {
         grant_id: grant.id,

@@ -3,17 +3,24 @@
 use super::address::ReturnAddress;
 use super::parameters::{self, Begun, Parameters, Unresolved};
 use super::pushed::PushedKey;
+use super::visitor::SignedIn;
+use crate::acr;
+use crate::claims;
 use crate::clients::RegisteredClient;
 use crate::page::Language;
 use crate::provider::Provider;
 use crate::reach::{self, Reach, Wanted};
 use crate::refusal::{Denied, Refusal};
+use crate::subject;
 use keybound_oauth::authorization::{AuthorizationRequest, Prompt};
+use keybound_oauth::claims_request::{Accepted, ClaimsRequest};
 use keybound_oauth::client_metadata::{ErrorDisplay, GrantType};
 use keybound_oauth::error::ErrorCode;
 use keybound_oauth::form::Form;
 use keybound_oauth::pkce::{CodeChallenge, S256};
 use keybound_oauth::response_mode::ResponseMode;
+use keybound_oauth::scope::Scope;
+use serde_json::Value;
 use std::sync::Arc;
 
 /// What can become of an authorization request.
@@ -53,6 +60,8 @@ pub struct ValidRequest {
     pub code_challenge: Option<CodeChallenge>,
     /// The parameters.
     pub request: AuthorizationRequest,
+    /// The claims that are asked for by name, of those that the client may ask for.
+    pub claims: ClaimsRequest,
     /// The pushed request that they come from.
     pub(super) pushed: Option<PushedKey>,
 }
@@ -62,6 +71,30 @@ impl ValidRequest {
     #[must_use]
     pub fn prompts(&self, prompt: Prompt) -> bool {
         self.request.prompt.contains(&prompt)
+    }
+
+    /// What the user is asked about.
+    #[must_use]
+    pub fn shown_scope(&self) -> Scope {
+        claims::shown_scope(&self.reach.scope, &self.claims)
+    }
+
+    /// Whether this sign-in is one that the request can be answered with: of the user whose `sub` it names, at either
+    /// place (OpenID Connect Core §3.1.2.2, §5.5.1), and of the kind that it cannot do without.
+    pub(super) fn accepts(&self, provider: &Provider, signed_in: &SignedIn) -> bool {
+        if !self.reach.scope.contains("openid") {
+            return true;
+        }
+        let asked = &self.request.claims;
+        let is_theirs = |came: &Value| {
+            came.as_str().is_some_and(|came| {
+                subject::is_seen_as(provider, &self.client, &signed_in.user.subject, came)
+            })
+        };
+        let named = [&asked.id_token, &asked.userinfo].into_iter().filter_map(|claims| claims.get("sub"));
+        let mut demanded = named.filter(|sub| sub.accepted != Accepted::Any);
+        acr::is_enough(asked, signed_in.session.acr.as_deref())
+            && demanded.all(|sub| sub.values().iter().any(is_theirs))
     }
 }
 
@@ -111,11 +144,16 @@ pub(super) fn examine(
             details: request.authorization_details.clone(),
         };
         let reach = reach::decide(&provider.config, &client, &wanted, true)?;
+        if reach.scope.contains("openid") {
+            acr::check(&request.claims)?;
+        }
         Ok((request, code_challenge, reach))
     });
     match judged {
         Ok((request, code_challenge, reach)) => {
-            Outcome::Good(Box::new(ValidRequest { client, address, reach, code_challenge, request, pushed }))
+            let claims = claims::counted(&client, &reach.scope, &request.claims);
+            let valid = ValidRequest { client, address, reach, code_challenge, request, claims, pushed };
+            Outcome::Good(Box::new(valid))
         }
         Err(denied) => faulty(client, address, &form, denied),
     }
@@ -183,6 +221,7 @@ fn row_of(parameter: &str) -> &'static str {
         "resource" => "AS-RES-01",
         "authorization_details" => "AS-RES-03",
         "scope" => "OIDC-AUT-17",
+        "claims" => "OIDC-CLM-03",
         _ => "AS-AUT-06",
     }
 }

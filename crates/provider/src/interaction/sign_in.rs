@@ -6,6 +6,7 @@ use super::judge::{Outcome, judge};
 use super::parameters::Begun;
 use super::step::{Attempted, Errand, Mistake, sign_in_page, tell_fault};
 use super::submission::Submission;
+use crate::acr;
 use crate::audit::{self, Event, Facts};
 use crate::endpoint;
 use crate::page;
@@ -92,7 +93,7 @@ pub(super) async fn begin_session(
         secret_hash,
         subject: user.subject.clone(),
         auth_time: now,
-        acr: None,
+        acr: Some(acr::PASSWORD.to_owned()),
         created_at: now,
         last_seen_at: now,
         expires_at: now.plus_secs(provider.config.lifetimes.session_secs),

@@ -17,7 +17,6 @@ use askama::Template;
 use axum::body::Body;
 use http::header::{RETRY_AFTER, SET_COOKIE};
 use http::{HeaderValue, Response, StatusCode};
-use keybound_dpop::time::UnixTime;
 use keybound_oauth::authorization::Prompt;
 use keybound_oauth::error::ErrorCode;
 
@@ -45,7 +44,7 @@ pub async fn next_step(
     let recent = visitor
         .signed_in
         .as_ref()
-        .filter(|signed_in| has_just_signed_in || !is_asked_to_sign_in(&request, signed_in, provider.unix()));
+        .filter(|signed_in| has_just_signed_in || !is_asked_to_sign_in(provider, &request, signed_in));
     match recent {
         None if request.prompts(Prompt::None) => {
             let wire = "nobody is signed in, or not lately enough";
@@ -61,16 +60,23 @@ pub async fn next_step(
             let username = request.request.login_hint.as_deref().unwrap_or_default();
             sign_in_page(provider, visitor, asked, &Errand::of(&request), &Attempted::not_yet(username))
         }
+        Some(signed_in) if !request.accepts(provider, signed_in) => {
+            let wire = "somebody else signed in than the request names";
+            let denied = Denied::new(ErrorCode::LoginRequired, "OIDC-CLM-03", wire);
+            request.address.answer(provider, Err(&denied))
+        }
         Some(signed_in) => Ok(consent_page(provider, asked, &request, signed_in)),
     }
 }
 
 /// Whether the user has to sign in although they did: `prompt=login` and `select_account`, and `max_age`
 /// (OpenID Connect Core §3.1.2.1).
-fn is_asked_to_sign_in(request: &ValidRequest, signed_in: &SignedIn, now: UnixTime) -> bool {
+fn is_asked_to_sign_in(provider: &Provider, request: &ValidRequest, signed_in: &SignedIn) -> bool {
+    let now = provider.unix();
     let is_old =
         |max_age_secs| max_age_secs == 0 || signed_in.session.auth_time.plus_secs(max_age_secs) < now;
-    request.prompts(Prompt::Login)
+    !request.accepts(provider, signed_in)
+        || request.prompts(Prompt::Login)
         || request.prompts(Prompt::SelectAccount)
         || request.request.max_age_secs.is_some_and(is_old)
 }
@@ -284,7 +290,8 @@ fn consent_page(
     let owner = signed_in.session.id.as_bytes();
     let frame = Frame::of(&provider.config, request.address.language());
     let reach = &request.reach;
-    let scope: Vec<&str> = reach.scope.iter().collect();
+    let scope = request.shown_scope();
+    let scope: Vec<&str> = scope.iter().collect();
     let shown = ConsentPage {
         frame,
         client: request.client.display_name(),

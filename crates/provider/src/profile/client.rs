@@ -13,7 +13,7 @@ struct Rule {
 }
 
 /// FAPI 2.0 Security Profile §5.3.2.1, §5.3.2.2, §5.4. The first that is broken is told.
-const FAPI2: [Rule; 10] = [
+const FAPI2: [Rule; 11] = [
     Rule {
         row: "FAPI-AZ-03",
         member: "legacy_oidc",
@@ -75,6 +75,12 @@ const FAPI2: [Rule; 10] = [
         row: "FAPI-CRY-01",
         member: "introspection_signed_response_alg",
         broken: |profile, client| !signs_with(profile, client.introspection_signed_response_alg),
+        instead: ALGORITHM_ADVICE,
+    },
+    Rule {
+        row: "FAPI-CRY-01",
+        member: "userinfo_signed_response_alg",
+        broken: |profile, client| !signs_with(profile, client.userinfo_signed_response_alg),
         instead: ALGORITHM_ADVICE,
     },
 ];
@@ -150,6 +156,7 @@ mod tests {
             (json!({ "id_token_signed_response_alg": "RS256" }), "FAPI-CRY-01", "ES256"),
             (json!({ "authorization_signed_response_alg": "RS256" }), "FAPI-CRY-01", "ES256"),
             (json!({ "introspection_signed_response_alg": "RS256" }), "FAPI-CRY-01", "ES256"),
+            (json!({ "userinfo_signed_response_alg": "RS256" }), "FAPI-CRY-01", "ES256"),
         ] {
             let told_us = checked(Profile::FAPI2, changes.clone()).expect_err(row);
             assert!(told_us.contains(row) && told_us.contains(told), "{told_us}");

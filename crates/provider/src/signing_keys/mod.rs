@@ -68,7 +68,11 @@ pub fn needed_by_config(config: &Config) -> Slots {
 /// The keys that a client's registration calls for.
 #[must_use]
 pub fn needed_by_client(client: &RegisteredClient) -> Slots {
-    let messages = [client.authorization_signed_response_alg, client.introspection_signed_response_alg];
+    let messages = [
+        client.authorization_signed_response_alg,
+        client.introspection_signed_response_alg,
+        client.userinfo_signed_response_alg,
+    ];
     let messages = messages.into_iter().flatten().map(|algorithm| (KeyUse::Messages, algorithm));
     Slots::of(messages.chain([(KeyUse::Tokens, client.id_token_algorithm)]))
 }

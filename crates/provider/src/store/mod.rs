@@ -239,6 +239,13 @@ impl Store {
         }
     }
 
+    /// The grant, unless it was revoked, or its access token with that `jti` by itself.
+    pub async fn find_live_grant(&self, id: Id, jti: &str) -> Result<Option<Grant>, Fault> {
+        match self {
+            Self::Embedded(db) => db.live_grant(id, jti),
+        }
+    }
+
     /// The grant, as long as anything of it can be used.
     pub async fn grant(&self, id: Id) -> Result<Option<Grant>, Fault> {
         match self {

@@ -3,6 +3,7 @@
 use keybound_dpop::secret::Secret;
 use keybound_dpop::time::UnixTime;
 use keybound_oauth::authorization_details::AuthorizationDetails;
+use keybound_oauth::claims_request::ClaimsRequest;
 use keybound_provider::store::{
     CREDENTIAL_ENTROPY, Client, ClientSource, Code, CodeState, Credential, Decided, Fault, Grant, ID_ENTROPY,
     Id, KeyChange, KeyUse, RefreshToken, RefreshTokenState, SecretBytes, SecretHash, Session, SigningKey,
@@ -39,6 +40,8 @@ pub(crate) fn grant(session_id: Option<Id>) -> Grant {
         created_at: NOW,
         revoked_at: None,
         session_ended_at: None,
+        claims: ClaimsRequest::parse(r#"{"userinfo":{"email":{"essential":true}},"id_token":{"name":null}}"#)
+            .unwrap(),
     }
 }
 
@@ -81,6 +84,7 @@ pub(crate) fn refresh_token(grant: &Grant, offline: bool) -> RefreshToken {
         resources: vec![],
         authorization_details: AuthorizationDetails::default(),
         auth_time: NOW,
+        acr: Some("1".to_owned()),
         session_id: grant.session_id,
         offline,
         issued_at: NOW,

@@ -2,6 +2,7 @@
 
 use crate::store::id::Id;
 use keybound_dpop::time::UnixTime;
+use keybound_oauth::claims_request::ClaimsRequest;
 
 /// One authorization: what is revoked together.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,4 +21,6 @@ pub struct Grant {
     pub revoked_at: Option<UnixTime>,
     /// When its sign-in session ended; what is for offline use lives on.
     pub session_ended_at: Option<UnixTime>,
+    /// The claims that were asked for by name and granted, besides those of the scope (OpenID Connect Core §5.5).
+    pub claims: ClaimsRequest,
 }

@@ -34,6 +34,9 @@ pub struct RefreshToken {
     /// When the user signed in; the same in every ID token of the family (OpenID Connect Core §12.2).
     #[serde(with = "time_ms")]
     pub auth_time: UnixTime,
+    /// How the user signed in.
+    #[serde(default)]
+    pub acr: Option<String>,
     /// The sign-in session that the grant was given in.
     pub session_id: Option<Id>,
     /// Whether it outlives the sign-in (`offline_access`, OpenID Connect Core §11).

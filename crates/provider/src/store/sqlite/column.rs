@@ -3,6 +3,7 @@
 use crate::store::id::{Id, SecretHash};
 use crate::store::verdict::Fault;
 use keybound_dpop::time::UnixTime;
+use keybound_oauth::claims_request::ClaimsRequest;
 use rusqlite::types::{FromSql, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -64,6 +65,17 @@ impl<T: DeserializeOwned> FromSql for Json<T> {
         serde_json::from_str(text)
             .map(Self)
             .map_err(|error| rusqlite::types::FromSqlError::Other(error.into()))
+    }
+}
+
+/// The text of a claims request that is kept.
+pub(super) struct Claims(pub(super) ClaimsRequest);
+
+impl FromSql for Claims {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        let Json(json): Json<serde_json::Value> = Json::column_result(value)?;
+        let claims = ClaimsRequest::from_json(&json);
+        claims.map(Self).map_err(|error| rusqlite::types::FromSqlError::Other(error.into()))
     }
 }
 

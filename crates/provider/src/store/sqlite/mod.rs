@@ -223,6 +223,10 @@ impl Embedded {
         self.read(|db| read::is_revoked(db, grant, jti))
     }
 
+    pub(super) fn live_grant(&self, id: Id, jti: &str) -> Result<Option<Grant>, Fault> {
+        self.read(|db| read::live_grant(db, id, jti))
+    }
+
     pub(super) fn grant(&self, id: Id) -> Result<Option<Grant>, Fault> {
         self.read(|db| read::grant_by_id(db, id))
     }

@@ -1,29 +1,36 @@
 //! Looking up: SQL to records. The same functions serve the readers and, inside its transaction, the writer.
 
-use super::column::{Json, Millis};
+use super::column::{Claims, Json, Millis};
 use crate::store::id::{Id, SecretHash};
 use crate::store::record::{
     AccessToken, Code, CodeState, Grant, Pushed, RefreshToken, RefreshTokenState, Session,
 };
 use crate::store::verdict::Fault;
 use keybound_dpop::time::UnixTime;
+use keybound_oauth::claims_request::ClaimsRequest;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 const CODE: &str = "
     SELECT r.secret_hash, r.expires_at, r.refusals, r.redeemed_at, r.retired, r.data, g.id AS grant_id, g.client_id,
-           g.subject, g.session_id, g.created_at, g.revoked_at, g.session_ended_at
+           g.subject, g.session_id, g.created_at, g.revoked_at, g.session_ended_at, g.claims
     FROM codes r JOIN grants g ON g.id = r.grant_id WHERE r.id = ?1";
 
 const REFRESH_TOKEN: &str = "
     SELECT r.secret_hash, r.last_used_at, r.expires_at, r.idle_expires_at, r.rotated_at, r.successor, r.data,
-           g.id AS grant_id, g.client_id, g.subject, g.session_id, g.created_at, g.revoked_at, g.session_ended_at
+           g.id AS grant_id, g.client_id, g.subject, g.session_id, g.created_at, g.revoked_at, g.session_ended_at,
+           g.claims
     FROM refresh_tokens r JOIN grants g ON g.id = r.grant_id WHERE r.id = ?1";
 
 const PUSHED: &str = "SELECT secret_hash, expires_at, keep_until, used_at, data FROM pushed WHERE id = ?1";
 
 const GRANT: &str = "
-    SELECT id AS grant_id, client_id, subject, session_id, created_at, revoked_at, session_ended_at
+    SELECT id AS grant_id, client_id, subject, session_id, created_at, revoked_at, session_ended_at, claims
     FROM grants WHERE id = ?1";
+
+/// The grant, unless it has ended or the token of that `jti` was revoked.
+const LIVE_GRANT: &str = "
+    SELECT id AS grant_id, client_id, subject, session_id, created_at, revoked_at, session_ended_at, claims
+    FROM grants WHERE id = ?1 AND revoked_at IS NULL AND NOT EXISTS (SELECT 1 FROM revoked_tokens WHERE id = ?2)";
 
 const ACCESS_TOKEN: &str =
     "SELECT secret_hash, grant_id, expires_at, claims FROM access_tokens WHERE id = ?1";
@@ -121,6 +128,11 @@ pub(super) fn grant_by_id(connection: &Connection, id: Id) -> Result<Option<Gran
     Ok(connection.prepare_cached(GRANT)?.query_row([id], grant).optional()?)
 }
 
+/// The grant with this id, as long as it and its token of that `jti` are good.
+pub(super) fn live_grant(connection: &Connection, id: Id, jti: &str) -> Result<Option<Grant>, Fault> {
+    Ok(connection.prepare_cached(LIVE_GRANT)?.query_row(params![id, jti], grant).optional()?)
+}
+
 fn code(id: Id, row: &Row<'_>) -> rusqlite::Result<Code> {
     let Json(code): Json<Code> = row.get("data")?;
     let state = match (time_or_none(row, "redeemed_at")?, row.get("retired")?) {
@@ -175,6 +187,9 @@ fn grant(row: &Row<'_>) -> rusqlite::Result<Grant> {
         created_at: time(row, "created_at")?,
         revoked_at: time_or_none(row, "revoked_at")?,
         session_ended_at: time_or_none(row, "session_ended_at")?,
+        claims: row
+            .get::<_, Option<Claims>>("claims")?
+            .map_or_else(ClaimsRequest::default, |Claims(claims)| claims),
     })
 }
 

@@ -75,7 +75,7 @@ pub(super) fn end_all_of(connection: &Connection, subject: &str, at: UnixTime) -
 fn insert_grant(connection: &Connection, grant: &Grant) -> Result<(), Fault> {
     let sql =
         "INSERT INTO grants (id, client_id, subject, session_id, created_at, revoked_at, session_ended_at,
-        keep_until) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?5)";
+        keep_until, claims) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?5, ?8)";
     let params = params![
         grant.id,
         grant.client_id,
@@ -84,6 +84,7 @@ fn insert_grant(connection: &Connection, grant: &Grant) -> Result<(), Fault> {
         Millis(grant.created_at),
         grant.revoked_at.map(Millis),
         grant.session_ended_at.map(Millis),
+        grant.claims.to_parameter(),
     ];
     run(connection, sql, params).map(drop)
 }
