@@ -36,13 +36,25 @@ pub const USERNAME: &str = "alice";
 /// The user's password.
 pub const PASSWORD: &str = "correct horse battery";
 
-/// What may be asked for in detail.
-const DETAILS: &str = r#"
+/// What may be asked for, and what people read of it.
+const RESOURCE: &str = r#"
+name = { en = "Photo album", de = "Fotoalbum" }
+scopes = ["read", "write"]
+scope_texts = { read = { en = "See your photos", de = "Ihre Fotos sehen" } }
+
 [[resource.authorization_details]]
 type = "print_job"
-description = "Print photos and bill you for them"
+description = { en = "Print photos and bill you for them", de = "Fotos drucken und Ihnen berechnen" }
 actions = ["print", "ship"]
 required = { album = "string", price = "object" }
+
+[resource.authorization_details.labels]
+album = { en = "Album", de = "Album" }
+price = { en = "Price", de = "Preis" }
+"price.amount" = { en = "amount", de = "Betrag" }
+"price.currency" = { en = "currency", de = "Währung" }
+"actions.print" = { en = "print", de = "drucken" }
+"actions.ship" = { en = "send by post", de = "verschicken" }
 "#;
 
 /// Bytes of one message, at the most.
@@ -118,11 +130,20 @@ impl Servers {
 
     /// Starts them, with these clients, as metadata, and one user.
     pub async fn with(clients: Vec<Value>) -> Self {
+        Self::open(clients, "").await
+    }
+
+    /// Starts them with that part of the provider's configuration, in TOML, besides.
+    pub async fn with_pages(pages: &str) -> Self {
+        Self::open(vec![public_client()], pages).await
+    }
+
+    async fn open(clients: Vec<Value>, pages: &str) -> Self {
         let folder = TempDir::new().expect("a folder");
         let (provider_door, gateway_door) = (door().await, door().await);
         let (issuer, api) = (origin(&provider_door), origin(&gateway_door));
         let (upstream, at_api) = serve("api", any(|| async { "{\"orders\":[]}" })).await;
-        let provider = provider(&folder, clients, &issuer, &api).await;
+        let provider = provider(&folder, clients, &issuer, &format!("{}{pages}", resource(&api))).await;
         let at_provider = run("provider", provider_door, keybound_provider::service::service(&provider));
         let config = format!(
             "public_url = \"{api}\"\nupstream = \"{upstream}\"\nissuer = \"{issuer}\"\nscopes = [\"read\"]\n"
@@ -154,7 +175,7 @@ pub fn public_client() -> Value {
     })
 }
 
-async fn provider(folder: &TempDir, clients: Vec<Value>, issuer: &str, api: &str) -> Arc<Provider> {
+async fn provider(folder: &TempDir, clients: Vec<Value>, issuer: &str, config: &str) -> Arc<Provider> {
     let clock = Arc::new(SystemClock::start());
     let now = clock.now().unix;
     let store = Store::open(&folder.path().join("store.sqlite")).expect("a store");
@@ -168,11 +189,14 @@ async fn provider(folder: &TempDir, clients: Vec<Value>, issuer: &str, api: &str
         claims: json!({ "email": "alice@example.org" }).as_object().expect("an object").clone(),
     };
     add_user(&store, user, now).await.expect("a user");
-    let text = format!(
-        "issuer = \"{issuer}\"\n[[resource]]\nidentifier = \"{api}/\"\nscopes = [\"read\", \"write\"]\n{DETAILS}"
-    );
+    let text = format!("issuer = \"{issuer}\"\n{config}");
     let config = ConfigFile::parse(&text, "servers.toml").expect("TOML").check().expect("a configuration");
     Provider::open(config, store, clock).await.expect("a provider")
+}
+
+/// The API as the provider knows it.
+fn resource(api: &str) -> String {
+    format!("[[resource]]\nidentifier = \"{api}/\"\n{RESOURCE}")
 }
 
 /// A free port, kept open.

@@ -32,6 +32,30 @@ impl Parties {
         Self { servers, client, at_client }
     }
 
+    /// The same, under a name and in colours of an operator's.
+    pub(crate) async fn branded() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let logo = |name: &str, colour: &str| {
+            let path = folder.path().join(name);
+            let drawn = format!(
+                "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 60 20\" width=\"120\" height=\"40\">\
+                 <rect width=\"60\" height=\"20\" rx=\"4\" fill=\"{colour}\"/></svg>"
+            );
+            std::fs::write(&path, drawn).expect("a picture");
+            path.display().to_string()
+        };
+        let pages = format!(
+            "[pages]\nname = \"Acme Photos\"\naccent = \"#7a0019\"\nlogo = {:?}\nlogo_dark = {:?}\n\
+             imprint = \"https://acme.example/imprint\"\nprivacy = \"https://acme.example/privacy\"\n\
+             help = \"https://acme.example/help\"\n",
+            logo("logo.svg", "#7a0019"),
+            logo("dark.svg", "#f0c0c8"),
+        );
+        let servers = Servers::with_pages(&pages).await;
+        let (client, at_client) = serve("client", any(|| async { Html(CLIENT_PAGE) })).await;
+        Self { servers, client, at_client }
+    }
+
     /// The URL that the client sends the browser to.
     pub(crate) fn authorize(&self, state: &str) -> String {
         self.ask(CLIENT_ID, "openid read", state)
