@@ -3,6 +3,7 @@
 
 use crate::binary;
 use crate::browser::Browser;
+use data_encoding::BASE64;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -93,7 +94,10 @@ async fn resize(browser: &Browser, width: u32) {
 }
 
 async fn picture(browser: &Browser, what: &str) {
-    browser.screenshot(&folder().join(format!("{what}.png"))).await.expect("a picture");
+    let whole = json!({ "format": "png", "captureBeyondViewport": true });
+    let taken = browser.devtools("Page.captureScreenshot", whole).await;
+    let png = BASE64.decode(taken["data"].as_str().expect("a picture").as_bytes()).expect("Base64");
+    std::fs::write(folder().join(format!("{what}.png")), png).expect("a file");
 }
 
 fn folder() -> PathBuf {
