@@ -42,6 +42,10 @@ consent-title = Zugriff erlauben?
 consent-heading = { $client } bittet um Zugriff
 consent-account = Sie sind angemeldet als { $username }.
 consent-destination = Weiter zu
+about-registered-itself = Diese Anwendung hat sich selbst registriert. Niemand hier hat Namen und Logo geprüft.
+about-known-by-address = Niemand hier hat diese Anwendung geprüft. Sie ist nur durch ihre Adresse bekannt: { $host }
+about-policy = Was sie mit Ihren Daten macht
+about-terms = Ihre Nutzungsbedingungen
 asked-heading = Die Anwendung möchte
 asked-at = Bei { $resource } möchte sie
 asked-all = Für Sie handeln
@@ -78,6 +82,15 @@ device-connected-title = Ihr Gerät ist verbunden
 device-connected-text = Kehren Sie zu ihm zurück. Sie können diese Seite schließen.
 device-refused-title = Ihr Gerät wurde nicht verbunden
 device-refused-text = Es hat nichts erhalten. Sie können diese Seite schließen.
+
+## Abmelden
+
+logout-title = Abmelden?
+logout-client = { $client } hat Sie hierher geschickt, damit Sie sich abmelden.
+logout-stay = Um angemeldet zu bleiben, schließen Sie diese Seite.
+logout-submit = Abmelden
+signed-out-title = Sie sind abgemeldet
+signed-out-text = Sie können diese Seite schließen.
 
 ## Zurück zur Anwendung
 

@@ -49,6 +49,11 @@ consent-heading = { $client } asks for access
 # $username: who is signed in
 consent-account = You are signed in as { $username }.
 consent-destination = You go to
+about-registered-itself = This application registered itself. Nobody here has checked its name and logo.
+# $host: where the application's own description was fetched
+about-known-by-address = Nobody here has checked this application. It is known by its address alone: { $host }
+about-policy = What it does with your data
+about-terms = Its terms of service
 asked-heading = It wants to
 # $resource: the name or the address of what holds the user's data; what is asked for there follows as a list
 asked-at = At { $resource } it wants to
@@ -88,6 +93,15 @@ device-connected-title = Your device is connected
 device-connected-text = Go back to it. You can close this page.
 device-refused-title = Your device was not connected
 device-refused-text = It was given nothing. You can close this page.
+
+## Signing out
+
+logout-title = Sign out?
+logout-client = { $client } sent you here to sign out.
+logout-stay = To stay signed in, close this page.
+logout-submit = Sign out
+signed-out-title = You are signed out
+signed-out-text = You can close this page.
 
 ## Going back to the application
 

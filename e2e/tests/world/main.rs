@@ -11,6 +11,7 @@ mod errors;
 mod fapi;
 mod introspection;
 mod limits;
+mod logout;
 mod logs;
 mod metadata;
 mod metrics;

@@ -8,12 +8,13 @@ mod nonce;
 mod proof;
 mod request;
 mod serve;
+mod session;
 mod signing_key;
 mod user;
 
 use crate::demo;
 use crate::error::CommandError;
-use crate::logging;
+use crate::logging::{self, Lines};
 use clap::Subcommand;
 use keybound_provider::config::ConfigFile;
 use keybound_provider::store::Store;
@@ -29,6 +30,7 @@ pub(crate) enum Command {
     Gateway(gateway::Args),
     Client(client::Args),
     User(user::Args),
+    Session(session::Args),
     SigningKey(signing_key::Args),
     Nonce(nonce::Args),
     Login(Box<login::Args>),
@@ -43,15 +45,14 @@ const SERVICE_LOG: &str = "info";
 /// Does it. `log` is the filter of the command line.
 pub(crate) fn run(command: Command, log: Option<&str>) -> Result<ExitCode, CommandError> {
     let is_service = matches!(command, Command::Serve(_) | Command::Gateway(_));
-    if let Some(filter) = log.or(is_service.then_some(SERVICE_LOG)) {
-        logging::start(filter)?;
-    }
+    let lines = log.or(is_service.then_some(SERVICE_LOG)).map(logging::start).transpose()?;
     match command {
-        Command::Demo(args) => on_all_processors(demo::run(args)),
-        Command::Serve(args) => on_all_processors(serve::run(args)),
-        Command::Gateway(args) => on_all_processors(gateway::run(args)),
+        Command::Demo(args) => on_all_processors(lines, demo::run(args)),
+        Command::Serve(args) => on_all_processors(lines, serve::run(args)),
+        Command::Gateway(args) => on_all_processors(lines, gateway::run(args)),
         Command::Client(args) => on_this_thread(client::run(args)),
         Command::User(args) => on_this_thread(user::run(args)),
+        Command::Session(args) => on_this_thread(session::run(args)),
         Command::SigningKey(args) => on_this_thread(signing_key::run(args)),
         Command::Nonce(args) => on_this_thread(nonce::run(args)),
         Command::Login(args) => on_this_thread(login::run(*args)),
@@ -61,9 +62,14 @@ pub(crate) fn run(command: Command, log: Option<&str>) -> Result<ExitCode, Comma
     }
 }
 
-fn on_all_processors<T>(work: impl Future<Output = Result<T, CommandError>>) -> Result<T, CommandError> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    runtime.map_err(CommandError::failed)?.block_on(work)
+fn on_all_processors<T>(
+    lines: Option<Lines>,
+    work: impl Future<Output = Result<T, CommandError>>,
+) -> Result<T, CommandError> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let _last = lines.map(|lines| lines.follow(&mut builder));
+    let runtime = builder.enable_all().build().map_err(CommandError::failed)?;
+    runtime.block_on(work)
 }
 
 fn on_this_thread<T>(work: impl Future<Output = Result<T, CommandError>>) -> Result<T, CommandError> {

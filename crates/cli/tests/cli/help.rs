@@ -2,18 +2,22 @@
 
 use crate::common::World;
 
-const COMMANDS: [&str; 28] = [
+const COMMANDS: [&str; 32] = [
     "serve",
     "gateway",
     "client",
     "client add",
     "client list",
     "client remove",
+    "client token",
     "user",
     "user add",
     "user list",
     "user passwd",
     "user remove",
+    "session",
+    "session list",
+    "session end",
     "signing-key",
     "signing-key list",
     "signing-key rotate",

@@ -1,7 +1,10 @@
 //! What was written: the configuration file, in TOML.
 
 use super::source::line_at;
-use super::{ConfigError, DetailFile, LifetimesFile, PagesFile, Source, Wording};
+use super::{
+    ClientIdMetadataFile, ConfigError, DetailFile, LifetimesFile, PagesFile, RegistrationFile, Source,
+    Wording,
+};
 use keybound_oauth::client_metadata::ProfileName;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
@@ -51,6 +54,12 @@ pub struct ConfigFile {
     /// How often anybody may ask.
     #[serde(default)]
     pub limits: LimitsFile,
+    /// Whether programs register themselves.
+    #[serde(default)]
+    pub registration: RegistrationFile,
+    /// Whether a `client_id` may be the URL of its metadata.
+    #[serde(default)]
+    pub client_id_metadata: ClientIdMetadataFile,
     /// `standard`, or `fapi2`: the FAPI 2.0 Security Profile, all of it.
     #[serde(default = "default_profile", deserialize_with = "profile")]
     pub profile: ProfileName,
@@ -191,6 +200,8 @@ pub struct LimitsFile {
     pub address_per_minute: Option<u32>,
     /// Requests a minute of one client that authenticates; 0: no limit. Default: 60000.
     pub client_per_minute: Option<u32>,
+    /// Clients a minute that register themselves from one address, without a token; 0: no limit. Default: 10.
+    pub registrations_per_minute: Option<u32>,
 }
 
 /// `[assertion]`
@@ -268,6 +279,7 @@ impl ConfigFile {
             tls.certificate = folder.join(&tls.certificate);
             tls.key = folder.join(&tls.key);
         }
+        file.registration.resolve(folder);
         Ok(file)
     }
 

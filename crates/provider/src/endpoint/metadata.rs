@@ -1,7 +1,7 @@
 //! What the provider says of itself (RFC 8414, OpenID Connect Discovery) and its public keys.
 
 use crate::acr;
-use crate::config::Config;
+use crate::config::{Config, RegistrationMode};
 use crate::provider::Provider;
 use crate::reach::OPENID_SCOPES;
 use crate::respond;
@@ -43,6 +43,11 @@ pub fn document(config: &Config) -> ProviderMetadata {
             pushed_authorization_request_endpoint: endpoint(super::PUSHED),
             introspection_endpoint: endpoint(super::INTROSPECT),
             revocation_endpoint: endpoint(super::REVOKE),
+            registration_endpoint: match config.registration.mode {
+                RegistrationMode::Off => None,
+                RegistrationMode::Token | RegistrationMode::Open => endpoint(super::REGISTER),
+            },
+            end_session_endpoint: endpoint(super::LOGOUT),
             ..Endpoints::default()
         },
         supported: supported(config),
@@ -53,6 +58,9 @@ pub fn document(config: &Config) -> ProviderMetadata {
             request_parameter_supported: Some(true),
             request_uri_parameter_supported: Some(true),
             require_request_uri_registration: Some(true),
+            client_id_metadata_document_supported: config.registration.documents.as_ref().map(|_| true),
+            backchannel_logout_supported: Some(true),
+            backchannel_logout_session_supported: Some(true),
             ..Flags::default()
         },
     }

@@ -120,6 +120,8 @@ pub struct Exchanged {
 /// What an ID token says of the sign-in.
 #[derive(Clone, Debug)]
 pub struct SignIn {
+    /// The sign-in session that the grant was given in: what `sid` is made of.
+    pub session_id: Option<Id>,
     /// `auth_time`
     pub auth_time: UnixTime,
     /// `nonce`; only with the code.

@@ -123,6 +123,7 @@ fn grant_tokens(
         refresh_token,
         // OpenID Connect Core §12.2: the sign-in of the original, and no nonce.
         sign_in: Some(SignIn {
+            session_id: token.session_id,
             auth_time: token.auth_time,
             nonce: None,
             acr: token.acr.clone(),

@@ -12,7 +12,7 @@ use super::visitor::{SignedIn, Visitor};
 use crate::audit::{self, Event, Facts};
 use crate::clients::RegisteredClient;
 use crate::endpoint;
-use crate::page::{self, DeviceConsentPage, DevicePage, DonePage, Frame, Language};
+use crate::page::{self, About, DeviceConsentPage, DevicePage, DonePage, Frame, Language};
 use crate::provider::Provider;
 use crate::reach::Reach;
 use crate::refusal::{Denied, Refusal};
@@ -256,6 +256,7 @@ fn consent_page(
         code: code.user_code.to_string(),
         client: waiting.client.display_name(),
         client_id: waiting.client.id.as_str(),
+        about: About::of(provider, &waiting.client),
         username: &signed_in.user.username,
         asked: page::asked(frame, &scope, &code.resources, &code.authorization_details),
         details: page::details(frame, &code.authorization_details),

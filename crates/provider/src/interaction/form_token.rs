@@ -30,6 +30,8 @@ pub(crate) enum Purpose {
     DeviceAnswer,
     /// To carry an error back to the client.
     Return,
+    /// To sign out.
+    Logout,
     /// To show that the user signed in for this very request.
     SignedIn,
 }
@@ -43,6 +45,7 @@ impl Purpose {
             Self::DeviceCode => "device code",
             Self::DeviceAnswer => "device answer",
             Self::Return => "return",
+            Self::Logout => "logout",
             Self::SignedIn => "signed in",
         }
     }

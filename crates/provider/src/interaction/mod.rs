@@ -12,6 +12,7 @@ mod cookie;
 pub mod device;
 mod form_token;
 mod judge;
+pub mod logout;
 mod parameters;
 pub mod pushed;
 mod recent;

@@ -9,7 +9,7 @@ use super::submission::Submission;
 use super::throttle::Wait;
 use super::visitor::{SignedIn, Visitor};
 use crate::page::texts::Texts;
-use crate::page::{self, ConsentPage, Frame, Language, ReturnPage, SignInPage};
+use crate::page::{self, About, ConsentPage, Frame, Language, ReturnPage, SignInPage};
 use crate::provider::Provider;
 use crate::refusal::{Denied, Refusal};
 use crate::respond;
@@ -296,6 +296,7 @@ fn consent_page(
         frame,
         client: request.client.display_name(),
         client_id: request.client.id.as_str(),
+        about: About::of(provider, &request.client),
         username: &signed_in.user.username,
         asked: page::asked(frame, &scope, &reach.resources, &reach.details),
         details: page::details(frame, &reach.details),

@@ -2,6 +2,7 @@
 //! [`respond`] alone puts them on the wire, with all the headers that keep them from being framed, cached, or made to do
 //! more than they should.
 
+mod about;
 mod asked;
 mod details;
 mod headers;
@@ -9,12 +10,13 @@ mod language;
 mod shown;
 pub mod texts;
 
+pub use about::About;
 pub use asked::{Group, Item, Place, asked};
 pub use details::{Detail, details, ticked};
 pub use headers::{redirect, respond, respond_with_script};
 pub use shown::{
-    ConsentPage, DeviceConsentPage, DevicePage, DonePage, ErrorPage, Frame, FrontPage, PostBackPage,
-    ReturnPage, SignInPage,
+    ConsentPage, DeviceConsentPage, DevicePage, DonePage, ErrorPage, Frame, FrontPage, LogoutPage,
+    PostBackPage, ReturnPage, SignInPage,
 };
 pub use texts::Language;
 
@@ -37,6 +39,8 @@ pub const DEVICE_SIGN_IN: &str = "/device/login";
 pub const DEVICE_CONSENT: &str = "/device/consent";
 /// The path to which the button is posted that carries an error back to the client.
 pub const RETURN: &str = "/return";
+/// The path to which the answer to the question is posted whether to sign out.
+pub const LOGOUT: &str = "/logout/confirm";
 
 /// What sends the one form of a page (Form Post Response Mode §2). The page has a button for browsers without scripts.
 pub const SUBMIT: &str = "document.forms[0].submit()";

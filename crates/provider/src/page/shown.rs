@@ -1,5 +1,6 @@
 //! What each page shows. The templates escape all of it.
 
+use super::about::About;
 use super::asked::{Group, Item};
 use super::details::Detail;
 use super::texts::{Language, Texts};
@@ -74,6 +75,8 @@ pub struct ConsentPage<'a> {
     pub client: &'a str,
     /// Who asks.
     pub client_id: &'a str,
+    /// What is known of who asks.
+    pub about: About<'a>,
     /// Who is signed in.
     pub username: &'a str,
     /// What is asked for, and where.
@@ -114,6 +117,8 @@ pub struct DeviceConsentPage<'a> {
     pub client: &'a str,
     /// Who asks.
     pub client_id: &'a str,
+    /// What is known of who asks.
+    pub about: About<'a>,
     /// Who is signed in.
     pub username: &'a str,
     /// What is asked for, and where.
@@ -172,6 +177,26 @@ pub struct PostBackPage<'a> {
     pub fields: Vec<(&'a str, &'a str)>,
     /// The script that sends the form.
     pub script: &'a str,
+}
+
+/// The page that asks whether to sign out.
+#[derive(Debug, Template)]
+#[template(path = "logout.html")]
+pub struct LogoutPage<'a> {
+    /// The frame.
+    pub frame: Frame<'a>,
+    /// Who sent the user here; empty where that is not known.
+    pub client: &'a str,
+    /// Who is signed in.
+    pub username: &'a str,
+    /// The standard's error code; empty where nothing is wrong.
+    pub code: &'a str,
+    /// What is wrong with the request; empty where nothing is.
+    pub error: &'a str,
+    /// The logout request.
+    pub request: &'a str,
+    /// The form's token.
+    pub csrf: String,
 }
 
 /// The page of an error that leads nowhere.

@@ -162,6 +162,20 @@ pub enum Write {
         /// When.
         at: UnixTime,
     },
+    /// A client was told that a session has ended, or never will be.
+    RemoveLogoutNotice {
+        /// The notice.
+        id: i64,
+    },
+    /// A client was told in vain.
+    DelayLogoutNotice {
+        /// The notice.
+        id: i64,
+        /// How often, so far.
+        tries: u32,
+        /// When it is to be told next.
+        due_at: UnixTime,
+    },
 }
 
 /// The store could not do its work. Nothing of what was asked is written, unless the answer itself was lost.
@@ -183,7 +197,7 @@ impl Fault {
         reason
     }
 
-    pub(super) fn because(reason: impl Into<String>) -> Self {
+    pub(crate) fn because(reason: impl Into<String>) -> Self {
         Self::Unavailable { reason: reason.into() }
     }
 }

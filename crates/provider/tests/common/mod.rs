@@ -112,6 +112,14 @@ impl World {
         Browser { world: self, cookies: BTreeMap::new(), peer, accept_language: String::new() }
     }
 
+    /// A second provider over the same store, as after a restart.
+    pub(crate) async fn opened_again(&self) -> Arc<Provider> {
+        let config = ConfigFile::parse(CONFIG, "test").unwrap().check().unwrap();
+        Provider::open(config, self.provider.store.clone(), Arc::<HandClock>::clone(&self.clock))
+            .await
+            .unwrap()
+    }
+
     /// What the store knows of a code.
     pub(crate) async fn code(&self, text: &str) -> Code {
         let (id, hash) = Credential::parse(text).expect("a code");
@@ -167,9 +175,12 @@ impl Browser<'_> {
         request.extensions_mut().insert(self.peer);
         let (parts, body) = self.world.router.clone().oneshot(request).await.unwrap().into_parts();
         for cookie in parts.headers.get_all(SET_COOKIE) {
-            let pair = cookie.to_str().unwrap().split(';').next().unwrap();
-            let (name, value) = pair.split_once('=').unwrap();
-            self.cookies.insert(name.to_owned(), value.to_owned());
+            let cookie = cookie.to_str().unwrap();
+            let (name, value) = cookie.split(';').next().unwrap().split_once('=').unwrap();
+            match cookie.contains("Max-Age=0") {
+                true => self.cookies.remove(name),
+                false => self.cookies.insert(name.to_owned(), value.to_owned()),
+            };
         }
         let body = body.collect().await.unwrap().to_bytes();
         Page { status: parts.status, headers: parts.headers, body: String::from_utf8(body.to_vec()).unwrap() }

@@ -36,6 +36,7 @@ pub(super) fn sweep(connection: &Connection, now: UnixTime) -> Result<(Swept, bo
         swept.access_tokens,
         swept.revoked_tokens,
     ];
+    super::client::sweep(connection, now)?;
     let more = counts.contains(&BATCH);
     Ok((swept, more))
 }
