@@ -80,12 +80,18 @@ events! {
     LogoutGivenUp = "logout_given_up",
     /// A user let a client have what it asked for.
     ConsentGiven = "consent_given",
+    /// A user let a client have it, and need not be asked again.
+    ConsentRemembered = "consent_remembered",
+    /// A request was answered without a page: the user need not be asked again.
+    ConsentUsed = "consent_used",
     /// A user did not.
     ConsentRefused = "consent_refused",
     /// A client pushed an authorization request.
     Pushed = "pushed",
     /// A client sends one code challenge again and again.
     ConstantChallenge = "constant_challenge",
+    /// A `legacy_oidc` client got a code without a code challenge.
+    NoChallenge = "no_challenge",
     /// A client authenticates and proves with one key.
     KeyUsedTwice = "key_used_twice",
     /// A client registered itself.

@@ -104,6 +104,21 @@ pub struct Targets {
     pub register: Target,
 }
 
+impl Targets {
+    fn of(config: &Config) -> Result<Self, StartError> {
+        let target = |path| Target::parse(&config.endpoint(path)).map_err(|_| StartError::Endpoint(path));
+        Ok(Self {
+            token: target(endpoint::TOKEN)?,
+            userinfo: target(endpoint::USERINFO)?,
+            device_authorization: target(endpoint::DEVICE_AUTHORIZATION)?,
+            pushed: target(endpoint::PUSHED)?,
+            introspect: target(endpoint::INTROSPECT)?,
+            revoke: target(endpoint::REVOKE)?,
+            register: target(endpoint::REGISTER)?,
+        })
+    }
+}
+
 /// The key of CSRF tokens.
 pub struct FormKey(pub(crate) HmacKey);
 
@@ -195,16 +210,7 @@ impl Provider {
         });
         let registration = registration.transpose()?;
         let vouchers = Voucher::all(&config.registration, clients.fetchers());
-        let target = |path| Target::parse(&config.endpoint(path)).map_err(|_| StartError::Endpoint(path));
-        let targets = Targets {
-            token: target(endpoint::TOKEN)?,
-            userinfo: target(endpoint::USERINFO)?,
-            device_authorization: target(endpoint::DEVICE_AUTHORIZATION)?,
-            pushed: target(endpoint::PUSHED)?,
-            introspect: target(endpoint::INTROSPECT)?,
-            revoke: target(endpoint::REVOKE)?,
-            register: target(endpoint::REGISTER)?,
-        };
+        let targets = Targets::of(&config)?;
         let metrics = Metrics::default();
         store.measure(Arc::clone(&clock), metrics.clone());
         Ok(Arc::new(Self {

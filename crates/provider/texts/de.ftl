@@ -36,12 +36,20 @@ too-many-attempts =
        *[other] Zu viele Versuche. Versuchen Sie es in { $secs } Sekunden noch einmal.
     }
 
+account-title = Konto wählen
+account-continue = Weiter als { $username }
+
 ## Erlauben oder ablehnen
 
 consent-title = Zugriff erlauben?
 consent-heading = { $client } bittet um Zugriff
 consent-account = Sie sind angemeldet als { $username }.
 consent-destination = Weiter zu
+consent-remember =
+    { $days ->
+        [one] Einen Tag lang nicht mehr fragen, solange nicht mehr verlangt wird als das hier
+       *[other] { $days } Tage lang nicht mehr fragen, solange nicht mehr verlangt wird als das hier
+    }
 about-registered-itself = Diese Anwendung hat sich selbst registriert. Niemand hier hat Namen und Logo geprüft.
 about-known-by-address = Niemand hier hat diese Anwendung geprüft. Sie ist nur durch ihre Adresse bekannt: { $host }
 about-policy = Was sie mit Ihren Daten macht

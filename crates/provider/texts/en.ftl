@@ -42,6 +42,10 @@ too-many-attempts =
        *[other] Too many attempts. Try again in { $secs } seconds.
     }
 
+account-title = Choose an account
+# $username: who is signed in
+account-continue = Continue as { $username }
+
 ## Allowing or denying
 
 consent-title = Allow access?
@@ -49,6 +53,12 @@ consent-heading = { $client } asks for access
 # $username: who is signed in
 consent-account = You are signed in as { $username }.
 consent-destination = You go to
+# $days: a number. "It" is the application
+consent-remember =
+    { $days ->
+        [one] Do not ask me again for a day, as long as it asks for no more than this
+       *[other] Do not ask me again for { $days } days, as long as it asks for no more than this
+    }
 about-registered-itself = This application registered itself. Nobody here has checked its name and logo.
 # $host: where the application's own description was fetched
 about-known-by-address = Nobody here has checked this application. It is known by its address alone: { $host }

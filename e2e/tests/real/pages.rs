@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::Request;
 use http::header::CONTENT_TYPE;
 use keybound_e2e::Servers;
-use keybound_e2e::servers::{CLIENT_ID, PASSWORD, Record, USERNAME, serve};
+use keybound_e2e::servers::{CLIENT_ID, PASSWORD, Record, USERNAME, public_client, serve};
 use keybound_e2e::world::{VERIFIER, challenge};
 use keybound_fetch::{Fetcher, Settings};
 use keybound_oauth::device::DeviceAuthorizationResponse;
@@ -51,7 +51,7 @@ impl Parties {
             logo("logo.svg", "#7a0019"),
             logo("dark.svg", "#f0c0c8"),
         );
-        let servers = Servers::with_pages(&pages).await;
+        let servers = Servers::configured(vec![public_client()], &pages).await;
         let (client, at_client) = serve("client", any(|| async { Html(CLIENT_PAGE) })).await;
         Self { servers, client, at_client }
     }

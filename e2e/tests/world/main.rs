@@ -3,6 +3,7 @@
 mod access_tokens;
 mod attacks;
 mod audit;
+mod authentication;
 mod client_auth;
 mod codes;
 mod cross_origin;

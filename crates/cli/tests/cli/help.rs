@@ -2,7 +2,7 @@
 
 use crate::common::World;
 
-const COMMANDS: [&str; 32] = [
+const COMMANDS: [&str; 35] = [
     "serve",
     "gateway",
     "client",
@@ -15,6 +15,9 @@ const COMMANDS: [&str; 32] = [
     "user list",
     "user passwd",
     "user remove",
+    "consent",
+    "consent list",
+    "consent forget",
     "session",
     "session list",
     "session end",

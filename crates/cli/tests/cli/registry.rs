@@ -51,6 +51,11 @@ fn what_is_wrong_with_a_user_is_said() {
         (&["user", "remove", "carol"], "", "no user `carol`"),
         (&["user", "passwd", "carol", "--password-stdin"], "pw", "no user `carol`"),
         (&["user", "add", "carol", "--password-stdin", "--claim", "email"], "pw", "is no claim"),
+        (
+            &["user", "add", "carol", "--password-stdin", "--claim", "email_verified=true"],
+            "pw",
+            "user carol: the claim `email_verified` must be true or false, without quotes",
+        ),
     ] {
         let ended = world.run(args, stdin);
         assert!(ended.code != 0 && ended.stderr.contains(said), "{args:?}: {}", ended.stderr);

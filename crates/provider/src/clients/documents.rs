@@ -38,8 +38,8 @@ pub(super) struct Documents {
     profile: Profile,
     kept: Mutex<HashMap<String, Kept>>,
     signing: Mutex<Slots>,
-    /// Held by whoever fetches from that host.
-    hosts: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+    /// The hosts that somebody waits for.
+    hosts: Mutex<HashMap<String, Host>>,
     fetches: Semaphore,
     rate: Option<Rate>,
 }
@@ -55,6 +55,31 @@ pub struct Rules {
 struct Kept {
     client: Arc<RegisteredClient>,
     fresh_until: Duration,
+}
+
+#[derive(Debug, Default)]
+struct Host {
+    /// Held by whoever fetches from it.
+    turn: Arc<tokio::sync::Mutex<()>>,
+    waiting: usize,
+}
+
+/// One who waits for a host. Nothing is remembered of a host that nobody waits for, also where a caller goes away.
+struct Waiting<'d> {
+    hosts: &'d Mutex<HashMap<String, Host>>,
+    name: &'d str,
+    turn: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let mut hosts = self.hosts.lock();
+        let Some(host) = hosts.get_mut(self.name) else { return };
+        host.waiting = host.waiting.saturating_sub(1);
+        if host.waiting == 0 {
+            hosts.remove(self.name);
+        }
+    }
 }
 
 /// Whether the text is a `client_id` that is the URL of a document (Client Identifier): https, with a path, in its one
@@ -116,22 +141,20 @@ impl Documents {
             return Ok(Some(client));
         }
         let Some(url) = url_of(client_id, &self.rules) else { return Ok(None) };
-        let host = url.host_str().unwrap_or_default().to_owned();
-        let turn = self.turn(&host)?;
+        let host = url.host_str().unwrap_or_default();
+        let waiting = self.wait(host)?;
         let fetched = {
-            let _turn = turn.lock().await;
+            let _turn = waiting.turn.lock().await;
             match self.fresh(client_id, now) {
                 Some(client) => Ok(client),
-                None => self.fetch(client_id, &url, &host, (fetchers, now)).await,
+                None => self.fetch(client_id, &url, host, (fetchers, now)).await,
             }
         };
-        drop(turn);
-        self.leave(&host);
         match fetched {
             Ok(client) => Ok(Some(client)),
             Err(Unfit::Busy) => Err(Fault::because("documents of clients are being fetched already")),
             Err(Unfit::Because(why)) => {
-                let client_id = client_id.escape_default().to_string();
+                let client_id: String = client_id.escape_default().take(200).collect();
                 tracing::warn!(client_id, why, "the document of a client cannot be used");
                 Ok(None)
             }
@@ -144,23 +167,14 @@ impl Documents {
         found.map(|kept| Arc::clone(&kept.client))
     }
 
-    fn turn(&self, host: &str) -> Result<Arc<tokio::sync::Mutex<()>>, Fault> {
+    fn wait<'d>(&'d self, name: &'d str) -> Result<Waiting<'d>, Fault> {
         let mut hosts = self.hosts.lock();
-        let turn = hosts.entry(host.to_owned()).or_default();
-        match Arc::strong_count(turn) {
-            waiting if waiting > MAX_WAITING => {
-                Err(Fault::because("too many wait for a document of one host"))
-            }
-            _ => Ok(Arc::clone(turn)),
+        let host = hosts.entry(name.to_owned()).or_default();
+        if host.waiting >= MAX_WAITING {
+            return Err(Fault::because("too many wait for a document of one host"));
         }
-    }
-
-    /// Nothing is remembered of a host that nobody waits for.
-    fn leave(&self, host: &str) {
-        let mut hosts = self.hosts.lock();
-        if hosts.get(host).is_some_and(|turn| Arc::strong_count(turn) == 1) {
-            hosts.remove(host);
-        }
+        host.waiting += 1;
+        Ok(Waiting { hosts: &self.hosts, name, turn: Arc::clone(&host.turn) })
     }
 
     async fn fetch(
@@ -302,6 +316,16 @@ mod tests {
         let rules = documents("hosts = [\"app.example\"]").rules;
         assert!(is_document_url("https://app.example/c", &rules));
         assert!(!is_document_url("https://b.app.example/c", &rules));
+    }
+
+    #[test]
+    fn nothing_is_remembered_of_a_host_that_nobody_waits_for() {
+        let documents = documents("");
+        let first: Vec<_> = (0..MAX_WAITING).map(|_| documents.wait("a.example").unwrap()).collect();
+        assert!(documents.wait("a.example").is_err() && documents.wait("b.example").is_ok());
+        assert_eq!(documents.hosts.lock().len(), 1);
+        drop(first);
+        assert!(documents.hosts.lock().is_empty());
     }
 
     #[test]

@@ -33,6 +33,9 @@ pub struct DetailFile {
     /// The locations that a request may name. Default: the identifier of the resource.
     #[serde(default)]
     pub locations: Vec<String>,
+    /// Whether a user may say yes once for all. Default: they are asked each time.
+    #[serde(default)]
+    pub remember: bool,
     /// Members that must be there, each with its kind.
     #[serde(default)]
     pub required: BTreeMap<String, Kind>,
@@ -94,6 +97,8 @@ pub struct DetailType {
     pub description: Words,
     /// What people call its members and their values, by their path.
     pub labels: BTreeMap<String, Words>,
+    /// Whether a user may say yes once for all.
+    pub remember: bool,
     lists: Vec<List>,
     members: Vec<Member>,
 }
@@ -146,7 +151,14 @@ impl DetailFile {
         if self.optional.keys().any(|name| self.required.contains_key(name)) {
             return Err(wrong("optional", "a member is either required or optional"));
         }
-        Ok(DetailType { name: self.name.clone(), description, labels, lists: self.lists(resource), members })
+        Ok(DetailType {
+            name: self.name.clone(),
+            description,
+            labels,
+            remember: self.remember,
+            lists: self.lists(resource),
+            members,
+        })
     }
 
     fn lists(&self, resource: &ResourceId) -> Vec<List> {

@@ -48,7 +48,6 @@ pub fn document(config: &Config) -> ProviderMetadata {
                 RegistrationMode::Token | RegistrationMode::Open => endpoint(super::REGISTER),
             },
             end_session_endpoint: endpoint(super::LOGOUT),
-            ..Endpoints::default()
         },
         supported: supported(config),
         flags: Flags {
@@ -61,7 +60,6 @@ pub fn document(config: &Config) -> ProviderMetadata {
             client_id_metadata_document_supported: config.registration.documents.as_ref().map(|_| true),
             backchannel_logout_supported: Some(true),
             backchannel_logout_session_supported: Some(true),
-            ..Flags::default()
         },
     }
 }

@@ -22,6 +22,8 @@ pub(crate) enum Purpose {
     SignIn,
     /// To sign in for a device. Whoever has the form has entered a good code: it must not be got without.
     DeviceSignIn,
+    /// To go on as who is signed in, or as somebody else.
+    Account,
     /// To allow or to deny.
     Consent,
     /// To enter the code that a device shows.
@@ -41,6 +43,7 @@ impl Purpose {
         match self {
             Self::SignIn => "sign in",
             Self::DeviceSignIn => "device sign in",
+            Self::Account => "account",
             Self::Consent => "consent",
             Self::DeviceCode => "device code",
             Self::DeviceAnswer => "device answer",

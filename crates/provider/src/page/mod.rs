@@ -15,8 +15,8 @@ pub use asked::{Group, Item, Place, asked};
 pub use details::{Detail, details, ticked};
 pub use headers::{redirect, respond, respond_with_script};
 pub use shown::{
-    ConsentPage, DeviceConsentPage, DevicePage, DonePage, ErrorPage, Frame, FrontPage, LogoutPage,
-    PostBackPage, ReturnPage, SignInPage,
+    AccountPage, ConsentPage, DeviceConsentPage, DevicePage, DonePage, ErrorPage, Frame, FrontPage,
+    LogoutPage, PostBackPage, Remember, ReturnPage, SignInPage,
 };
 pub use texts::Language;
 
@@ -31,6 +31,8 @@ use http::{HeaderValue, Response, StatusCode};
 
 /// The path to which the sign-in form is posted, below the issuer's own.
 pub const SIGN_IN: &str = "/login";
+/// The path to which the choice of an account is posted.
+pub const ACCOUNT: &str = "/account";
 /// The path to which the consent form is posted.
 pub const CONSENT: &str = "/consent";
 /// The path to which the sign-in form of who connects a device is posted.

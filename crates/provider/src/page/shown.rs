@@ -65,6 +65,31 @@ pub struct SignInPage<'a> {
     pub csrf: String,
 }
 
+/// The page to go on as who is signed in, or as somebody else.
+#[derive(Debug, Template)]
+#[template(path = "account.html")]
+pub struct AccountPage<'a> {
+    /// The frame.
+    pub frame: Frame<'a>,
+    /// Who sent the user here.
+    pub client: &'a str,
+    /// Who is signed in.
+    pub username: &'a str,
+    /// The authorization request.
+    pub request: &'a str,
+    /// The form's token.
+    pub csrf: String,
+}
+
+/// The box to be ticked by who does not want to be asked again.
+#[derive(Clone, Copy, Debug)]
+pub struct Remember {
+    /// For how many days.
+    pub days: u64,
+    /// Whether it is ticked, because this is remembered already.
+    pub is_ticked: bool,
+}
+
 /// The page to allow or deny.
 #[derive(Debug, Template)]
 #[template(path = "consent.html")]
@@ -85,6 +110,8 @@ pub struct ConsentPage<'a> {
     pub details: Vec<Detail<'a>>,
     /// Where the user goes from here.
     pub destination: &'a str,
+    /// The box, where the answer may be remembered.
+    pub remember: Option<Remember>,
     /// The authorization request.
     pub request: &'a str,
     /// The form's token.

@@ -8,16 +8,18 @@
 //! A call whose future is dropped may still be carried out.
 
 mod client;
+mod consent;
 mod id;
 mod record;
 mod sqlite;
 mod verdict;
 
+pub use consent::MAX_CONSENTS;
 pub use id::{CREDENTIAL_ENTROPY, Credential, ID_ENTROPY, Id, SecretHash};
 pub use record::{
-    AccessToken, Approval, Client, ClientChanges, ClientSource, Code, CodeState, DeviceCode, DeviceCodeState,
-    Grant, InitialToken, KeyChange, KeyUse, LogoutNotice, Pushed, RefreshToken, RefreshTokenState,
-    Registered, Registering, SecretBytes, Session, SigningKey, User,
+    AccessToken, Approval, Client, ClientChanges, ClientSource, Code, CodeState, Consent, DeviceCode,
+    DeviceCodeState, Grant, InitialToken, KeyChange, KeyUse, LogoutNotice, Pushed, RefreshToken,
+    RefreshTokenState, Registered, Registering, SecretBytes, Session, SigningKey, User,
 };
 pub use sqlite::{Embedded, OpenError};
 pub use verdict::{Decided, Fault, Verdict, Write};
@@ -79,6 +81,8 @@ pub struct Swept {
     pub access_tokens: usize,
     /// Revocations of signed access tokens.
     pub revoked_tokens: usize,
+    /// Consents that were remembered.
+    pub consents: usize,
 }
 
 impl AddAssign for Swept {
@@ -90,6 +94,7 @@ impl AddAssign for Swept {
         self.pushed += other.pushed;
         self.access_tokens += other.access_tokens;
         self.revoked_tokens += other.revoked_tokens;
+        self.consents += other.consents;
     }
 }
 

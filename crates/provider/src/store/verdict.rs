@@ -1,7 +1,7 @@
 //! What a rule says of a record, what it asks to be written, and what became of it.
 
 use super::id::Id;
-use super::record::{AccessToken, Approval, Code, Grant, Pushed, RefreshToken, Session};
+use super::record::{AccessToken, Approval, Code, Consent, Grant, Pushed, RefreshToken, Session};
 use keybound_dpop::time::UnixTime;
 
 /// What a rule says of the record that it was shown.
@@ -102,7 +102,7 @@ pub enum Write {
         /// When.
         at: UnixTime,
     },
-    /// All families of the user at one client end: consent was withdrawn.
+    /// All families of the user at one client end, and what is remembered of it: consent was withdrawn.
     RevokeGrantsOf {
         /// Whose.
         subject: String,
@@ -110,6 +110,27 @@ pub enum Write {
         client_id: Option<String>,
         /// When.
         at: UnixTime,
+    },
+    /// A consent is remembered; the oldest of its user and client goes where there are too many.
+    RememberConsent(Box<Consent>),
+    /// A request is answered because of the consent: nothing is written where it was forgotten in between.
+    UseConsent {
+        /// The consent.
+        id: Id,
+        /// When.
+        at: UnixTime,
+    },
+    /// The user is asked again for this.
+    ForgetConsent {
+        /// The consent.
+        id: Id,
+    },
+    /// The user is asked again for everything.
+    ForgetConsentsOf {
+        /// Who.
+        subject: String,
+        /// At which client; every client where left out.
+        client_id: Option<String>,
     },
     /// A new pushed authorization request.
     InsertPushed(Box<Pushed>),

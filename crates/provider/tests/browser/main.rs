@@ -23,6 +23,7 @@ mod openid;
 mod page;
 mod pushed;
 mod relying_party;
+mod remembered;
 mod request;
 mod request_objects;
 mod response_modes;

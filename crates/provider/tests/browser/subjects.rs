@@ -162,3 +162,57 @@ async fn oidc_clm_02_claims_are_checked_when_a_user_is_added_or_comes_from_a_fil
     }
     assert!(store.find_user_by_username("ada").await.unwrap().unwrap().claims.is_empty());
 }
+
+/// An API that has bearer tokens, and goes on to the next one with them.
+const APIS: &str = r#"
+issuer = "https://id.example"
+
+[[resource]]
+identifier = "https://api.example/"
+scopes = ["read"]
+dpop = "allowed"
+client = "api"
+
+[[resource]]
+identifier = "https://next.example/"
+scopes = ["read"]
+dpop = "allowed"
+"#;
+
+#[tokio::test]
+async fn oidc_idt_02_an_exchanged_token_tells_the_next_api_no_other_sub() {
+    const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+    let api = json!({
+        "client_id": "api", "client_secret": SECRET, "grant_types": [EXCHANGE], "dpop_bound_access_tokens": false,
+    });
+    let world = World::with(APIS, &[metadata(json!({"subject_type": "pairwise"})), api]).await;
+    let asked = [("scope", "openid read"), ("resource", "https://api.example/")];
+    let tokens = tokens(&world, &asked).await;
+    let (_, came) = tokens.verified(&world, "access_token");
+    let form = FormWriter::new().pair("grant_type", EXCHANGE).pair("resource", "https://next.example/");
+    let form = form.pair("subject_token", tokens.text("access_token"));
+    let form = form.pair("subject_token_type", "urn:ietf:params:oauth:token-type:access_token");
+    let exchanged = rp::request(&world, "api", form).await;
+    let (_, claims) = exchanged.verified(&world, "access_token");
+    assert_eq!((&claims["sub"], &claims["client_id"]), (&came["sub"], &json!("api")));
+    assert!(subject::looks_pairwise(claims["sub"].as_str().unwrap()));
+}
+
+#[tokio::test]
+async fn oidc_idt_02_a_device_sees_the_pairwise_sub_too() {
+    const DEVICE: &str = "urn:ietf:params:oauth:grant-type:device_code";
+    let changes = json!({"client_name": "The TV", "subject_type": "pairwise",
+                         "grant_types": ["authorization_code", DEVICE]});
+    let world = World::with_clients(&[metadata(changes)]).await;
+    let sub = tokens(&world, &[]).await.id_token(&world)["sub"].clone();
+    let form = FormWriter::new().pair("scope", "openid");
+    let page = rp::post(&world, "/device_authorization", form, &[("authorization", &rp::basic("rp"))]).await;
+    let device: Value = serde_json::from_str(&page.body).unwrap();
+    let mut browser = world.browser();
+    let page = crate::device::reach_consent(&mut browser, device["user_code"].as_str().unwrap()).await;
+    assert_eq!(crate::device::press(&mut browser, &page, "allow").await.status, 200);
+    let form = FormWriter::new().pair("grant_type", DEVICE);
+    let form = form.pair("device_code", device["device_code"].as_str().unwrap());
+    let taken = rp::request(&world, "rp", form).await;
+    assert_eq!(taken.id_token(&world)["sub"], sub);
+}

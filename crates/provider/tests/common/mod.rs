@@ -70,7 +70,7 @@ impl World {
         Self::with(CONFIG, &[]).await
     }
 
-    /// The usual provider, and these clients besides.
+    /// The usual provider, and these clients besides. One with a member `self_registered` is.
     pub(crate) async fn with_clients(clients: &[Value]) -> Self {
         Self::with(CONFIG, clients).await
     }
@@ -83,12 +83,11 @@ impl World {
         let app = json!({"client_id": "app", "client_name": "The App", "redirect_uris": [CALLBACK]});
         for metadata in [app].iter().chain(clients) {
             let client_id = metadata["client_id"].as_str().unwrap().to_owned();
-            let client = Client {
-                client_id,
-                metadata: metadata.clone(),
-                source: ClientSource::File,
-                created_at: now.unix,
+            let source = match metadata.get("self_registered") {
+                Some(_) => ClientSource::Registered,
+                None => ClientSource::File,
             };
+            let client = Client { client_id, metadata: metadata.clone(), source, created_at: now.unix };
             store.upsert_client(client).await.unwrap();
         }
         for username in ["ada", "bob"] {
@@ -222,8 +221,13 @@ impl Browser<'_> {
 
     /// Presses a button of the consent form on the page.
     pub(crate) async fn press(&mut self, page: &Page, button: &str) -> Page {
+        self.press_at("/consent", page, button).await
+    }
+
+    /// Presses a button of a form on the page that is posted there.
+    pub(crate) async fn press_at(&mut self, path: &str, page: &Page, button: &str) -> Page {
         let (request, csrf) = (page.field("request"), page.field("csrf"));
-        self.post("/consent", &[("request", &request), ("csrf", &csrf), (button, "1")]).await
+        self.post(path, &[("request", &request), ("csrf", &csrf), (button, "1")]).await
     }
 
     /// Follows a redirect of the provider to itself.

@@ -82,6 +82,7 @@ async fn as_cimd_02_as_cimd_03_as_cimd_04_atk_095_documents_that_are_not_taken()
         let client_id = site.answer_with(path, status, &[("location", "/good")], body);
         let page = ask(&world, &client_id, CALLBACK).await;
         assert_eq!(page.shown_error(), "invalid_request", "{path}");
+        assert!(page.has("a document that can be fetched"), "{}", page.body);
         assert_eq!(site.asked(path), 1);
         // Nothing is remembered of it.
         site.put(path, good(path).to_string());

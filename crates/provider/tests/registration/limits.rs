@@ -1,7 +1,10 @@
 //! Open registration keeps within bounds (RFC 7591 §5).
 
 use crate::common::World;
-use crate::program::{OPEN, new_key, public, register, register_with, registered, sign_in, text, world};
+use crate::program::{
+    OPEN, basic, confidential, new_key, public, register, register_with, registered, sign_in, text, token,
+    world,
+};
 use http::StatusCode;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use keybound_dpop::time::Clock;
@@ -66,4 +69,21 @@ async fn as_dcr_12_who_is_not_used_is_forgotten() {
     assert!(found.unwrap().is_none(), "also from memory");
     assert!(store.find_client("app").await.unwrap().is_some(), "an operator's stays");
     store.touch_clients(vec![text(&used, "client_id")], start.plus_secs(9 * day)).await.unwrap();
+}
+
+#[tokio::test]
+async fn as_dcr_12_who_shows_who_it_is_is_used() {
+    let world = world(&format!("{OPEN}{FAST}")).await;
+    let client = registered(&world, &confidential()).await;
+    let (client_id, secret) = (text(&client, "client_id"), text(&client, "client_secret"));
+    let fields = [("grant_type", "refresh_token"), ("refresh_token", "x")];
+    let ask = async |secret: &str| {
+        token(&world, &new_key(), &fields, Some(&basic(&client_id, secret))).await;
+        world.provider.clients.take_used()
+    };
+    assert_eq!(ask("wrong").await, [""; 0]);
+    assert_eq!(ask(&secret).await, [client_id.as_str()]);
+    assert_eq!(ask(&secret).await, [""; 0], "once in a while is enough");
+    world.clock.turn(7 * 60 * 60);
+    assert_eq!(ask(&secret).await, [client_id.as_str()]);
 }

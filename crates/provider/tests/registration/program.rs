@@ -114,11 +114,7 @@ impl Page {
 }
 
 pub(crate) fn text(value: &Value, name: &str) -> String {
-    value[name].as_str().unwrap_or_else(|| panic_at(value, name)).to_owned()
-}
-
-fn panic_at(value: &Value, name: &str) -> ! {
-    std::panic::panic_any(format!("no text `{name}` in {value}"))
+    value[name].as_str().unwrap_or_else(|| panic!("no text `{name}` in {value}")).to_owned()
 }
 
 /// A proof for that endpoint.
@@ -157,7 +153,7 @@ pub(crate) async fn token(
         }
         nonce = Some(page.header("dpop-nonce").to_owned());
     }
-    std::panic::panic_any("challenged twice")
+    panic!("challenged twice")
 }
 
 /// The request of that client, up to the page that asks for consent.

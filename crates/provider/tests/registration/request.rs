@@ -371,3 +371,15 @@ async fn ops_cors_01_pages_of_other_origins_register_and_manage() {
     let page = crate::program::register_with(&world, &public(), &origin).await;
     assert_eq!((page.status, page.header("access-control-allow-origin")), (StatusCode::CREATED, "*"));
 }
+
+/// The first client that names no algorithm is not sent away while a key is made.
+#[tokio::test]
+async fn oidc_idt_04_the_key_of_rs256_is_there_before_the_first_client() {
+    for (config, is_there) in [(OPEN, true), ("", false)] {
+        let world = world(config).await;
+        let keys = call(&world, Method::GET, "/jwks", &[], Vec::new()).await.json();
+        let algorithms: Vec<&Value> =
+            keys["keys"].as_array().unwrap().iter().map(|key| &key["alg"]).collect();
+        assert_eq!(algorithms.contains(&&json!("RS256")), is_there, "{keys}");
+    }
+}

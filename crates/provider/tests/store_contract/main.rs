@@ -11,6 +11,7 @@ mod access_token;
 mod account;
 mod client;
 mod code;
+mod consent;
 mod device;
 mod file;
 mod logout;

@@ -54,6 +54,7 @@ messages! {
         direction, allow, deny, go_on, not_you, switch_account, application,
         imprint, privacy, help, new_window,
         front_title, front_lead, front_issuer,
+        account_title,
         sign_in_title, sign_in_username, sign_in_password, sign_in_submit, sign_in_wrong,
         consent_title, consent_destination,
         about_registered_itself, about_policy, about_terms,
@@ -72,6 +73,7 @@ messages! {
         title_with_error(title),
         sign_in_lead(client),
         consent_heading(client),
+        account_continue(username),
         consent_account(username),
         about_known_by_address(host),
         asked_at(resource),
@@ -83,7 +85,7 @@ messages! {
         post_back_title(client),
         post_back_lead(destination),
     }
-    counted { too_many_attempts(secs) }
+    counted { too_many_attempts(secs), consent_remember(days) }
 }
 
 fn id(field: &str) -> String {

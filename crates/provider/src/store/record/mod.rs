@@ -4,6 +4,7 @@
 mod access_token;
 mod client;
 mod code;
+mod consent;
 mod device_code;
 mod grant;
 mod logout_notice;
@@ -17,6 +18,7 @@ mod user;
 pub use access_token::AccessToken;
 pub use client::{Client, ClientChanges, ClientSource, InitialToken, Registered, Registering};
 pub use code::{Code, CodeState};
+pub use consent::Consent;
 pub use device_code::{Approval, DeviceCode, DeviceCodeState};
 pub use grant::Grant;
 pub use logout_notice::LogoutNotice;

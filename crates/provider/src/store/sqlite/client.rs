@@ -2,6 +2,7 @@
 
 use super::account::{all, bump, one, version};
 use super::column::{Json, Millis};
+use super::consent;
 use super::read::time;
 use super::write::run;
 use crate::store::id::SecretHash;
@@ -38,6 +39,7 @@ pub(super) fn remove(connection: &Connection, client_id: &str, at: UnixTime) -> 
     }
     let sql = "UPDATE grants SET revoked_at = ?2 WHERE client_id = ?1 AND revoked_at IS NULL";
     run(connection, sql, params![client_id, Millis(at)])?;
+    consent::forget_client(connection, client_id)?;
     bump(connection)?;
     let sql = "INSERT OR REPLACE INTO removed_clients (client_id, changed, removed_at)
         VALUES (?1, (SELECT counter FROM version), ?2)";

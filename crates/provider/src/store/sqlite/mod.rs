@@ -3,6 +3,7 @@
 mod account;
 mod client;
 mod column;
+mod consent;
 mod decide;
 mod device;
 mod logout;

@@ -2,7 +2,7 @@
 
 use super::column::{Json, Millis};
 use super::read::Guarded;
-use super::{device, logout};
+use super::{consent, device, logout};
 use crate::store::id::Id;
 use crate::store::record::{AccessToken, Code, Grant, Pushed, RefreshToken, Session};
 use crate::store::verdict::{Fault, Write};
@@ -29,6 +29,12 @@ fn apply(connection: &Connection, write: &Write) -> Result<(), Fault> {
         Write::RevokeGrant { id, at } => revoke_grant(connection, *id, *at),
         Write::RevokeGrantsOf { subject, client_id, at } => {
             revoke_grants_of(connection, subject, client_id.as_deref(), *at)
+        }
+        Write::RememberConsent(new) => consent::remember(connection, new),
+        Write::UseConsent { id, at } => consent::mark_used(connection, *id, *at),
+        Write::ForgetConsent { id } => consent::forget(connection, *id),
+        Write::ForgetConsentsOf { subject, client_id } => {
+            consent::forget_all_of(connection, subject, client_id.as_deref())
         }
         Write::AllowDevice { id, approval } => device::allow(connection, *id, approval),
         Write::DenyDevice { id } => device::deny(connection, *id),
@@ -176,7 +182,8 @@ fn revoke_grants_of(
 ) -> Result<(), Fault> {
     let sql = "UPDATE grants SET revoked_at = ?3
         WHERE subject = ?1 AND (?2 IS NULL OR client_id = ?2) AND revoked_at IS NULL";
-    run(connection, sql, params![subject, client_id, Millis(at)]).map(drop)
+    run(connection, sql, params![subject, client_id, Millis(at)])?;
+    consent::forget_all_of(connection, subject, client_id)
 }
 
 fn insert_pushed(connection: &Connection, pushed: &Pushed) -> Result<(), Fault> {
