@@ -30,9 +30,18 @@ async fn bcp_ui_02_oidc_aut_13_sign_in_and_consent_can_be_read_and_used_by_every
         look(&browser, &name("consent")).await;
         look_closer(&browser, &name("consent")).await;
     }
+    browser.goto(parties.authorize("s") + "&prompt=select_account").await.expect("a page");
+    browser.element("switch").await;
+    look(&browser, "account").await;
     browser.goto(parties.ask("nobody", "openid", "s")).await.expect("a page");
     browser.element("error").await;
     look(&browser, "error").await;
+    browser.goto(format!("{}/logout", parties.servers.issuer)).await.expect("a page");
+    browser.element("logout").await;
+    look(&browser, "logout").await;
+    browser.click("logout").await;
+    browser.element("done").await;
+    look(&browser, "signed-out").await;
     browser.close().await;
 }
 
