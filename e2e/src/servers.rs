@@ -36,13 +36,25 @@ pub const USERNAME: &str = "alice";
 /// The user's password.
 pub const PASSWORD: &str = "correct horse battery";
 
-/// What may be asked for in detail.
-const DETAILS: &str = r#"
+/// What may be asked for, and what people read of it.
+const RESOURCE: &str = r#"
+name = { en = "Photo album", de = "Fotoalbum" }
+scopes = ["read", "write"]
+scope_texts = { read = { en = "See your photos", de = "Ihre Fotos sehen" } }
+
 [[resource.authorization_details]]
 type = "print_job"
-description = "Print photos and bill you for them"
+description = { en = "Print photos and bill you for them", de = "Fotos drucken und Ihnen berechnen" }
 actions = ["print", "ship"]
 required = { album = "string", price = "object" }
+
+[resource.authorization_details.labels]
+album = { en = "Album", de = "Album" }
+price = { en = "Price", de = "Preis" }
+"price.amount" = { en = "amount", de = "Betrag" }
+"price.currency" = { en = "currency", de = "Währung" }
+"actions.print" = { en = "print", de = "drucken" }
+"actions.ship" = { en = "send by post", de = "verschicken" }
 "#;
 
 /// Bytes of one message, at the most.
@@ -179,9 +191,7 @@ async fn provider(
         claims: json!({ "email": "alice@example.org" }).as_object().expect("an object").clone(),
     };
     add_user(&store, user, now).await.expect("a user");
-    let text = format!(
-        "issuer = \"{issuer}\"\n[[resource]]\nidentifier = \"{api}/\"\nscopes = [\"read\", \"write\"]\n{DETAILS}\n{more}"
-    );
+    let text = format!("issuer = \"{issuer}\"\n[[resource]]\nidentifier = \"{api}/\"\n{RESOURCE}\n{more}");
     let config = ConfigFile::parse(&text, "servers.toml").expect("TOML").check().expect("a configuration");
     Provider::open(config, store, clock).await.expect("a provider")
 }

@@ -10,6 +10,11 @@ go-on = Weiter
 not-you = Das sind nicht Sie?
 switch-account = Mit einem anderen Konto anmelden
 application = Anwendung
+imprint = Impressum
+privacy = Datenschutz
+help = Hilfe
+new-window = öffnet sich in einem neuen Fenster
+title-with-error = Fehler: { $title }
 
 ## Die Adresse des Ausstellers
 
@@ -39,8 +44,7 @@ account-continue = Weiter als { $username }
 consent-title = Zugriff erlauben?
 consent-heading = { $client } bittet um Zugriff
 consent-account = Sie sind angemeldet als { $username }.
-consent-where = Wo
-consent-destination = Danach geht es zu
+consent-destination = Weiter zu
 consent-remember =
     { $days ->
         [one] Einen Tag lang nicht mehr fragen, solange nicht mehr verlangt wird als das hier
@@ -50,8 +54,9 @@ about-registered-itself = Diese Anwendung hat sich selbst registriert. Niemand h
 about-known-by-address = Niemand hier hat diese Anwendung geprüft. Sie ist nur durch ihre Adresse bekannt: { $host }
 about-policy = Was sie mit Ihren Daten macht
 about-terms = Ihre Nutzungsbedingungen
-asked-all = Die Anwendung möchte für Sie handeln.
 asked-heading = Die Anwendung möchte
+asked-at = Bei { $resource } möchte sie
+asked-all = Für Sie handeln
 asked-scope = { $scope } verwenden
 scope-openid = Sie an Ihrem Konto wiedererkennen
 scope-profile = Ihren Namen und Ihr Profil sehen
@@ -61,6 +66,10 @@ scope-phone = Ihre Telefonnummer sehen
 scope-offline-access = Diesen Zugriff behalten, während Sie abgemeldet sind
 details-heading = Im Einzelnen
 details-hint = Entfernen Sie das Häkchen bei allem, was Sie nicht erlauben möchten.
+detail-actions = Aktionen
+detail-datatypes = Daten
+detail-locations = Wo
+detail-privileges = Rechte
 value-none = nichts
 value-yes = ja
 value-no = nein
@@ -71,6 +80,7 @@ device-title = Gerät verbinden
 device-type-code = Geben Sie den Code ein, den Ihr Gerät anzeigt.
 device-same-code = Fahren Sie nur fort, wenn Ihr Gerät genau diesen Code anzeigt.
 device-code = Code
+device-code-hint = Acht Buchstaben, zum Beispiel BCDF-GHJK. Groß oder klein, mit oder ohne Bindestrich.
 device-code-not-good = Dieser Code ist unbekannt oder abgelaufen. Lassen Sie Ihr Gerät einen neuen anzeigen.
 device-consent-title = Dieses Gerät verbinden?
 device-consent-lead = { $client } bittet um Zugriff. Sie sind angemeldet als { $username }.

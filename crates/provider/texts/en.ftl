@@ -12,6 +12,13 @@ go-on = Continue
 not-you = Not you?
 switch-account = Sign in as somebody else
 application = Application
+imprint = Legal notice
+privacy = Privacy
+help = Help
+# For screen readers, after a link.
+new-window = opens in a new window
+# $title: the title of the page
+title-with-error = Error: { $title }
 
 ## The issuer's own address
 
@@ -45,7 +52,6 @@ consent-title = Allow access?
 consent-heading = { $client } asks for access
 # $username: who is signed in
 consent-account = You are signed in as { $username }.
-consent-where = Where
 consent-destination = You go to
 # $days: a number. "It" is the application
 consent-remember =
@@ -58,8 +64,11 @@ about-registered-itself = This application registered itself. Nobody here has ch
 about-known-by-address = Nobody here has checked this application. It is known by its address alone: { $host }
 about-policy = What it does with your data
 about-terms = Its terms of service
-asked-all = It wants to act for you.
 asked-heading = It wants to
+# $resource: the name or the address of what holds the user's data; what is asked for there follows as a list
+asked-at = At { $resource } it wants to
+# What is asked for where nothing is said in particular
+asked-all = Act for you
 # $scope: a word of the resource's own, such as photos.read
 asked-scope = Use { $scope }
 scope-openid = Recognize you by your account
@@ -70,6 +79,10 @@ scope-phone = See your phone number
 scope-offline-access = Keep this access while you are signed out
 details-heading = In detail
 details-hint = Untick what you do not want to allow.
+detail-actions = Actions
+detail-datatypes = Data
+detail-locations = Where
+detail-privileges = Rights
 value-none = none
 value-yes = yes
 value-no = no
@@ -80,6 +93,7 @@ device-title = Connect a device
 device-type-code = Type the code that your device shows.
 device-same-code = Go on only if your device shows this very code.
 device-code = Code
+device-code-hint = Eight letters, such as BCDF-GHJK. Capitals or small letters, with or without the hyphen.
 device-code-not-good = This code is not known, or its time is over. Have your device show a new one.
 device-consent-title = Connect this device?
 device-consent-lead = { $client } asks for access. You are signed in as { $username }.

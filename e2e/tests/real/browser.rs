@@ -5,8 +5,8 @@ use std::ops::Deref;
 use std::path::Path;
 use std::time::Duration;
 use tempfile::TempDir;
-use thirtyfour::ChromeCapabilities;
 use thirtyfour::prelude::*;
+use thirtyfour::{ChromeCapabilities, ChromiumLikeCapabilities, LoggingPrefsLogLevel};
 use tokio::process::Command;
 
 const CHROMIUM: &str = "/usr/bin/chromium";
@@ -93,6 +93,15 @@ impl Browser {
         answer["result"]["value"].clone()
     }
 
+    /// The same of a promise, once it is kept.
+    pub(crate) async fn evaluate_later(&self, expression: &str) -> serde_json::Value {
+        let params =
+            serde_json::json!({ "expression": expression, "returnByValue": true, "awaitPromise": true });
+        let answer = self.devtools("Runtime.evaluate", params).await;
+        assert!(answer.get("exceptionDetails").is_none(), "{answer}");
+        answer["result"]["value"].clone()
+    }
+
     /// Calls a method of the Chrome DevTools Protocol.
     pub(crate) async fn devtools(&self, method: &str, params: serde_json::Value) -> serde_json::Value {
         self.driver.cdp().send_raw(method, params).await.unwrap_or_else(|error| panic!("{method}: {error}"))
@@ -139,6 +148,7 @@ fn capabilities(profile: &TempDir, scripts: Scripts) -> WebDriverResult<ChromeCa
     assert!(Path::new(CHROMIUM).exists(), "{CHROMIUM} is missing: `cargo xtask setup` installs it");
     let mut capabilities = DesiredCapabilities::chrome();
     capabilities.set_binary(CHROMIUM)?;
+    capabilities.set_browser_log_level(LoggingPrefsLogLevel::All)?;
     for flag in FLAGS {
         capabilities.add_arg(flag)?;
     }

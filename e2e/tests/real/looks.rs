@@ -1,112 +1,71 @@
-//! How the pages look: pictures of each, in light and dark, wide and narrow, and what can be measured of them. The
-//! pictures are in `target/screenshots`.
+//! How the pages look, and whether everybody can use them: each is examined in light and dark, wide and narrow.
 
-use crate::binary;
 use crate::browser::Browser;
 use crate::pages::Parties;
+use crate::studio::{complaints, findings, look, look_closer};
 use keybound_e2e::servers::{PASSWORD, USERNAME};
 use keybound_oauth::form::encode;
-use serde_json::{Value, json};
-use std::path::PathBuf;
-
-/// The least contrast of text (WCAG 2.2, 1.4.3, level AA).
-const LEAST_CONTRAST: f64 = 4.5;
-
-/// The lowest contrast between a text and what is behind it, and where that is.
-const CONTRAST: &str = r#"(() => {
-    const channels = colour => colour.match(/[\d.]+/g).map(Number);
-    const linear = part => part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
-    const luminance = ([r, g, b]) => [r, g, b].map(part => linear(part / 255))
-        .reduce((sum, part, index) => sum + part * [0.2126, 0.7152, 0.0722][index], 0);
-    const behind = element => {
-        for (let at = element; at; at = at.parentElement) {
-            const colour = channels(getComputedStyle(at).backgroundColor);
-            if (colour.length === 3 || colour[3] === 1) return colour;
-        }
-        return [255, 255, 255];
-    };
-    const texts = [...document.body.querySelectorAll("*")].filter(element =>
-        [...element.childNodes].some(node => node.nodeType === Node.TEXT_NODE && node.data.trim()));
-    const measured = texts.map(element => {
-        const [low, high] = [channels(getComputedStyle(element).color), behind(element)].map(luminance).sort((a, b) => a - b);
-        return { contrast: (high + 0.05) / (low + 0.05), where: element.outerHTML.slice(0, 80) };
-    });
-    return measured.sort((a, b) => a.contrast - b.contrast)[0];
-})()"#;
-
-/// The pictures of one page.
-async fn picture(browser: &Browser, page: &str) {
-    let mut grounds = Vec::new();
-    for scheme in ["light", "dark"] {
-        let features = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
-        browser.devtools("Emulation.setEmulatedMedia", features).await;
-        for width in [1280, 390] {
-            let size =
-                json!({ "width": width, "height": 844, "deviceScaleFactor": 1, "mobile": width == 390 });
-            browser.devtools("Emulation.setDeviceMetricsOverride", size).await;
-            let what = format!("{page}-{scheme}-{width}");
-            browser.screenshot(&folder().join(format!("{what}.png"))).await.expect("a picture");
-            let overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth";
-            assert_eq!(browser.evaluate(overflow).await, 0, "{what} scrolls sideways");
-            let lowest = browser.evaluate(CONTRAST).await;
-            assert!(
-                lowest["contrast"].as_f64().is_some_and(|contrast| contrast >= LEAST_CONTRAST),
-                "{what}: {lowest}"
-            );
-        }
-        grounds.push(browser.evaluate("getComputedStyle(document.body).backgroundColor").await);
-    }
-    let [light, dark]: [Value; 2] = grounds.try_into().expect("two");
-    assert_ne!(light, dark, "{page} is the same in light and in dark");
-}
-
-fn folder() -> PathBuf {
-    let folder = binary::target().join("screenshots");
-    std::fs::create_dir_all(&folder).expect("a folder");
-    folder
-}
+use serde_json::json;
 
 #[tokio::test]
-async fn the_pages_fit_and_can_be_read_in_light_and_dark_wide_and_narrow() {
+async fn bcp_ui_02_oidc_aut_13_sign_in_and_consent_can_be_read_and_used_by_everybody() {
     let (parties, browser) = (Parties::start().await, Browser::open().await);
     browser.goto(&parties.servers.issuer).await.expect("a page");
-    picture(&browser, "front").await;
-    browser.goto(parties.authorize("s")).await.expect("a page");
-    browser.element("login").await;
-    picture(&browser, "sign-in").await;
-    browser.sign_in(USERNAME, "wrong").await;
-    browser.element("error").await;
-    picture(&browser, "sign-in-error").await;
-    browser.element("password").await.send_keys(PASSWORD).await.expect("typed");
-    browser.click("login").await;
-    browser.element("allow").await;
-    picture(&browser, "consent").await;
+    look(&browser, "front").await;
+    for language in ["en", "de"] {
+        browser.delete_all_cookies().await.expect("forgotten");
+        let name = |page: &str| format!("{page}-{language}");
+        let request = format!("{}&ui_locales={language}", parties.authorize("s"));
+        browser.goto(request).await.expect("a page");
+        browser.element("login").await;
+        assert_eq!(browser.evaluate("document.documentElement.lang").await, language);
+        look(&browser, &name("sign-in")).await;
+        look_closer(&browser, &name("sign-in")).await;
+        browser.sign_in(USERNAME, "wrong").await;
+        browser.element("error").await;
+        look(&browser, &name("sign-in-error")).await;
+        browser.element("password").await.send_keys(PASSWORD).await.expect("typed");
+        browser.click("login").await;
+        browser.element("allow").await;
+        look(&browser, &name("consent")).await;
+        look_closer(&browser, &name("consent")).await;
+    }
+    browser.goto(parties.authorize("s") + "&prompt=select_account").await.expect("a page");
+    browser.element("switch").await;
+    look(&browser, "account").await;
     browser.goto(parties.ask("nobody", "openid", "s")).await.expect("a page");
     browser.element("error").await;
-    picture(&browser, "error").await;
+    look(&browser, "error").await;
+    browser.goto(format!("{}/logout", parties.servers.issuer)).await.expect("a page");
+    browser.element("logout").await;
+    look(&browser, "logout").await;
+    browser.click("logout").await;
+    browser.element("done").await;
+    look(&browser, "signed-out").await;
     browser.close().await;
 }
 
 #[tokio::test]
-async fn as_dev_07_the_pages_for_devices_fit_too() {
+async fn as_dev_07_bcp_ui_02_the_pages_for_devices_can_be_used_by_everybody() {
     let (parties, browser) = (Parties::start().await, Browser::open().await);
     let device = parties.device().await;
     browser.goto(format!("{}/device", parties.servers.issuer)).await.expect("a page");
-    browser.element("user_code").await.send_keys("wrong").await.expect("typed");
+    browser.element("user_code").await.send_keys("bbbb-bbbb").await.expect("typed");
     browser.click("continue").await;
     browser.element("error").await;
-    picture(&browser, "device-error").await;
+    look(&browser, "device-error").await;
     browser.goto(device.verification_uri_complete.expect("a link").as_str()).await.expect("a page");
     browser.element("continue").await;
-    picture(&browser, "device").await;
+    look(&browser, "device").await;
+    look_closer(&browser, "device").await;
     browser.click("continue").await;
     browser.sign_in(USERNAME, PASSWORD).await;
     browser.element("allow").await;
     assert_eq!(browser.element("code").await.text().await.expect("text"), device.user_code.reveal());
-    picture(&browser, "device-consent").await;
+    look(&browser, "device-consent").await;
     browser.click("allow").await;
     browser.element("done").await;
-    picture(&browser, "device-done").await;
+    look(&browser, "device-done").await;
     browser.close().await;
 }
 
@@ -126,7 +85,7 @@ async fn as_res_05_consent_in_detail_fits_and_boxes_can_be_unticked() {
     browser.sign_in(USERNAME, PASSWORD).await;
     browser.element("allow").await;
     browser.click("detail_1").await;
-    picture(&browser, "consent-details").await;
+    look(&browser, "consent-details").await;
     browser.click("allow").await;
     browser.element("arrived").await;
     parties.code("s");
@@ -134,10 +93,60 @@ async fn as_res_05_consent_in_detail_fits_and_boxes_can_be_unticked() {
 }
 
 #[tokio::test]
-async fn the_page_that_carries_an_error_back_fits_too() {
+async fn bcp_ui_02_the_pages_that_lead_back_to_the_client_can_be_used_by_everybody() {
     let (parties, browser) = (Parties::start().await, Browser::open().await);
+    // So that the form stays to be looked at.
+    let stay = json!({ "source": "HTMLFormElement.prototype.submit = () => {}" });
+    browser.devtools("Page.addScriptToEvaluateOnNewDocument", stay).await;
     browser.goto(parties.ask("app", "no-such-scope", "s")).await.expect("a page");
     browser.element("return").await;
-    picture(&browser, "return").await;
+    look(&browser, "return").await;
+    browser.goto(parties.authorize("s") + "&response_mode=form_post").await.expect("a page");
+    browser.sign_in(USERNAME, PASSWORD).await;
+    browser.click("deny").await;
+    browser.element("continue").await;
+    look(&browser, "form-post").await;
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn the_pages_carry_the_name_and_the_colours_of_the_operator() {
+    let parties = Parties::branded().await;
+    let browser = Browser::open().await;
+    browser.goto(parties.authorize("s")).await.expect("a page");
+    browser.element("login").await;
+    let drawn = "(logo => logo.complete && logo.naturalWidth > 0 && logo.height <= 48)(document.querySelector('.logo'))";
+    assert_eq!(browser.evaluate(drawn).await, true, "the picture is there, and not too large");
+    let colour = "getComputedStyle(document.querySelector('.primary')).backgroundColor";
+    assert_eq!(browser.evaluate(colour).await, "rgb(122, 0, 25)");
+    assert!(browser.title().await.expect("a title").ends_with("Acme Photos"));
+    look(&browser, "branded-sign-in").await;
+    look_closer(&browser, "branded-sign-in").await;
+    browser.close().await;
+}
+
+/// Else all of this would show nothing.
+#[tokio::test]
+async fn bcp_ui_02_the_examiners_see_what_is_wrong() {
+    let (parties, browser) = (Parties::start().await, Browser::open().await);
+    browser.goto(parties.authorize("s")).await.expect("a page");
+    browser.element("login").await;
+    assert!(findings(&browser).await.is_empty() && complaints(&browser).await.is_empty());
+    browser.evaluate("document.querySelector('label[for=username]').remove()").await;
+    browser.evaluate("document.querySelector('h1').style.color = '#999'").await;
+    let found: Vec<String> =
+        findings(&browser).await.iter().map(|finding| finding["id"].to_string()).collect();
+    assert_eq!(found, ["\"color-contrast\"", "\"label\""]);
+    let foreign = "document.body.append(Object.assign(new Image(), { src: 'http://127.0.0.1:9/x.png' }))";
+    let inline = "document.body.append(Object.assign(document.createElement('script'), { text: 'document.title = 1' }))";
+    for (broken, directive) in [(foreign, "img-src"), (inline, "script-src")] {
+        browser.evaluate(broken).await;
+        let said = complaints(&browser).await;
+        assert!(
+            said.iter().any(|message| message.contains("Content Security Policy")),
+            "{directive}: {said:?}"
+        );
+    }
+    assert_ne!(browser.title().await.expect("a title"), "1");
     browser.close().await;
 }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::Request;
 use http::header::CONTENT_TYPE;
 use keybound_e2e::Servers;
-use keybound_e2e::servers::{CLIENT_ID, PASSWORD, Record, USERNAME, serve};
+use keybound_e2e::servers::{CLIENT_ID, PASSWORD, Record, USERNAME, public_client, serve};
 use keybound_e2e::world::{VERIFIER, challenge};
 use keybound_fetch::{Fetcher, Settings};
 use keybound_oauth::device::DeviceAuthorizationResponse;
@@ -28,6 +28,30 @@ pub(crate) struct Parties {
 impl Parties {
     pub(crate) async fn start() -> Self {
         let servers = Servers::start().await;
+        let (client, at_client) = serve("client", any(|| async { Html(CLIENT_PAGE) })).await;
+        Self { servers, client, at_client }
+    }
+
+    /// The same, under a name and in colours of an operator's.
+    pub(crate) async fn branded() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let logo = |name: &str, colour: &str| {
+            let path = folder.path().join(name);
+            let drawn = format!(
+                "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 60 20\" width=\"120\" height=\"40\">\
+                 <rect width=\"60\" height=\"20\" rx=\"4\" fill=\"{colour}\"/></svg>"
+            );
+            std::fs::write(&path, drawn).expect("a picture");
+            path.display().to_string()
+        };
+        let pages = format!(
+            "[pages]\nname = \"Acme Photos\"\naccent = \"#7a0019\"\nlogo = {:?}\nlogo_dark = {:?}\n\
+             imprint = \"https://acme.example/imprint\"\nprivacy = \"https://acme.example/privacy\"\n\
+             help = \"https://acme.example/help\"\n",
+            logo("logo.svg", "#7a0019"),
+            logo("dark.svg", "#f0c0c8"),
+        );
+        let servers = Servers::configured(vec![public_client()], &pages).await;
         let (client, at_client) = serve("client", any(|| async { Html(CLIENT_PAGE) })).await;
         Self { servers, client, at_client }
     }

@@ -1,6 +1,7 @@
 //! Types of authorization details (RFC 9396 §2): what an operator writes of one, and whether a detail is one.
 
-use super::{ConfigError, Source};
+use super::{ConfigError, Source, Wording, Words};
+use crate::page::texts::Languages;
 use keybound_oauth::authorization_details::{AuthorizationDetail, COMMON_LISTS};
 use keybound_oauth::identifier::ResourceId;
 use serde::Deserialize;
@@ -16,7 +17,10 @@ pub struct DetailFile {
     #[serde(rename = "type")]
     pub name: String,
     /// What it lets a client do, for people.
-    pub description: String,
+    pub description: Wording,
+    /// What people call its members and their values: `amount`, `amount.currency`, `actions.start`.
+    #[serde(default)]
+    pub labels: BTreeMap<String, Wording>,
     /// The actions that there are; with any here, a request must name one at least.
     #[serde(default)]
     pub actions: Vec<String>,
@@ -90,7 +94,9 @@ pub struct DetailType {
     /// The value of `type`.
     pub name: String,
     /// What it lets a client do, for people.
-    pub description: String,
+    pub description: Words,
+    /// What people call its members and their values, by their path.
+    pub labels: BTreeMap<String, Words>,
     /// Whether a user may say yes once for all.
     pub remember: bool,
     lists: Vec<List>,
@@ -119,15 +125,19 @@ impl DetailFile {
         key: &str,
         resource: &ResourceId,
         source: &Source,
+        languages: &Languages,
     ) -> Result<DetailType, ConfigError> {
         let wrong = |member: &str, what: &str| source.error(&format!("{key}.{member}"), what);
         let is_plain = |text: &str| !text.trim().is_empty() && !text.chars().any(char::is_control);
         if !is_plain(&self.name) {
             return Err(wrong("type", "must be a text without control characters"));
         }
-        if !is_plain(&self.description) {
-            return Err(wrong("description", "must say to people what this lets a client do"));
-        }
+        let description = self.description.check(languages).map_err(|what| wrong("description", &what))?;
+        let labels = self.labels.iter().map(|(path, label)| match label.check(languages) {
+            Ok(words) => Ok((path.clone(), words)),
+            Err(what) => Err(wrong("labels", &what)),
+        });
+        let labels = labels.collect::<Result<_, _>>()?;
         let members: Vec<Member> = [(&self.required, true), (&self.optional, false)]
             .into_iter()
             .flat_map(|(all, is_required)| all.iter().map(move |(name, kind)| (name, *kind, is_required)))
@@ -143,7 +153,8 @@ impl DetailFile {
         }
         Ok(DetailType {
             name: self.name.clone(),
-            description: self.description.trim().to_owned(),
+            description,
+            labels,
             remember: self.remember,
             lists: self.lists(resource),
             members,

@@ -3,10 +3,12 @@
 use super::source::line_at;
 use super::{
     ClientIdMetadataFile, ConfigError, DetailFile, LifetimesFile, PagesFile, RegistrationFile, Source,
+    Wording,
 };
 use keybound_oauth::client_metadata::ProfileName;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -93,6 +95,8 @@ pub struct TlsFile {
 pub struct ResourceFile {
     /// The resource indicator (RFC 8707 §2), which becomes `aud`.
     pub identifier: String,
+    /// What people call it. Default: its identifier.
+    pub name: Option<Wording>,
     /// Whether tokens for it must be bound.
     #[serde(default)]
     pub dpop: DpopMode,
@@ -102,6 +106,9 @@ pub struct ResourceFile {
     /// The scope tokens it knows.
     #[serde(default)]
     pub scopes: Vec<String>,
+    /// What they let a client do, for people, by scope token.
+    #[serde(default)]
+    pub scope_texts: BTreeMap<String, Wording>,
     /// Whether it is meant where a request names no resource.
     #[serde(default)]
     pub default: bool,
@@ -264,10 +271,9 @@ impl ConfigFile {
         })?;
         let mut file = Self::parse(&text, &path.display().to_string())?;
         let folder = path.parent().unwrap_or_else(|| Path::new("."));
-        let named =
-            [Some(&mut file.store), file.clients.as_mut(), file.users.as_mut(), file.pages.texts.as_mut()];
-        for named in named.into_iter().flatten() {
-            *named = folder.join(&*named);
+        let named = [Some(&mut file.store), file.clients.as_mut(), file.users.as_mut()];
+        for path in named.into_iter().flatten().chain(file.pages.paths()) {
+            *path = folder.join(&*path);
         }
         if let Some(tls) = &mut file.tls {
             tls.certificate = folder.join(&tls.certificate);

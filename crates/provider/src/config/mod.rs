@@ -1,5 +1,6 @@
 //! Configuration in two types: [`ConfigFile`] is what was written, [`Config`] what may be relied on.
 
+mod colour;
 mod details;
 mod file;
 mod lifetimes;
@@ -8,6 +9,7 @@ mod pages;
 mod registration;
 mod signing;
 mod source;
+mod wording;
 
 pub use details::{DetailFile, DetailType};
 pub use file::{
@@ -16,14 +18,16 @@ pub use file::{
 };
 pub use lifetimes::{Lifetimes, LifetimesFile};
 pub use limits::RateLimits;
-pub use pages::{Pages, PagesFile};
+pub use pages::{Asset, Pages, PagesFile};
 pub use registration::{
     ClientIdMetadataFile, ClientRules, DocumentRules, REGISTRATION_SCOPE, RegisteredDpop, Registration,
     RegistrationFile, RegistrationMode, StatementIssuer, StatementIssuerFile, StatementKeys, Switch,
 };
 pub use signing::Signing;
 pub(crate) use source::Source;
+pub use wording::{Wording, Words};
 
+use crate::page::texts::Languages;
 use crate::peer::Network;
 use crate::profile::Profile;
 use keybound_dpop::jose::algorithm::{Algorithm, AlgorithmSet};
@@ -31,6 +35,7 @@ use keybound_dpop::proof::check::Policy;
 use keybound_dpop::target::Target;
 use keybound_oauth::identifier::{ClientId, Issuer, ResourceId};
 use keybound_oauth::scope::Scope;
+use std::collections::BTreeMap;
 
 /// The scope of access tokens for the introspection endpoint.
 pub const INTROSPECT_SCOPE: &str = "introspect";
@@ -40,6 +45,10 @@ pub const INTROSPECT_SCOPE: &str = "introspect";
 pub struct Resource {
     /// Its identifier, the `aud` of its tokens.
     pub identifier: ResourceId,
+    /// What people call it.
+    pub name: Option<Words>,
+    /// What its scope tokens let a client do, for people.
+    pub scope_texts: BTreeMap<String, Words>,
     /// Whether its tokens must be bound.
     pub dpop: DpopMode,
     /// The scope tokens it knows.
@@ -110,7 +119,8 @@ impl ConfigFile {
         let wrong = |key: &str, what: String| self.source.error(key, what);
         let issuer = Issuer::parse(&self.issuer).map_err(|error| wrong("issuer", error.to_string()))?;
         let base = Target::parse(issuer.as_str()).map_err(|error| wrong("issuer", error.to_string()))?;
-        let resources = self.checked_resources()?;
+        let pages = self.pages.check(&issuer, &self.source)?;
+        let resources = self.checked_resources(&pages.languages)?;
         if resources.iter().filter(|resource| resource.default).count() > 1 {
             return Err(wrong("resource", "only one resource can be the `default`".to_owned()));
         }
@@ -132,7 +142,7 @@ impl ConfigFile {
         crate::profile::check_config(self)?;
         let registration = self.checked_registration(&issuer, &resources)?;
         Ok(Config {
-            pages: self.pages.check(&issuer, &self.source)?,
+            pages,
             registration,
             issuer,
             base,
@@ -166,14 +176,14 @@ impl ConfigFile {
         Ok(())
     }
 
-    fn checked_resources(&self) -> Result<Vec<Resource>, ConfigError> {
+    fn checked_resources(&self, languages: &Languages) -> Result<Vec<Resource>, ConfigError> {
         let numbered = self.resources.iter().enumerate();
-        numbered.map(|(index, resource)| resource.check(index, &self.source)).collect()
+        numbered.map(|(index, resource)| resource.check(index, &self.source, languages)).collect()
     }
 }
 
 impl ResourceFile {
-    fn check(&self, index: usize, source: &Source) -> Result<Resource, ConfigError> {
+    fn check(&self, index: usize, source: &Source, languages: &Languages) -> Result<Resource, ConfigError> {
         let wrong = |key: &str, what: String| source.error(&format!("resource.{index}.{key}"), what);
         let identifier =
             ResourceId::parse(&self.identifier).map_err(|error| wrong("identifier", error.to_string()))?;
@@ -193,11 +203,19 @@ impl ResourceFile {
         }
         let key = |number| format!("resource.{index}.authorization_details.{number}");
         let numbered = self.authorization_details.iter().enumerate();
-        let details = numbered.map(|(number, detail)| detail.check(&key(number), &identifier, source));
+        let details =
+            numbered.map(|(number, detail)| detail.check(&key(number), &identifier, source, languages));
         let details = details.collect::<Result<_, _>>()?;
+        let name = self.name.as_ref().map(|name| name.check(languages)).transpose();
+        let name = name.map_err(|what| wrong("name", what))?;
+        let scope_texts = self.checked_scope_texts(&scopes, languages);
+        let scope_texts =
+            scope_texts.map_err(|(token, what)| wrong(&format!("scope_texts.{token}"), what))?;
         Ok(Resource {
             details,
             identifier,
+            name,
+            scope_texts,
             dpop: self.dpop,
             scopes,
             default: self.default,
@@ -205,6 +223,24 @@ impl ResourceFile {
             signing_alg,
             client,
         })
+    }
+}
+
+impl ResourceFile {
+    /// The texts by scope token; or a token that is wrong, and what is.
+    fn checked_scope_texts(
+        &self,
+        scopes: &Scope,
+        languages: &Languages,
+    ) -> Result<BTreeMap<String, Words>, (&str, String)> {
+        let texts = self.scope_texts.iter().map(|(token, text)| match scopes.contains(token) {
+            true => text
+                .check(languages)
+                .map(|words| (token.clone(), words))
+                .map_err(|what| (token.as_str(), what)),
+            false => Err((token.as_str(), "must be one of the resource's `scopes`".to_owned())),
+        });
+        texts.collect()
     }
 }
 
@@ -216,6 +252,8 @@ fn introspection(issuer: &Issuer) -> Result<Resource, String> {
         dpop: DpopMode::Required,
         scopes: Scope::parse(INTROSPECT_SCOPE).map_err(|error| error.to_string())?,
         default: false,
+        name: None,
+        scope_texts: BTreeMap::new(),
         tokens: TokenForm::Jwt,
         signing_alg: None,
         client: None,

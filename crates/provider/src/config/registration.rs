@@ -7,6 +7,7 @@ use keybound_oauth::client_metadata::GrantType;
 use keybound_oauth::identifier::{Endpoint, Issuer, ResourceId, is_loopback};
 use keybound_oauth::scope::Scope;
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// The scope of access tokens for the registration endpoint.
@@ -234,6 +235,8 @@ impl ConfigFile {
 fn endpoint_as_resource(issuer: &Issuer) -> Result<Resource, String> {
     let url = issuer.endpoint(crate::endpoint::REGISTER);
     Ok(Resource {
+        name: None,
+        scope_texts: BTreeMap::new(),
         identifier: ResourceId::parse(url.as_str()).map_err(|error| error.to_string())?,
         dpop: super::DpopMode::Required,
         scopes: Scope::parse(REGISTRATION_SCOPE).map_err(|error| error.to_string())?,

@@ -249,16 +249,17 @@ fn consent_page(
     let owner = signed_in.session.id.as_bytes();
     let now = provider.unix();
     let frame = Frame::of(&provider.config, language);
+    let code = &waiting.code;
+    let scope: Vec<&str> = code.scope.iter().map(String::as_str).collect();
     let shown = DeviceConsentPage {
         frame,
-        code: waiting.code.user_code.to_string(),
+        code: code.user_code.to_string(),
         client: waiting.client.display_name(),
         client_id: waiting.client.id.as_str(),
         about: About::of(provider, &waiting.client),
         username: &signed_in.user.username,
-        scope: waiting.code.scope.iter().map(|token| page::describe(frame.text, token)).collect(),
-        details: page::details(frame, &waiting.code.authorization_details),
-        resources: &waiting.code.resources,
+        asked: page::asked(frame, &scope, &code.resources, &code.authorization_details),
+        details: page::details(frame, &code.authorization_details),
         request: &carried.text,
         csrf: form_token::mint(&provider.form_key, Purpose::DeviceAnswer, owner, &carried.text, now),
     };

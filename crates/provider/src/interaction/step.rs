@@ -290,16 +290,17 @@ fn consent_page(
     let owner = signed_in.session.id.as_bytes();
     let days = provider.config.lifetimes.consent_secs.div_ceil(86_400);
     let frame = Frame::of(&provider.config, request.address.language());
+    let reach = &request.reach;
     let scope = request.shown_scope();
+    let scope: Vec<&str> = scope.iter().collect();
     let shown = ConsentPage {
         frame,
         client: request.client.display_name(),
         client_id: request.client.id.as_str(),
         about: About::of(provider, &request.client),
         username: &signed_in.user.username,
-        scope: scope.iter().map(|token| page::describe(frame.text, token)).collect(),
-        details: page::details(frame, &request.reach.details),
-        resources: &request.reach.resources,
+        asked: page::asked(frame, &scope, &reach.resources, &reach.details),
+        details: page::details(frame, &reach.details),
         destination: request.address.shown(),
         remember: is_open(provider, request).then_some(Remember { days, is_ticked }),
         request: &asked.text,

@@ -3,6 +3,7 @@
 //! more than they should.
 
 mod about;
+mod asked;
 mod details;
 mod headers;
 mod language;
@@ -10,11 +11,12 @@ mod shown;
 pub mod texts;
 
 pub use about::About;
+pub use asked::{Group, Item, Place, asked};
 pub use details::{Detail, details, ticked};
 pub use headers::{redirect, respond, respond_with_script};
 pub use shown::{
-    AccountPage, ConsentPage, DeviceConsentPage, DevicePage, DonePage, ErrorPage, Frame, FrontPage, Item,
-    LogoutPage, PostBackPage, Remember, ReturnPage, SignInPage, describe,
+    AccountPage, ConsentPage, DeviceConsentPage, DevicePage, DonePage, ErrorPage, Frame, FrontPage,
+    LogoutPage, PostBackPage, Remember, ReturnPage, SignInPage,
 };
 pub use texts::Language;
 
@@ -22,12 +24,10 @@ use crate::config::Config;
 use crate::refusal::Refusal;
 use crate::respond::audit;
 use axum::body::Body;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
+use http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
+};
 use http::{HeaderValue, Response, StatusCode};
-use keybound_dpop::jose::base64url;
-use keybound_dpop::jose::crypto::sha256;
-use keybound_oauth::identifier::Issuer;
-use std::sync::LazyLock;
 
 /// The path to which the sign-in form is posted, below the issuer's own.
 pub const SIGN_IN: &str = "/login";
@@ -47,33 +47,25 @@ pub const LOGOUT: &str = "/logout/confirm";
 /// What sends the one form of a page (Form Post Response Mode §2). The page has a button for browsers without scripts.
 pub const SUBMIT: &str = "document.forms[0].submit()";
 
-const STYLE: &str = include_str!("../../templates/keybound.css");
-
-/// The style sheet's name has its hash in it, so that it can be kept for ever.
-static STYLE_NAME: LazyLock<String> = LazyLock::new(|| {
-    let hash = base64url::encode(&sha256(STYLE.as_bytes()));
-    format!("keybound-{}.css", hash.chars().take(12).collect::<String>())
-});
-
-/// The path of the style sheet.
-pub(crate) fn stylesheet(issuer: &Issuer) -> String {
-    format!("{}/assets/{}", issuer.path(), *STYLE_NAME)
-}
-
-/// A file of ours that pages load.
+/// A file that pages load.
 #[must_use]
 pub fn asset(config: &Config, language: Language, name: &str) -> Response<Body> {
-    if name != *STYLE_NAME {
+    let Some(asset) = config.pages.asset(name) else {
         let frame = Frame::of(config, language);
-        let shown =
-            DonePage { frame, title: &frame.text.nothing_here_title, text: &frame.text.nothing_here_text };
-        return respond(frame, StatusCode::NOT_FOUND, &shown, None);
-    }
-    let mut response = Response::new(Body::from(STYLE));
+        let (title, text) = (&frame.text.nothing_here_title, &frame.text.nothing_here_text);
+        return respond(frame, StatusCode::NOT_FOUND, &DonePage { frame, title, text }, None);
+    };
+    let mut response = Response::new(Body::from(asset.bytes.clone()));
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/css; charset=utf-8"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=31536000, immutable"));
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    for (name, value) in [
+        (CONTENT_TYPE, asset.media_type),
+        (CACHE_CONTROL, "public, max-age=31536000, immutable"),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        // A picture may be a document too, with scripts in it: opened by itself, it may do nothing.
+        (CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'; sandbox"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
     headers::strict_transport(config, headers);
     response
 }

@@ -1,36 +1,47 @@
 //! What each page shows. The templates escape all of it.
 
 use super::about::About;
+use super::asked::{Group, Item};
 use super::details::Detail;
 use super::texts::{Language, Texts};
-use crate::config::Config;
+use crate::config::{Config, Pages};
 use askama::Template;
 
 /// What all pages have.
 #[derive(Clone, Copy, Debug)]
 pub struct Frame<'a> {
     pub(super) config: &'a Config,
+    pub(super) language: Language,
     /// What the page says.
     pub text: &'a Texts,
-    /// The path of the style sheet.
-    pub stylesheet: &'a str,
+    /// What the operator's pages have in common.
+    pub pages: &'a Pages,
     /// The issuer's path, before the paths that forms are posted to.
     pub base: &'a str,
-    /// The host, so that people know where they are.
-    pub host: &'a str,
 }
 
 impl<'a> Frame<'a> {
     /// The frame of this issuer's pages.
     #[must_use]
     pub fn of(config: &'a Config, language: Language) -> Self {
-        Self {
-            config,
-            text: config.pages.languages.texts(language),
-            stylesheet: &config.pages.stylesheet,
-            base: config.issuer.path(),
-            host: &config.pages.host,
-        }
+        let pages = &config.pages;
+        let text = pages.languages.texts(language);
+        Self { config, language, text, pages, base: config.issuer.path() }
+    }
+
+    /// Who the pages are of.
+    #[must_use]
+    pub fn name(&self) -> Option<&'a str> {
+        self.pages.name.as_ref().map(|name| name.in_language(self.language))
+    }
+
+    /// The links at the foot of each page, each with its words.
+    #[must_use]
+    pub fn links(&self) -> Vec<(&'a str, &'a str)> {
+        let (pages, text) = (self.pages, self.text);
+        let all =
+            [(&pages.imprint, &text.imprint), (&pages.privacy, &text.privacy), (&pages.help, &text.help)];
+        all.into_iter().filter_map(|(url, words)| Some((url.as_ref()?.as_str(), words.as_str()))).collect()
     }
 }
 
@@ -93,12 +104,10 @@ pub struct ConsentPage<'a> {
     pub about: About<'a>,
     /// Who is signed in.
     pub username: &'a str,
-    /// What is asked for.
-    pub scope: Vec<Item<'a>>,
+    /// What is asked for, and where.
+    pub asked: Vec<Group<'a>>,
     /// What is asked for in detail.
     pub details: Vec<Detail<'a>>,
-    /// Where it can be used.
-    pub resources: &'a [String],
     /// Where the user goes from here.
     pub destination: &'a str,
     /// The box, where the answer may be remembered.
@@ -139,12 +148,10 @@ pub struct DeviceConsentPage<'a> {
     pub about: About<'a>,
     /// Who is signed in.
     pub username: &'a str,
-    /// What is asked for.
-    pub scope: Vec<Item<'a>>,
+    /// What is asked for, and where.
+    pub asked: Vec<Group<'a>>,
     /// What is asked for in detail.
     pub details: Vec<Detail<'a>>,
-    /// Where it can be used.
-    pub resources: &'a [String],
     /// The code, as the form carries it.
     pub request: &'a str,
     /// The form's token.
@@ -161,29 +168,6 @@ pub struct DonePage<'a> {
     pub title: &'a str,
     /// What to do now.
     pub text: &'a str,
-}
-
-/// One thing that is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Item<'a> {
-    /// In words.
-    Sentence(&'a str),
-    /// By its scope token, the resource's own.
-    Name(&'a str),
-}
-
-/// A scope token, in words where we know what it means (OpenID Connect Core §5.4, §11).
-#[must_use]
-pub fn describe<'a>(text: &'a Texts, token: &'a str) -> Item<'a> {
-    Item::Sentence(match token {
-        "openid" => &text.scope_openid,
-        "profile" => &text.scope_profile,
-        "email" => &text.scope_email,
-        "address" => &text.scope_address,
-        "phone" => &text.scope_phone,
-        "offline_access" => &text.scope_offline_access,
-        other => return Item::Name(other),
-    })
 }
 
 /// The page that tells of a faulty request and has a button back to the client.

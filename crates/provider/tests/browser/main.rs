@@ -10,6 +10,7 @@
 mod common;
 
 mod answer;
+mod brand;
 mod claims;
 mod details;
 mod device;

@@ -166,9 +166,13 @@ async fn oidc_aut_12_max_age_0_is_prompt_login() {
 async fn oidc_aut_13_hints_are_never_an_error() {
     let world = World::open().await;
     for (name, value) in [
+        ("display", "page"),
         ("display", "popup"),
+        ("display", "touch"),
+        ("display", "wap"),
         ("display", "hologram"),
         ("ui_locales", "de fr-CA"),
+        ("ui_locales", "not a tag, \u{0} --"),
         ("claims_locales", "xx"),
         ("acr_values", "urn:a urn:b"),
         ("login_hint", "nobody@example.com"),

@@ -187,3 +187,22 @@ async fn pages_can_be_read_aloud() {
         assert!(page.has("<title>") && page.has("name=\"viewport\""), "{name}");
     }
 }
+
+/// Where there are no messages, none goes to the wrong window.
+#[tokio::test]
+async fn bcp_ui_13_no_page_speaks_to_another_window() {
+    let world = World::open().await;
+    let mut browser = world.browser();
+    let metadata = browser.get("/.well-known/oauth-authorization-server").await;
+    assert!(metadata.has("\"form_post\"") && !metadata.has("web_message"), "{}", metadata.body);
+    let asked = browser.ask(&[("response_mode", "web_message"), ("prompt", "none")]).await;
+    assert_eq!(asked.answer().get("error"), "invalid_request");
+    let page = browser.reach_consent(&[("response_mode", "form_post")]).await;
+    let posted = browser.press(&page, "allow").await;
+    assert!(posted.has("<script>document.forms[0].submit()</script>"), "{}", posted.body);
+    let mut pages = all_pages(&world).await;
+    pages.push(("form_post", posted));
+    for (name, page) in pages {
+        assert!(!page.has("postMessage") && !page.has("opener."), "{name}");
+    }
+}

@@ -52,15 +52,17 @@ macro_rules! messages {
 messages! {
     words {
         direction, allow, deny, go_on, not_you, switch_account, application,
+        imprint, privacy, help, new_window,
         front_title, front_lead, front_issuer,
         account_title,
         sign_in_title, sign_in_username, sign_in_password, sign_in_submit, sign_in_wrong,
-        consent_title, consent_where, consent_destination,
+        consent_title, consent_destination,
         about_registered_itself, about_policy, about_terms,
         asked_all, asked_heading,
         scope_openid, scope_profile, scope_email, scope_address, scope_phone, scope_offline_access,
-        details_heading, details_hint, value_none, value_yes, value_no,
-        device_title, device_type_code, device_same_code, device_code, device_code_not_good,
+        details_heading, details_hint, detail_actions, detail_datatypes, detail_locations, detail_privileges,
+        value_none, value_yes, value_no,
+        device_title, device_type_code, device_same_code, device_code, device_code_hint, device_code_not_good,
         device_consent_title, device_compare, device_warning,
         device_connected_title, device_connected_text, device_refused_title, device_refused_text,
         logout_title, logout_stay, logout_submit, signed_out_title, signed_out_text,
@@ -68,11 +70,13 @@ messages! {
         error_title, error_lead, nothing_here_title, nothing_here_text, unavailable_title, unavailable_text,
     }
     filled {
+        title_with_error(title),
         sign_in_lead(client),
         consent_heading(client),
         account_continue(username),
         consent_account(username),
         about_known_by_address(host),
+        asked_at(resource),
         asked_scope(scope),
         device_consent_lead(client, username),
         logout_client(client),
@@ -99,6 +103,13 @@ pub struct Languages {
 /// A language that the pages speak; by default, the one that is spoken where nobody asked for another.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Language(usize);
+
+impl Language {
+    /// Where it stands among the tags.
+    pub(crate) const fn place(self) -> usize {
+        self.0
+    }
+}
 
 impl Languages {
     /// Ours, and those that an operator has in a folder: whole catalogues, or messages in the place of ours.
@@ -137,7 +148,7 @@ impl Languages {
     }
 
     /// The language of that tag.
-    pub(super) fn find(&self, tag: &str) -> Option<Language> {
+    pub(crate) fn find(&self, tag: &str) -> Option<Language> {
         self.tags().position(|known| known.eq_ignore_ascii_case(tag)).map(Language)
     }
 }
