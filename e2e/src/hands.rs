@@ -77,6 +77,11 @@ impl Hands {
         panic!("no end of pages: {answer:?}")
     }
 
+    /// Opens a page, and stays there.
+    pub async fn visit(&mut self, url: &str) -> Answer {
+        self.go(Method::GET, &Url::parse(url).expect("a URL"), None).await
+    }
+
     /// What the person would write into this page's form.
     fn fill(&self, page: &str) -> String {
         let hidden = page.split("<input").skip(1).filter(|input| input.contains("type=\"hidden\""));
@@ -117,9 +122,11 @@ impl Hands {
         };
         for cookie in answer.header("set-cookie") {
             let pair = cookie.split(';').next().unwrap_or_default();
-            if let Some((name, value)) = pair.split_once('=') {
-                self.cookies.insert(name.to_owned(), value.to_owned());
-            }
+            let Some((name, value)) = pair.split_once('=') else { continue };
+            match cookie.contains("Max-Age=0") {
+                true => self.cookies.remove(name),
+                false => self.cookies.insert(name.to_owned(), value.to_owned()),
+            };
         }
         answer
     }

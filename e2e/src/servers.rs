@@ -118,11 +118,17 @@ impl Servers {
 
     /// Starts them, with these clients, as metadata, and one user.
     pub async fn with(clients: Vec<Value>) -> Self {
+        Self::configured(clients, "").await
+    }
+
+    /// The same, with more in the provider's configuration.
+    pub async fn configured(clients: Vec<Value>, more: &str) -> Self {
         let folder = TempDir::new().expect("a folder");
         let (provider_door, gateway_door) = (door().await, door().await);
         let (issuer, api) = (origin(&provider_door), origin(&gateway_door));
         let (upstream, at_api) = serve("api", any(|| async { "{\"orders\":[]}" })).await;
-        let provider = provider(&folder, clients, &issuer, &api).await;
+        let provider = provider(&folder, clients, (&issuer, &api), more).await;
+        tokio::spawn(keybound_provider::service::maintain(Arc::clone(&provider)));
         let at_provider = run("provider", provider_door, keybound_provider::service::service(&provider));
         let config = format!(
             "public_url = \"{api}\"\nupstream = \"{upstream}\"\nissuer = \"{issuer}\"\nscopes = [\"read\"]\n"
@@ -154,7 +160,12 @@ pub fn public_client() -> Value {
     })
 }
 
-async fn provider(folder: &TempDir, clients: Vec<Value>, issuer: &str, api: &str) -> Arc<Provider> {
+async fn provider(
+    folder: &TempDir,
+    clients: Vec<Value>,
+    (issuer, api): (&str, &str),
+    more: &str,
+) -> Arc<Provider> {
     let clock = Arc::new(SystemClock::start());
     let now = clock.now().unix;
     let store = Store::open(&folder.path().join("store.sqlite")).expect("a store");
@@ -169,7 +180,7 @@ async fn provider(folder: &TempDir, clients: Vec<Value>, issuer: &str, api: &str
     };
     add_user(&store, user, now).await.expect("a user");
     let text = format!(
-        "issuer = \"{issuer}\"\n[[resource]]\nidentifier = \"{api}/\"\nscopes = [\"read\", \"write\"]\n{DETAILS}"
+        "issuer = \"{issuer}\"\n[[resource]]\nidentifier = \"{api}/\"\nscopes = [\"read\", \"write\"]\n{DETAILS}\n{more}"
     );
     let config = ConfigFile::parse(&text, "servers.toml").expect("TOML").check().expect("a configuration");
     Provider::open(config, store, clock).await.expect("a provider")

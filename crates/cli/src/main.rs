@@ -45,7 +45,7 @@ struct LogArgs {
 /// What `keybound --help` shows, by what one wants to do.
 const ROLES: [(&str, &[&str]); 5] = [
     ("Try it", &["demo"]),
-    ("Issue tokens", &["serve", "client", "user", "signing-key", "nonce"]),
+    ("Issue tokens", &["serve", "client", "user", "consent", "session", "signing-key", "nonce"]),
     ("Guard an API", &["gateway"]),
     ("Use tokens", &["login", "request", "key"]),
     ("See why", &["proof"]),

@@ -25,9 +25,12 @@
 //! | [`client_auth`] | how a client shows who it is |
 //! | [`client_secret`] | a secret, or its digest |
 //! | [`client_metadata`] | what is registered of a client (RFC 7591) |
+//! | [`registration`] | registration and its management (RFC 7591, RFC 7592) |
 //! | [`provider_metadata`] | what a server says of itself (RFC 8414) |
 //! | [`access_token`] | access tokens as JWTs (RFC 9068) |
 //! | [`id_token`] | ID tokens |
+//! | [`end_session`] | the request to sign a user out |
+//! | [`logout`] | what an issuer tells the clients of a session that has ended |
 //! | [`standard_claims`] | the claims that are known, by type, scope and language |
 //! | [`userinfo`] | which claims are let out, and the response, plain or signed |
 
@@ -40,16 +43,19 @@ pub mod client_auth;
 pub mod client_metadata;
 pub mod client_secret;
 pub mod device;
+pub mod end_session;
 pub mod error;
 pub mod form;
 pub mod id_token;
 pub mod identifier;
 pub mod introspection;
 pub mod jarm;
+pub mod logout;
 pub mod pkce;
 pub mod provider_metadata;
 pub mod pushed;
 pub mod redirect_uri;
+pub mod registration;
 pub mod request_object;
 pub mod response_mode;
 pub mod revocation;

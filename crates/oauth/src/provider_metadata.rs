@@ -62,6 +62,7 @@ optional_members! {
         require_request_uri_registration: bool,
         backchannel_logout_supported: bool,
         backchannel_logout_session_supported: bool,
+        client_id_metadata_document_supported: bool,
     }
 }
 

@@ -53,8 +53,8 @@ pub async fn find(provider: &Provider, text: &str, now: Now) -> Result<Option<Li
         return Ok(None);
     }
     // What a client was given ends with it.
-    let client = provider.clients.find(&provider.store, token.client_id(), now).await?;
-    Ok(client.map(|_| token))
+    let is_there = provider.clients.is_there(&provider.store, token.client_id(), now).await?;
+    Ok(is_there.then_some(token))
 }
 
 /// What an opaque token stands for, as a guard asks for it.

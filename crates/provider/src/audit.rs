@@ -70,18 +70,36 @@ events! {
     SignedIn = "signed_in",
     /// Somebody tried to.
     SignInFailed = "sign_in_failed",
+    /// Somebody signed out.
+    SignedOut = "signed_out",
+    /// A client was told that a session of its user has ended.
+    LogoutDelivered = "logout_delivered",
+    /// A client could not be told yet; `at` is when it will be tried again.
+    LogoutFailed = "logout_failed",
+    /// A client could not be told, and will not be.
+    LogoutGivenUp = "logout_given_up",
     /// A user let a client have what it asked for.
     ConsentGiven = "consent_given",
+    /// A user let a client have it, and need not be asked again.
+    ConsentRemembered = "consent_remembered",
+    /// A request was answered without a page: the user need not be asked again.
+    ConsentUsed = "consent_used",
     /// A user did not.
     ConsentRefused = "consent_refused",
     /// A client pushed an authorization request.
     Pushed = "pushed",
     /// A client sends one code challenge again and again.
     ConstantChallenge = "constant_challenge",
+    /// A `legacy_oidc` client got a code without a code challenge.
+    NoChallenge = "no_challenge",
     /// A client authenticates and proves with one key.
     KeyUsedTwice = "key_used_twice",
-    /// A client was registered, changed or removed by a request.
+    /// A client registered itself.
     ClientRegistered = "client_registered",
+    /// A client that registered itself changed its registration.
+    ClientUpdated = "client_updated",
+    /// A client that registered itself removed itself.
+    ClientRemoved = "client_removed",
     /// A signing key was made.
     KeyAdded = "key_added",
     /// A signing key leaves the key set.

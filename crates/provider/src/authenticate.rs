@@ -58,6 +58,7 @@ pub async fn client(provider: &Provider, call: &Call, now: Now) -> Result<Authen
         unavailable @ Refusal::Unavailable(_) => unavailable,
     })?;
     if !client.client.is_public() {
+        provider.clients.note_use(&client.client, now);
         let client_id = &client.client.id;
         let admitted = provider.limits.client(client_id.as_str(), now.monotonic, &provider.metrics);
         admitted.map_err(|denied| denied.by(client_id))?;
@@ -100,7 +101,7 @@ async fn authenticate(
         Presented::None { .. } => None,
         Presented::Basic { client_secret, .. } | Presented::Post { client_secret, .. } => {
             provider.metrics.client_checked(ClientCheck::Secret);
-            check_secret(&client, client_secret)?;
+            check_secret(&client, client_secret, now.unix)?;
             None
         }
         Presented::Assertion { assertion, .. } => {
@@ -115,9 +116,15 @@ fn refused(row: &'static str, wire: impl Into<String>) -> Denied {
 }
 
 /// Compared as digests, in constant time (AS-CA-09).
-fn check_secret(client: &RegisteredClient, presented: &Secret) -> Result<(), Denied> {
+fn check_secret(client: &RegisteredClient, presented: &Secret, now: UnixTime) -> Result<(), Denied> {
     match &client.client_secret {
-        Some(secret) if secret.accepts(presented) => Ok(()),
+        Some(secret) if secret.accepts(presented) => match client.secret_expires_at {
+            Some(at) if at <= now => {
+                let wire = "the client secret has expired: change the registration to get another one";
+                Err(refused("AS-DCR-03", wire).log(client.id.as_str()))
+            }
+            _ => Ok(()),
+        },
         _ => {
             Err(refused("AS-CA-09", "the client is unknown or its credentials are wrong")
                 .log(client.id.as_str()))
@@ -181,7 +188,11 @@ async fn verify_assertion(
     let keys = client.keys(kid.as_deref()).await.map_err(|error| {
         Refusal::Unavailable(format!("the keys of client {} cannot be fetched: {error}", client.id))
     })?;
-    let accepted = AlgorithmSet::of(provider.config.profile.of(client).signature_algorithms());
+    let mut accepted = AlgorithmSet::of(provider.config.profile.of(client).signature_algorithms());
+    // OpenID Connect Registration §2: the one that is registered, where one is.
+    if let Some(only) = client.token_endpoint_auth_signing_alg {
+        accepted = accepted.intersection(AlgorithmSet::of(&[only]));
+    }
     let verified_by = keys.candidates(kid.as_deref(), algorithm).find_map(|key| {
         provider.metrics.client_checked(ClientCheck::Assertion);
         jwt.verify(accepted, std::iter::once(key)).ok().map(|verified| (verified, key.thumbprint()))

@@ -2,6 +2,7 @@
 
 use crate::refusal::{Denied, Refusal};
 use axum::body::Body;
+use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Limited};
@@ -74,17 +75,36 @@ pub async fn form_body(headers: &HeaderMap, body: Body) -> Result<Form, Refusal>
         let wire = "the body must be application/x-www-form-urlencoded";
         return Err(Denied::new(ErrorCode::InvalidRequest, "AS-TOK-12", wire).into());
     }
+    let body = whole(headers, body, MAX_FORM_BYTES).await?;
+    Ok(Form::parse(&body).map_err(Denied::from)?)
+}
+
+/// Reads a JSON body.
+///
+/// # Errors
+/// [`Denied`] for another content type or size.
+pub async fn json_body(headers: &HeaderMap, body: Body, max_bytes: usize) -> Result<Bytes, Refusal> {
+    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = content_type.split(';').next().unwrap_or_default().trim();
+    if !essence.eq_ignore_ascii_case("application/json") {
+        let wire = "the body must be application/json";
+        return Err(Denied::new(ErrorCode::InvalidRequest, "AS-DCR-03", wire).into());
+    }
+    whole(headers, body, max_bytes).await
+}
+
+async fn whole(headers: &HeaderMap, body: Body, max_bytes: usize) -> Result<Bytes, Refusal> {
     let too_large = || {
-        let wire = format!("the body must be at most {MAX_FORM_BYTES} octets");
+        let wire = format!("the body must be at most {max_bytes} octets");
         Denied::new(ErrorCode::InvalidRequest, "OPS-LIM-01", wire).status(StatusCode::PAYLOAD_TOO_LARGE)
     };
     let declared =
         headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|v| v.parse().ok());
-    if declared.is_some_and(|length: usize| length > MAX_FORM_BYTES) {
+    if declared.is_some_and(|length: usize| length > max_bytes) {
         return Err(too_large().into());
     }
-    match Limited::new(body, MAX_FORM_BYTES).collect().await {
-        Ok(collected) => Ok(Form::parse(&collected.to_bytes()).map_err(Denied::from)?),
+    match Limited::new(body, max_bytes).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
         Err(error) if error.is::<http_body_util::LengthLimitError>() => Err(too_large().into()),
         Err(error) => {
             let wire = "the body could not be read to its end";

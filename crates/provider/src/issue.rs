@@ -4,6 +4,7 @@ use crate::acr;
 use crate::clients::RegisteredClient;
 use crate::config::Config;
 use crate::grant::Granted;
+use crate::logout::sid;
 use crate::provider::Provider;
 use crate::refusal::Refusal;
 use crate::signing_keys::{DEFAULT_ALGORITHM, KeyUse};
@@ -169,6 +170,7 @@ fn id_token(
 ) -> Result<Secret, Refusal> {
     let key = provider.signing_keys.signer(KeyUse::Tokens, granted.client.id_token_algorithm, now)?;
     let sign_in = granted.sign_in.as_ref();
+    let sid = sign_in.and_then(|sign_in| sign_in.session_id).map(|id| sid(provider, id, &granted.client.id));
     let acr = sign_in.and_then(|sign_in| sign_in.acr.as_deref());
     let token = NewIdToken {
         iss: &provider.config.issuer,
@@ -181,7 +183,7 @@ fn id_token(
         acr,
         amr: acr.map_or(&[], acr::methods),
         claims: sign_in.map(|sign_in| &sign_in.claims),
-        sid: None,
+        sid: sid.as_deref(),
         access_token: Some(access_token),
     };
     Ok(token.sign(&key.key, Some(&key.kid))?)

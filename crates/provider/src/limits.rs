@@ -18,6 +18,7 @@ const BURST_SECS: u64 = 10;
 pub struct Limits {
     by_address: Option<Rate>,
     by_client: Option<Rate>,
+    registrations: Option<Rate>,
 }
 
 impl Limits {
@@ -27,6 +28,7 @@ impl Limits {
         Self {
             by_address: Rate::new(limits.address_per_minute),
             by_client: Rate::new(limits.client_per_minute),
+            registrations: Rate::new(limits.registrations_per_minute),
         }
     }
 
@@ -51,6 +53,18 @@ impl Limits {
     }
 }
 
+impl Limits {
+    /// Lets somebody at that address register a client without a token (AS-DCR-12). This machine is counted, too: what
+    /// is behind it may be anybody.
+    ///
+    /// # Errors
+    /// 429 where there were too many.
+    pub fn registration(&self, address: IpAddr, now: Duration, metrics: &Metrics) -> Result<(), Denied> {
+        let Some(rate) = &self.registrations else { return Ok(()) };
+        admit(rate.admit(&network(address.to_canonical()), now), "registration", metrics)
+    }
+}
+
 fn admit(admitted: Result<(), u64>, by: &'static str, metrics: &Metrics) -> Result<(), Denied> {
     admitted.map_err(|wait_secs| {
         metrics.limited(by);
@@ -70,7 +84,7 @@ fn network(address: IpAddr) -> IpAddr {
 /// are full; who shares both with another is chance that nobody can choose, because the hash is keyed. A counter holds
 /// the time at which what was asked for would have been, had it come evenly (GCRA).
 #[derive(Debug)]
-struct Rate {
+pub(crate) struct Rate {
     interval_nanos: u64,
     burst_nanos: u64,
     rows: [Box<[AtomicU64]>; 2],
@@ -79,7 +93,7 @@ struct Rate {
 
 impl Rate {
     /// That many a minute; none for zero.
-    fn new(per_minute: u32) -> Option<Self> {
+    pub(crate) fn new(per_minute: u32) -> Option<Self> {
         let interval_nanos = 60_000_000_000_u64.checked_div(u64::from(per_minute))?;
         let row = || (0..ROW).map(|_| AtomicU64::new(0)).collect();
         Some(Self {
@@ -91,7 +105,7 @@ impl Rate {
     }
 
     /// Lets one through, or says how many whole seconds to wait.
-    fn admit(&self, caller: &(impl Hash + ?Sized), now: Duration) -> Result<(), u64> {
+    pub(crate) fn admit(&self, caller: &(impl Hash + ?Sized), now: Duration) -> Result<(), u64> {
         let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
         let hash = self.hasher.hash_one(caller);
         let counters = self.counters(hash);
@@ -153,7 +167,11 @@ mod tests {
 
     #[test]
     fn a_network_of_a_subscriber_is_one_caller_and_this_machine_is_none() {
-        let limits = Limits::new(&RateLimits { address_per_minute: 1, client_per_minute: 0 });
+        let limits = Limits::new(&RateLimits {
+            address_per_minute: 1,
+            client_per_minute: 0,
+            registrations_per_minute: 1,
+        });
         let metrics = Metrics::default();
         let ask =
             |address: &str| limits.address(address.parse().expect("an address"), AT(100), &metrics).is_ok();

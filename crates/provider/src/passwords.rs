@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn bcp_ui_07_nobody_costs_as_much_as_somebody() {
+    fn bcp_ui_07_atk_139_nobody_costs_as_much_as_somebody() {
         let cost = |hash: &str| PasswordHash::new(hash).unwrap().params.to_string();
         assert_eq!(cost(NOBODY), cost(hash(&Secret::new("x")).unwrap().reveal()));
     }

@@ -1,12 +1,15 @@
 //! All that the provider knows: what every request is judged by.
 
 use crate::clients::{Clients, KeyFetchers};
-use crate::config::{Config, NonceMode};
+use crate::config::{Config, NonceMode, REGISTRATION_SCOPE};
 use crate::endpoint;
 use crate::endpoint::userinfo::{Shared, UserinfoGuards};
 use crate::interaction;
 use crate::limits::Limits;
+use crate::logout::Courier;
 use crate::metrics::Metrics;
+use crate::registration::logo::Logos;
+use crate::registration::statement::Voucher;
 use crate::signing_keys::{SigningKeys, needed_by_config};
 use crate::store::{Fault, Store};
 use crate::subject::{self, PairwiseKey};
@@ -15,11 +18,14 @@ use keybound_dpop::nonce::NonceKeys;
 use keybound_dpop::replay::{DEFAULT_CAPACITY, MemoryLog, ReplaySalt};
 use keybound_dpop::target::Target;
 use keybound_dpop::time::{Clock, Now, UnixTime};
-use keybound_resource::Guard;
+use keybound_resource::{DpopUse, Guard};
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 
 /// The name of the secret that nonces are made of.
 const NONCE_SECRET: &str = "nonce";
+/// Documents and logos that clients which register have us fetch at one time.
+const REGISTRATION_FETCHES: usize = 8;
 
 /// Makes every nonce stale that the providers over this store have issued; each client needs one more try
 /// (OPS-NON-05). A running provider sees it within a second or two.
@@ -55,6 +61,14 @@ pub struct Provider {
     pub userinfo: UserinfoGuards,
     /// The guard of introspection, for callers that show an access token.
     pub introspection: Guard,
+    /// The guard of registration, for callers that show an access token; none where it is off.
+    pub registration: Option<Guard>,
+    /// Who may vouch for clients that register.
+    pub vouchers: Vec<Voucher>,
+    /// How much may be fetched at one time for clients that register.
+    pub registration_fetches: Arc<Semaphore>,
+    /// The logos of clients.
+    pub logos: Arc<Logos>,
     /// Where proofs are sent.
     pub targets: Targets,
     /// The key of the tokens that keep forms from being sent by strangers.
@@ -65,6 +79,8 @@ pub struct Provider {
     pub limits: Limits,
     /// What is counted.
     pub metrics: Metrics,
+    /// Who is being told of a logout.
+    pub courier: Courier,
     /// What is remembered of browsers for a while.
     pub memory: interaction::Memory,
 }
@@ -84,6 +100,23 @@ pub struct Targets {
     pub introspect: Target,
     /// Revocation, which takes none and is called like an endpoint that does.
     pub revoke: Target,
+    /// Registration.
+    pub register: Target,
+}
+
+impl Targets {
+    fn of(config: &Config) -> Result<Self, StartError> {
+        let target = |path| Target::parse(&config.endpoint(path)).map_err(|_| StartError::Endpoint(path));
+        Ok(Self {
+            token: target(endpoint::TOKEN)?,
+            userinfo: target(endpoint::USERINFO)?,
+            device_authorization: target(endpoint::DEVICE_AUTHORIZATION)?,
+            pushed: target(endpoint::PUSHED)?,
+            introspect: target(endpoint::INTROSPECT)?,
+            revoke: target(endpoint::REVOKE)?,
+            register: target(endpoint::REGISTER)?,
+        })
+    }
 }
 
 /// The key of CSRF tokens.
@@ -146,9 +179,9 @@ impl Provider {
         let salt = store.secret("replay salt", random()?).await?;
         let form = store.secret("forms", random()?).await?;
         let pairwise = store.secret(subject::SECRET, random()?).await?;
-        let fetchers =
-            KeyFetchers::new(Arc::clone(&clock)).map_err(|error| StartError::Fetch(error.to_string()))?;
-        let clients = Clients::load(&store, fetchers, config.profile, now).await?;
+        let fetchers = KeyFetchers::new(Arc::clone(&clock), config.registration.rules.loopback_urls)
+            .map_err(|error| StartError::Fetch(error.to_string()))?;
+        let clients = Clients::load(&store, fetchers, &config, now).await?;
         let wanted = needed_by_config(&config).or(clients.signing_slots());
         let signing_keys = SigningKeys::load(&store, wanted, config.key_lives(), now.unix).await?;
         // The replay log does not outlive the process, so neither do the nonces (OPS-REP-09).
@@ -166,23 +199,31 @@ impl Provider {
         let userinfo = UserinfoGuards::new(&shared, &signing_keys)?;
         let audience = config.introspection.identifier.as_str();
         let introspection = endpoint::introspect::guard(&shared, userinfo.keys(), audience)?;
-        let target = |path| Target::parse(&config.endpoint(path)).map_err(|_| StartError::Endpoint(path));
-        let targets = Targets {
-            token: target(endpoint::TOKEN)?,
-            userinfo: target(endpoint::USERINFO)?,
-            device_authorization: target(endpoint::DEVICE_AUTHORIZATION)?,
-            pushed: target(endpoint::PUSHED)?,
-            introspect: target(endpoint::INTROSPECT)?,
-            revoke: target(endpoint::REVOKE)?,
-        };
+        let registration = config.registration.resource.as_ref().map(|resource| {
+            let keys = userinfo.keys();
+            endpoint::userinfo::guard(
+                &shared,
+                keys,
+                (resource.identifier.as_str(), REGISTRATION_SCOPE),
+                DpopUse::Required,
+            )
+        });
+        let registration = registration.transpose()?;
+        let vouchers = Voucher::all(&config.registration, clients.fetchers());
+        let targets = Targets::of(&config)?;
         let metrics = Metrics::default();
         store.measure(Arc::clone(&clock), metrics.clone());
         Ok(Arc::new(Self {
             limits: Limits::new(&config.limits),
             metrics,
+            courier: Courier::default(),
             targets,
             userinfo,
             introspection,
+            registration,
+            vouchers,
+            registration_fetches: Arc::new(Semaphore::new(REGISTRATION_FETCHES)),
+            logos: Arc::default(),
             config,
             store,
             clock,
@@ -217,6 +258,7 @@ impl Provider {
 
     /// Makes, replaces and wipes signing keys where that is due, and has UserInfo go by those of now.
     pub async fn tend_keys(&self) {
+        self.signing_keys.want(self.clients.signing_slots());
         if let Err(error) = self.signing_keys.tend(&self.store, self.unix()).await {
             tracing::error!(%error, "the signing keys could not be tended");
         }

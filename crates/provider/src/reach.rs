@@ -1,7 +1,7 @@
 //! How far a grant reaches: which scope, at which resources (RFC 6749 §3.3, RFC 8707, OpenID Connect Core §5.4).
 
 use crate::clients::RegisteredClient;
-use crate::config::{Config, Resource, TokenForm};
+use crate::config::{Config, REGISTRATION_SCOPE, Resource, TokenForm};
 use crate::refusal::Denied;
 use keybound_oauth::authorization_details::{AuthorizationDetail, AuthorizationDetails};
 use keybound_oauth::client_metadata::GrantType;
@@ -129,10 +129,7 @@ fn choose_resources<'c>(
     let mut chosen: Vec<&Resource> = Vec::new();
     for name in named {
         let found = config.resource(name.as_str()).filter(|_| client.allows_resource(name));
-        // Only who may introspect can use a token for it.
-        let found = found.filter(|found| {
-            found.identifier != config.introspection.identifier || config.is_resource(client.id.as_str())
-        });
+        let found = found.filter(|found| may_use(config, client, found));
         let found = found.ok_or_else(|| {
             target("AS-RES-01", "`resource` is not a resource that this client can ask for")
         })?;
@@ -141,6 +138,18 @@ fn choose_resources<'c>(
         }
     }
     Ok(chosen)
+}
+
+/// Only who may introspect can use a token for it, and only who is named to register clients one for that.
+fn may_use(config: &Config, client: &RegisteredClient, resource: &Resource) -> bool {
+    let is = |other: &Resource| other.identifier == resource.identifier;
+    if is(&config.introspection) {
+        return config.is_resource(client.id.as_str());
+    }
+    if config.registration.resource.as_ref().is_some_and(is) {
+        return client.scope.as_ref().is_some_and(|scope| scope.contains(REGISTRATION_SCOPE));
+    }
+    true
 }
 
 impl Reach {

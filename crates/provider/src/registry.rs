@@ -13,6 +13,7 @@ use keybound_dpop::secret::Secret;
 use keybound_dpop::time::UnixTime;
 use keybound_oauth::client_metadata::ClientMetadata;
 use keybound_oauth::client_secret::ClientSecret;
+use keybound_oauth::standard_claims::{self, ClaimError};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::path::Path;
@@ -119,6 +120,7 @@ async fn check_user(store: &Store, user: &User) -> Result<(), RegistryError> {
     if user.subject.is_empty() || user.subject.len() > 255 || !visible {
         return Err(wrong("`sub` must have 1 to 255 visible ASCII characters"));
     }
+    check_claims(&user.username, &user.claims)?;
     if subject::looks_pairwise(&user.subject) {
         return Err(wrong("`sub` must not look like one that is made for a pairwise client (`pw.…`)"));
     }
@@ -126,6 +128,13 @@ async fn check_user(store: &Store, user: &User) -> Result<(), RegistryError> {
         return Err(wrong("`sub` is the client_id of a client; the two must differ"));
     }
     Ok(())
+}
+
+/// Standard claims alone, each of its type: what is told of a user is what the standard says (OIDC-CLM-02).
+fn check_claims(username: &str, claims: &Map<String, Value>) -> Result<(), RegistryError> {
+    let wrong =
+        |error: ClaimError| RegistryError::User { username: username.to_owned(), what: error.to_string() };
+    standard_claims::check(claims).map_err(wrong)
 }
 
 /// Adds a client, or replaces the one of that `client_id`. Makes what is missing: `client_id`, and `client_secret` for
@@ -197,7 +206,7 @@ async fn put_client(
 }
 
 /// What we sign for the client, and what it signs, within its profile (DEC-03).
-fn check_algorithms(profile: Profile, client: &ClientMetadata) -> Result<(), String> {
+pub(crate) fn check_algorithms(profile: Profile, client: &ClientMetadata) -> Result<(), String> {
     let theirs = AlgorithmSet::of(profile.signature_algorithms());
     let ours = AlgorithmSet::of(&ALGORITHMS).intersection(theirs);
     for (member, algorithm, known) in [
@@ -206,6 +215,7 @@ fn check_algorithms(profile: Profile, client: &ClientMetadata) -> Result<(), Str
         ("authorization_signed_response_alg", client.authorization_signed_response_alg, ours),
         ("introspection_signed_response_alg", client.introspection_signed_response_alg, ours),
         ("request_object_signing_alg", client.request_object_signing_alg, theirs),
+        ("token_endpoint_auth_signing_alg", client.token_endpoint_auth_signing_alg, theirs),
     ] {
         if algorithm.is_some_and(|algorithm| !known.contains(algorithm)) {
             return Err(format!("`{member}` must be one of {}", known.algs()));
@@ -291,6 +301,7 @@ async fn put_user(store: &Store, entry: UserEntry, now: UnixTime) -> Result<(), 
         store.set_password(&entry.username, password_hash, now).await?;
     }
     if known.claims != entry.claims {
+        check_claims(&entry.username, &entry.claims)?;
         store.set_claims(&entry.username, entry.claims.clone(), now).await?;
     }
     Ok(())
@@ -308,6 +319,6 @@ fn file_error(path: &Path, what: &str) -> RegistryError {
 
 /// 128 random bits: the name of something that nobody named. Never begins like a URL (AS-CIMD-09), nor like an option
 /// of a command line.
-fn random_name() -> Result<String, RegistryError> {
+pub(crate) fn random_name() -> Result<String, RegistryError> {
     Ok(HEXLOWER.encode(&random::<16>().map_err(|_| RegistryError::Entropy)?))
 }

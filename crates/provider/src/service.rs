@@ -1,15 +1,20 @@
 //! The provider as a tower service: routes, and what every answer carries.
 
 use crate::callers::Callers;
+use crate::config::RegistrationMode;
 use crate::endpoint::{
-    self, authorize, device, device_authorization, introspect, metadata, pushed, revoke, token, userinfo,
+    self, authorize, device, device_authorization, introspect, logout, metadata, pushed, register,
+    register_management, revoke, token, userinfo, webfinger,
 };
+use crate::logout::deliver_due;
 use crate::peer;
 use crate::provider::Provider;
+use crate::registration::logo;
+use crate::store::Fault;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
-use axum::routing::{any, get};
+use axum::routing::{any, get, post};
 use http::header::{STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, Response, StatusCode};
 use std::sync::Arc;
@@ -27,6 +32,7 @@ pub fn service(provider: &Arc<Provider>) -> Router {
         .route(&below(endpoint::USERINFO), get(userinfo::handle).post(userinfo::handle))
         .route(&below(endpoint::REVOKE), any(revoke::handle))
         .route(&below(endpoint::KEYS), get(metadata::keys))
+        .merge(registration(provider))
         .route(issuer.oauth_metadata_url().path(), get(metadata::handle))
         .route(issuer.openid_metadata_url().path(), get(metadata::handle))
         .layer(Callers::anywhere(provider))
@@ -35,7 +41,12 @@ pub fn service(provider: &Arc<Provider>) -> Router {
         .route(&below(endpoint::INTROSPECT), any(introspect::handle))
         .layer(Callers::servers(provider))
         .with_state(Arc::clone(provider));
-    let for_browsers = authorize::routes().merge(device::routes()).with_state(Arc::clone(provider));
+    // It says itself who may read it: everybody.
+    let for_seekers =
+        Router::new().route(webfinger::PATH, get(webfinger::handle)).with_state(Arc::clone(provider));
+    let logos = Router::new().route(&format!("{}/{{name}}", endpoint::LOGO), get(logo::handle));
+    let for_browsers = authorize::routes().merge(device::routes()).merge(logos).merge(logout::routes());
+    let for_browsers = for_browsers.with_state(Arc::clone(provider));
     let for_browsers = match issuer.path() {
         "" => for_browsers,
         // The front page is below the path, with a slash and without.
@@ -48,13 +59,28 @@ pub fn service(provider: &Arc<Provider>) -> Router {
     let harden = move |response: Response<Body>| harden(&hardener, response);
     for_clients
         .merge(for_servers)
+        .merge(for_seekers)
         .merge(for_browsers)
         .fallback(not_found)
         .layer((MapRequestLayer::new(locate), MapResponseLayer::new(harden)))
 }
 
-/// What goes on beside the requests: expired rows leave, signing keys are made, replaced and taken out, and what another
-/// process changed is taken up.
+/// Where programs register themselves, if they may.
+fn registration(provider: &Provider) -> Router<Arc<Provider>> {
+    let path = format!("{}{}", provider.config.issuer.path(), endpoint::REGISTER);
+    let one = get(register_management::read_one)
+        .put(register_management::change)
+        .delete(register_management::remove);
+    match provider.config.registration.mode {
+        RegistrationMode::Off => Router::new(),
+        RegistrationMode::Token | RegistrationMode::Open => {
+            Router::new().route(&path, post(register::handle)).route(&format!("{path}/{{client_id}}"), one)
+        }
+    }
+}
+
+/// What goes on beside the requests: expired rows leave, clients are told of logouts, signing keys are made, replaced and
+/// taken out, and what another process changed is taken up.
 pub async fn maintain(provider: Arc<Provider>) {
     const LOOK: Duration = Duration::from_secs(1);
     const LOOKS_BETWEEN_SWEEPS: u32 = 60;
@@ -70,12 +96,30 @@ pub async fn maintain(provider: Arc<Provider>) {
             version = Some(current);
         }
         provider.tend_keys().await;
+        tokio::spawn(deliver_due(Arc::clone(&provider)));
         if looks.is_multiple_of(LOOKS_BETWEEN_SWEEPS)
             && let Err(fault) = provider.store.sweep(provider.unix()).await
         {
             tracing::error!(reason = fault.reason(), "expired rows could not be removed");
         }
+        if looks.is_multiple_of(LOOKS_BETWEEN_SWEEPS)
+            && let Err(fault) = remember_uses(&provider).await
+        {
+            tracing::error!(reason = fault.reason(), "unused clients could not be forgotten");
+        }
     }
+}
+
+/// Writes down which clients were used, and forgets those that were not for long (AS-DCR-12).
+async fn remember_uses(provider: &Provider) -> Result<(), Fault> {
+    let (used, now) = (provider.clients.take_used(), provider.unix());
+    if !used.is_empty() {
+        provider.store.touch_clients(used, now).await?;
+    }
+    if let Some(secs) = provider.config.registration.forget_after_secs {
+        provider.store.forget_clients(now.minus_secs(secs), now).await?;
+    }
+    Ok(())
 }
 
 /// Whom the request is from (BCP-PRX-01).

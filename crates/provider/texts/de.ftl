@@ -31,6 +31,9 @@ too-many-attempts =
        *[other] Zu viele Versuche. Versuchen Sie es in { $secs } Sekunden noch einmal.
     }
 
+account-title = Konto wählen
+account-continue = Weiter als { $username }
+
 ## Erlauben oder ablehnen
 
 consent-title = Zugriff erlauben?
@@ -38,6 +41,15 @@ consent-heading = { $client } bittet um Zugriff
 consent-account = Sie sind angemeldet als { $username }.
 consent-where = Wo
 consent-destination = Danach geht es zu
+consent-remember =
+    { $days ->
+        [one] Einen Tag lang nicht mehr fragen, solange nicht mehr verlangt wird als das hier
+       *[other] { $days } Tage lang nicht mehr fragen, solange nicht mehr verlangt wird als das hier
+    }
+about-registered-itself = Diese Anwendung hat sich selbst registriert. Niemand hier hat Namen und Logo geprüft.
+about-known-by-address = Niemand hier hat diese Anwendung geprüft. Sie ist nur durch ihre Adresse bekannt: { $host }
+about-policy = Was sie mit Ihren Daten macht
+about-terms = Ihre Nutzungsbedingungen
 asked-all = Die Anwendung möchte für Sie handeln.
 asked-heading = Die Anwendung möchte
 asked-scope = { $scope } verwenden
@@ -68,6 +80,15 @@ device-connected-title = Ihr Gerät ist verbunden
 device-connected-text = Kehren Sie zu ihm zurück. Sie können diese Seite schließen.
 device-refused-title = Ihr Gerät wurde nicht verbunden
 device-refused-text = Es hat nichts erhalten. Sie können diese Seite schließen.
+
+## Abmelden
+
+logout-title = Abmelden?
+logout-client = { $client } hat Sie hierher geschickt, damit Sie sich abmelden.
+logout-stay = Um angemeldet zu bleiben, schließen Sie diese Seite.
+logout-submit = Abmelden
+signed-out-title = Sie sind abgemeldet
+signed-out-text = Sie können diese Seite schließen.
 
 ## Zurück zur Anwendung
 

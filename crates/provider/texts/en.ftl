@@ -35,6 +35,10 @@ too-many-attempts =
        *[other] Too many attempts. Try again in { $secs } seconds.
     }
 
+account-title = Choose an account
+# $username: who is signed in
+account-continue = Continue as { $username }
+
 ## Allowing or denying
 
 consent-title = Allow access?
@@ -43,6 +47,17 @@ consent-heading = { $client } asks for access
 consent-account = You are signed in as { $username }.
 consent-where = Where
 consent-destination = You go to
+# $days: a number. "It" is the application
+consent-remember =
+    { $days ->
+        [one] Do not ask me again for a day, as long as it asks for no more than this
+       *[other] Do not ask me again for { $days } days, as long as it asks for no more than this
+    }
+about-registered-itself = This application registered itself. Nobody here has checked its name and logo.
+# $host: where the application's own description was fetched
+about-known-by-address = Nobody here has checked this application. It is known by its address alone: { $host }
+about-policy = What it does with your data
+about-terms = Its terms of service
 asked-all = It wants to act for you.
 asked-heading = It wants to
 # $scope: a word of the resource's own, such as photos.read
@@ -74,6 +89,15 @@ device-connected-title = Your device is connected
 device-connected-text = Go back to it. You can close this page.
 device-refused-title = Your device was not connected
 device-refused-text = It was given nothing. You can close this page.
+
+## Signing out
+
+logout-title = Sign out?
+logout-client = { $client } sent you here to sign out.
+logout-stay = To stay signed in, close this page.
+logout-submit = Sign out
+signed-out-title = You are signed out
+signed-out-text = You can close this page.
 
 ## Going back to the application
 

@@ -42,6 +42,53 @@ async function signIn(authentication, build = client.buildAuthorizationUrl) {
     return { id, userinfo, jkt: await DPoP.calculateThumbprint(), orders: [first, second] };
 }
 
+/// Registers itself, signs in, asks who it is, refreshes, signs out, and finds itself signed out.
+async function registered() {
+    const execute = [client.allowInsecureRequests, client.enableNonRepudiationChecks];
+    const metadata = {
+        client_name: "A client that came by itself",
+        redirect_uris: [setting.redirect_uri],
+        post_logout_redirect_uris: [setting.redirect_uri],
+        grant_types: ["authorization_code", "refresh_token"],
+    };
+    const issuer = new URL(setting.issuer);
+    const config = await client.dynamicClientRegistration(issuer, metadata, client.ClientSecretBasic(), { execute });
+    const DPoP = client.getDPoPHandle(config, await client.randomDPoPKeyPair("ES256"));
+    const pkceCodeVerifier = client.randomPKCECodeVerifier();
+    const authorize = async (more) => {
+        const parameters = {
+            redirect_uri: setting.redirect_uri,
+            scope: "openid email",
+            code_challenge: await client.calculatePKCECodeChallenge(pkceCodeVerifier),
+            code_challenge_method: "S256",
+            ...more,
+        };
+        return new URL(await visit(client.buildAuthorizationUrl(config, parameters)));
+    };
+    const expectedNonce = client.randomNonce();
+    const answer = await authorize({ nonce: expectedNonce });
+    const checks = { pkceCodeVerifier, expectedNonce, idTokenExpected: true };
+    const tokens = await client.authorizationCodeGrant(config, answer, checks, undefined, { DPoP });
+    const id = tokens.claims();
+    const first = await client.fetchUserInfo(config, tokens.access_token, id.sub, { DPoP });
+    const refreshed = await client.refreshTokenGrant(config, tokens.refresh_token, undefined, { DPoP });
+    const second = await client.fetchUserInfo(config, refreshed.access_token, id.sub, { DPoP });
+    const leave = { post_logout_redirect_uri: setting.redirect_uri, id_token_hint: tokens.id_token, state: "bye" };
+    const left = new URL(await visit(client.buildEndSessionUrl(config, leave)));
+    const silent = await authorize({ prompt: "none" });
+    const dead = await client.refreshTokenGrant(config, refreshed.refresh_token ?? tokens.refresh_token, undefined, { DPoP })
+        .then(() => "refreshed", (error) => error.error);
+    return {
+        client: config.clientMetadata(),
+        algorithm: JSON.parse(Buffer.from(tokens.id_token.split(".")[0], "base64url")).alg,
+        id,
+        userinfo: [first, second],
+        left: Object.fromEntries(left.searchParams),
+        silent: silent.searchParams.get("error"),
+        dead,
+    };
+}
+
 async function forItself(authentication) {
     const { config, DPoP } = await discover(authentication);
     const parameters = { scope: "read", resource: setting.resource };
@@ -56,6 +103,7 @@ async function forItself(authentication) {
 await play({
     public: () => signIn(client.None()),
     pushed: () => signIn(client.None(), client.buildAuthorizationUrlWithPAR),
+    registered,
     secret: () => forItself(client.ClientSecretBasic(setting.client_secret)),
     key: async () => forItself(client.PrivateKeyJwt(await clientKey())),
 });

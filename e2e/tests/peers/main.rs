@@ -5,4 +5,5 @@ mod client_credentials;
 mod guards;
 mod legacy;
 mod peer;
+mod registered;
 mod sign_in;

@@ -45,10 +45,21 @@ impl Peer {
     pub(crate) async fn play(self, flow: &str, client_id: &str) -> Played {
         let key = SigningKey::generate(Algorithm::Es256).expect("a key");
         let servers = Servers::with(clients(&key)).await;
-        let setting = setting(&servers, client_id, &key);
         if client_id == "key" {
             next_second().await;
         }
+        let setting = setting(&servers, client_id, &key);
+        self.play_at(servers, flow, &setting).await
+    }
+
+    /// Plays a flow in which the peer registers itself.
+    pub(crate) async fn play_registering(self, flow: &str) -> Played {
+        let servers = Servers::configured(Vec::new(), "[registration]\nmode = \"open\"\n").await;
+        let setting = common_setting(&servers);
+        self.play_at(servers, flow, &setting).await
+    }
+
+    async fn play_at(self, servers: Servers, flow: &str, setting: &Value) -> Played {
         let mut command = self.command();
         command.arg(flow).env("PEER", setting.to_string());
         let report = tokio::time::timeout(PATIENCE, play(command)).await.expect("it ends in time");
@@ -128,13 +139,8 @@ const KEY_ID: &str = "2026-11";
 
 /// What a peer is told.
 fn setting(servers: &Servers, client_id: &str, key: &SigningKey) -> Value {
-    let mut setting = json!({
-        "issuer": servers.issuer,
-        "resource": format!("{}/", servers.api),
-        "orders": format!("{}/orders?page=1", servers.api),
-        "client_id": client_id,
-        "redirect_uri": REDIRECT_URI,
-    });
+    let mut setting = common_setting(servers);
+    setting["client_id"] = client_id.into();
     match client_id {
         CLIENT_ID => {}
         "secret" => setting["client_secret"] = SECRET.into(),
@@ -148,6 +154,16 @@ fn setting(servers: &Servers, client_id: &str, key: &SigningKey) -> Value {
         other => panic!("no client {other}"),
     }
     setting
+}
+
+/// What all peers are told.
+fn common_setting(servers: &Servers) -> Value {
+    json!({
+        "issuer": servers.issuer,
+        "resource": format!("{}/", servers.api),
+        "orders": format!("{}/orders?page=1", servers.api),
+        "redirect_uri": REDIRECT_URI,
+    })
 }
 
 /// Gives what the peer reports. Its pages are visited by hands that sign in and allow.

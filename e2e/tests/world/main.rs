@@ -3,6 +3,7 @@
 mod access_tokens;
 mod attacks;
 mod audit;
+mod authentication;
 mod client_auth;
 mod codes;
 mod cross_origin;
@@ -11,6 +12,7 @@ mod errors;
 mod fapi;
 mod introspection;
 mod limits;
+mod logout;
 mod logs;
 mod metadata;
 mod metrics;

@@ -212,6 +212,22 @@ async fn ops_key_01_rotation_by_command_is_seen_by_a_provider_that_runs() {
 }
 
 #[tokio::test]
+async fn oidc_dcr_06_a_key_that_is_rotated_on_demand_stays_published_beside_the_new_one() {
+    let world = World::new().await;
+    let old = kid_of(&access_token(&world).await);
+    let lives = world.provider.config.key_lives();
+    rotate(&world.store, None, Pace::Orderly, lives, world.now()).await.expect("rotated");
+    look(&world).await;
+    world.clock.pass(6 * 60);
+    let new = kid_of(&access_token(&world).await);
+    let published = world.send(get("https://as.example/jwks", &[])).await;
+    let published = published.json()["keys"].as_array().expect("keys").clone();
+    for kid in [old, new] {
+        assert!(published.iter().any(|key| key["kid"] == *kid), "{kid}");
+    }
+}
+
+#[tokio::test]
 async fn in_an_emergency_the_old_key_is_out_at_once() {
     let world = World::new().await;
     let tokens = world.tokens().await;

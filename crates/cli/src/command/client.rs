@@ -6,6 +6,7 @@ use crate::{input, output};
 use clap::ValueEnum;
 use keybound_dpop::time::{Clock, SystemClock, UnixTime};
 use keybound_provider::profile::Profile;
+use keybound_provider::registration::admission::make_initial_token;
 use keybound_provider::registry::{AddedClient, add_client_under};
 use keybound_provider::store::{Client, Store};
 use serde_json::{Map, Value, json};
@@ -36,6 +37,14 @@ Examples:
   keybound client list
   keybound client list --json | jq -r '.[].client_id'";
 
+const TOKEN_HELP: &str = "\
+Examples:
+  keybound client token
+  keybound client token --uses 20 --hours 168
+
+The program that registers itself sends it as `Authorization: Bearer TOKEN` (RFC 7591 section 3).
+Give [registration] mode = \"token\" in the provider's configuration.";
+
 const REMOVE_HELP: &str = "\
 Examples:
   keybound client remove cli
@@ -61,6 +70,18 @@ enum Action {
         /// Print JSON: the metadata, without secrets
         #[arg(long)]
         json: bool,
+        #[command(flatten)]
+        config: ConfigArg,
+    },
+    /// Make an initial access token, by which programs register themselves
+    #[command(after_long_help = TOKEN_HELP)]
+    Token {
+        /// How many clients it is good for
+        #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+        uses: u32,
+        /// How long it is good
+        #[arg(long, value_name = "N", default_value_t = 24, value_parser = clap::value_parser!(u64).range(1..=8760))]
+        hours: u64,
         #[command(flatten)]
         config: ConfigArg,
     },
@@ -146,6 +167,11 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, CommandError> {
     match args.action {
         Action::Add(args) => add(&args, now).await?,
         Action::List { json, config } => list(&config.store()?, json).await?,
+        Action::Token { uses, hours, config } => {
+            let token = make_initial_token(&config.store()?, uses, hours * 60 * 60, now).await?;
+            output::line(token.reveal())?;
+            output::note("Keep the token now: it is shown this once, and only its digest is stored.\n")?;
+        }
         Action::Remove { id, config } => {
             if !config.store()?.remove_client(&id, now).await? {
                 return Err(CommandError::failed(format!("there is no client `{id}`"))

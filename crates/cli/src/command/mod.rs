@@ -1,6 +1,7 @@
 //! The commands, one a file.
 
 mod client;
+mod consent;
 mod gateway;
 mod key;
 mod login;
@@ -8,6 +9,7 @@ mod nonce;
 mod proof;
 mod request;
 mod serve;
+mod session;
 mod signing_key;
 mod user;
 
@@ -29,6 +31,8 @@ pub(crate) enum Command {
     Gateway(gateway::Args),
     Client(client::Args),
     User(user::Args),
+    Consent(consent::Args),
+    Session(session::Args),
     SigningKey(signing_key::Args),
     Nonce(nonce::Args),
     Login(Box<login::Args>),
@@ -50,6 +54,8 @@ pub(crate) fn run(command: Command, log: Option<&str>) -> Result<ExitCode, Comma
         Command::Gateway(args) => on_all_processors(lines, gateway::run(args)),
         Command::Client(args) => on_this_thread(client::run(args)),
         Command::User(args) => on_this_thread(user::run(args)),
+        Command::Consent(args) => on_this_thread(consent::run(args)),
+        Command::Session(args) => on_this_thread(session::run(args)),
         Command::SigningKey(args) => on_this_thread(signing_key::run(args)),
         Command::Nonce(args) => on_this_thread(nonce::run(args)),
         Command::Login(args) => on_this_thread(login::run(*args)),

@@ -2,18 +2,25 @@
 
 use crate::common::World;
 
-const COMMANDS: [&str; 28] = [
+const COMMANDS: [&str; 35] = [
     "serve",
     "gateway",
     "client",
     "client add",
     "client list",
     "client remove",
+    "client token",
     "user",
     "user add",
     "user list",
     "user passwd",
     "user remove",
+    "consent",
+    "consent list",
+    "consent forget",
+    "session",
+    "session list",
+    "session end",
     "signing-key",
     "signing-key list",
     "signing-key rotate",

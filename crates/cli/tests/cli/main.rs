@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod common;
+mod consent;
 #[cfg(test)]
 mod guide;
 #[cfg(test)]

@@ -51,9 +51,33 @@ fn what_is_wrong_with_a_user_is_said() {
         (&["user", "remove", "carol"], "", "no user `carol`"),
         (&["user", "passwd", "carol", "--password-stdin"], "pw", "no user `carol`"),
         (&["user", "add", "carol", "--password-stdin", "--claim", "email"], "pw", "is no claim"),
+        (
+            &["user", "add", "carol", "--password-stdin", "--claim", "email_verified=true"],
+            "pw",
+            "user carol: the claim `email_verified` must be true or false, without quotes",
+        ),
     ] {
         let ended = world.run(args, stdin);
         assert!(ended.code != 0 && ended.stderr.contains(said), "{args:?}: {}", ended.stderr);
+    }
+}
+
+#[test]
+fn sessions_are_listed_and_ended() {
+    let world = world();
+    world.ok(&["user", "add", "alice", "--password-stdin"], "pw\n");
+    assert_eq!(json(&world.ok(&["session", "list", "--user", "alice", "--json"], "")), serde_json::json!([]));
+    assert_eq!(world.ok(&["session", "end", "--user", "alice"], ""), "ended 0 of alice\n");
+    for (args, code, said) in [
+        (&["session", "list", "--user", "bob"][..], 1, "no user `bob`"),
+        (&["session", "end", "--user", "bob"], 1, "no user `bob`"),
+        (&["session", "end", "AAAA"], 1, "no session `AAAA`"),
+        (&["session", "end", "AAAAAAAAAAAAAAAAAAAAAA"], 1, "no session"),
+        (&["session", "end"], 2, "ID"),
+        (&["session", "end", "AAAA", "--user", "alice"], 2, "--user"),
+    ] {
+        let ended = world.run(args, "");
+        assert!(ended.code == code && ended.stderr.contains(said), "{args:?}: {}", ended.stderr);
     }
 }
 
@@ -81,6 +105,17 @@ fn cl_cli_01_a_client_secret_is_shown_once_and_a_password_never() {
     );
     let store = std::fs::read(world.path("keybound.sqlite")).expect("the store");
     assert!(!store.windows(secret.len()).any(|window| window == secret.as_bytes()));
+}
+
+#[test]
+fn as_dcr_12_cl_cli_01_an_initial_access_token_is_shown_once() {
+    let world = world();
+    let token = world.ok(&["client", "token", "--uses", "3", "--hours", "1"], "");
+    assert_eq!(token.trim().len(), 22 + 1 + 43, "{token}");
+    let (_, secret) = token.trim().split_once('.').expect("an id and a secret");
+    let store = std::fs::read(world.path("keybound.sqlite")).expect("the store");
+    assert!(!store.windows(secret.len()).any(|window| window == secret.as_bytes()));
+    assert_eq!(world.run(&["client", "token", "--uses", "0"], "").code, 2);
 }
 
 #[test]

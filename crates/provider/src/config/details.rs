@@ -29,6 +29,9 @@ pub struct DetailFile {
     /// The locations that a request may name. Default: the identifier of the resource.
     #[serde(default)]
     pub locations: Vec<String>,
+    /// Whether a user may say yes once for all. Default: they are asked each time.
+    #[serde(default)]
+    pub remember: bool,
     /// Members that must be there, each with its kind.
     #[serde(default)]
     pub required: BTreeMap<String, Kind>,
@@ -88,6 +91,8 @@ pub struct DetailType {
     pub name: String,
     /// What it lets a client do, for people.
     pub description: String,
+    /// Whether a user may say yes once for all.
+    pub remember: bool,
     lists: Vec<List>,
     members: Vec<Member>,
 }
@@ -139,6 +144,7 @@ impl DetailFile {
         Ok(DetailType {
             name: self.name.clone(),
             description: self.description.trim().to_owned(),
+            remember: self.remember,
             lists: self.lists(resource),
             members,
         })

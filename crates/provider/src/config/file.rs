@@ -1,7 +1,9 @@
 //! What was written: the configuration file, in TOML.
 
 use super::source::line_at;
-use super::{ConfigError, DetailFile, LifetimesFile, PagesFile, Source};
+use super::{
+    ClientIdMetadataFile, ConfigError, DetailFile, LifetimesFile, PagesFile, RegistrationFile, Source,
+};
 use keybound_oauth::client_metadata::ProfileName;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
@@ -50,6 +52,12 @@ pub struct ConfigFile {
     /// How often anybody may ask.
     #[serde(default)]
     pub limits: LimitsFile,
+    /// Whether programs register themselves.
+    #[serde(default)]
+    pub registration: RegistrationFile,
+    /// Whether a `client_id` may be the URL of its metadata.
+    #[serde(default)]
+    pub client_id_metadata: ClientIdMetadataFile,
     /// `standard`, or `fapi2`: the FAPI 2.0 Security Profile, all of it.
     #[serde(default = "default_profile", deserialize_with = "profile")]
     pub profile: ProfileName,
@@ -185,6 +193,8 @@ pub struct LimitsFile {
     pub address_per_minute: Option<u32>,
     /// Requests a minute of one client that authenticates; 0: no limit. Default: 60000.
     pub client_per_minute: Option<u32>,
+    /// Clients a minute that register themselves from one address, without a token; 0: no limit. Default: 10.
+    pub registrations_per_minute: Option<u32>,
 }
 
 /// `[assertion]`
@@ -263,6 +273,7 @@ impl ConfigFile {
             tls.certificate = folder.join(&tls.certificate);
             tls.key = folder.join(&tls.key);
         }
+        file.registration.resolve(folder);
         Ok(file)
     }
 

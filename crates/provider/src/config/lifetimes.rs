@@ -26,6 +26,8 @@ pub struct LifetimesFile {
     pub pushed_request_secs: Option<u64>,
     /// Device codes. Default 600, from 60 to 1800.
     pub device_code_secs: Option<u64>,
+    /// Consents that are remembered. Default 90, from 0 to 365; 0: none is.
+    pub consent_days: Option<u64>,
 }
 
 /// Seconds that things live.
@@ -47,6 +49,8 @@ pub struct Lifetimes {
     pub pushed_request_secs: u64,
     /// Device codes (AS-DEV-06).
     pub device_code_secs: u64,
+    /// Consents that are remembered; 0: none is.
+    pub consent_secs: u64,
     /// How much longer a visitor who came in time may take.
     pub begun_request_secs: u64,
     /// How long a rotated refresh token still works for the same client (DEC-26).
@@ -64,6 +68,7 @@ impl Default for Lifetimes {
             session_secs: 12 * HOUR,
             pushed_request_secs: 90,
             device_code_secs: 600,
+            consent_secs: 90 * DAY,
             begun_request_secs: HOUR,
             rotation_grace_secs: 60,
         }
@@ -119,6 +124,7 @@ impl LifetimesFile {
                 held.device_code_secs,
                 1,
             )?,
+            consent_secs: within(self.consent_days, "consent_days", (0, 365), held.consent_secs, DAY)?,
             begun_request_secs: held.begun_request_secs,
             rotation_grace_secs: held.rotation_grace_secs,
         })
@@ -135,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn fapi_as_09_fapi_az_09_as_par_12_lifetimes_have_bounds() {
+    fn fapi_as_09_fapi_az_09_as_par_12_oidc_idt_10_lifetimes_have_bounds() {
         for (name, least, most) in [
             ("access_token_secs", 60, 3600),
             ("code_secs", 10, 60),

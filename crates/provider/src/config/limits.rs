@@ -11,11 +11,13 @@ pub struct RateLimits {
     pub address_per_minute: u32,
     /// Of one client that authenticates.
     pub client_per_minute: u32,
+    /// Of registrations from one address, without a token.
+    pub registrations_per_minute: u32,
 }
 
 impl Default for RateLimits {
     fn default() -> Self {
-        Self { address_per_minute: 60_000, client_per_minute: 60_000 }
+        Self { address_per_minute: 60_000, client_per_minute: 60_000, registrations_per_minute: 10 }
     }
 }
 
@@ -25,6 +27,9 @@ impl LimitsFile {
         RateLimits {
             address_per_minute: self.address_per_minute.unwrap_or(default.address_per_minute),
             client_per_minute: self.client_per_minute.unwrap_or(default.client_per_minute),
+            registrations_per_minute: self
+                .registrations_per_minute
+                .unwrap_or(default.registrations_per_minute),
         }
     }
 }

@@ -5,6 +5,7 @@ mod file;
 mod lifetimes;
 mod limits;
 mod pages;
+mod registration;
 mod signing;
 mod source;
 
@@ -16,6 +17,10 @@ pub use file::{
 pub use lifetimes::{Lifetimes, LifetimesFile};
 pub use limits::RateLimits;
 pub use pages::{Pages, PagesFile};
+pub use registration::{
+    ClientIdMetadataFile, ClientRules, DocumentRules, REGISTRATION_SCOPE, RegisteredDpop, Registration,
+    RegistrationFile, RegistrationMode, StatementIssuer, StatementIssuerFile, StatementKeys, Switch,
+};
 pub use signing::Signing;
 pub(crate) use source::Source;
 
@@ -62,6 +67,8 @@ pub struct Config {
     pub resources: Vec<Resource>,
     /// The introspection endpoint: a resource too, for callers that show an access token.
     pub introspection: Resource,
+    /// Clients that nobody here has written down.
+    pub registration: Registration,
     /// Who must use nonces.
     pub nonce: NonceMode,
     /// What proofs are accepted.
@@ -123,8 +130,10 @@ impl ConfigFile {
         self.check_detail_types()?;
         let introspection = introspection(&issuer).map_err(|error| wrong("issuer", error))?;
         crate::profile::check_config(self)?;
+        let registration = self.checked_registration(&issuer, &resources)?;
         Ok(Config {
             pages: self.pages.check(&issuer, &self.source)?,
+            registration,
             issuer,
             base,
             resources,
@@ -250,7 +259,7 @@ impl Config {
     /// The resource of that identifier.
     #[must_use]
     pub fn resource(&self, identifier: &str) -> Option<&Resource> {
-        let all = self.resources.iter().chain([&self.introspection]);
+        let all = self.resources.iter().chain([&self.introspection]).chain(&self.registration.resource);
         all.into_iter().find(|resource| resource.identifier.as_str() == identifier)
     }
 

@@ -18,6 +18,7 @@ pub fn routes() -> Router<Arc<Provider>> {
         .route("/", get(front))
         .route(super::AUTHORIZE, get(ask).post(ask_by_post))
         .route(page::SIGN_IN, post(sign_in))
+        .route(page::ACCOUNT, post(choose))
         .route(page::CONSENT, post(consent))
         .route(page::RETURN, post(carry_back))
         .route("/assets/{name}", get(asset))
@@ -66,6 +67,16 @@ async fn sign_in(State(provider): State<Arc<Provider>>, request: Request) -> Res
     let answer = async {
         let submission = Submission::read(&provider, parts, body).await?;
         interaction::sign_in(&provider, &submission).await
+    };
+    finish(&provider, language, answer.await)
+}
+
+async fn choose(State(provider): State<Arc<Provider>>, request: Request) -> Response<Body> {
+    let (parts, body) = request.into_parts();
+    let language = Language::of(&provider.config, &parts);
+    let answer = async {
+        let submission = Submission::read(&provider, parts, body).await?;
+        interaction::choose(&provider, &submission).await
     };
     finish(&provider, language, answer.await)
 }

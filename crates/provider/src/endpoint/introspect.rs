@@ -96,7 +96,7 @@ async fn judge_access(provider: &Provider, head: &Parts) -> Result<Access, Refus
     let jti = access.claims().get("jti").and_then(Value::as_str).unwrap_or_default();
     let client_id = access.client_id().unwrap_or_default();
     // What a client was given ends with it.
-    let is_there = provider.clients.find(&provider.store, client_id, provider.now()).await?.is_some();
+    let is_there = provider.clients.is_there(&provider.store, client_id, provider.now()).await?;
     match is_there && !provider.store.is_revoked(issue::grant_of(jti), jti).await? {
         true => Ok(access),
         false => Err(rejected(guard.refuse_revoked(&access, head))),

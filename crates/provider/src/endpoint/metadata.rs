@@ -1,7 +1,7 @@
 //! What the provider says of itself (RFC 8414, OpenID Connect Discovery) and its public keys.
 
 use crate::acr;
-use crate::config::Config;
+use crate::config::{Config, RegistrationMode};
 use crate::provider::Provider;
 use crate::reach::OPENID_SCOPES;
 use crate::respond;
@@ -43,7 +43,11 @@ pub fn document(config: &Config) -> ProviderMetadata {
             pushed_authorization_request_endpoint: endpoint(super::PUSHED),
             introspection_endpoint: endpoint(super::INTROSPECT),
             revocation_endpoint: endpoint(super::REVOKE),
-            ..Endpoints::default()
+            registration_endpoint: match config.registration.mode {
+                RegistrationMode::Off => None,
+                RegistrationMode::Token | RegistrationMode::Open => endpoint(super::REGISTER),
+            },
+            end_session_endpoint: endpoint(super::LOGOUT),
         },
         supported: supported(config),
         flags: Flags {
@@ -53,7 +57,9 @@ pub fn document(config: &Config) -> ProviderMetadata {
             request_parameter_supported: Some(true),
             request_uri_parameter_supported: Some(true),
             require_request_uri_registration: Some(true),
-            ..Flags::default()
+            client_id_metadata_document_supported: config.registration.documents.as_ref().map(|_| true),
+            backchannel_logout_supported: Some(true),
+            backchannel_logout_session_supported: Some(true),
         },
     }
 }
@@ -117,6 +123,5 @@ fn supported(config: &Config) -> Supported {
             .iter()
             .flat_map(|resource| resource.details.iter().map(|detail| detail.name.clone()))
             .collect(),
-        ..Supported::default()
     }
 }

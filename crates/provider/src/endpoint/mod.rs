@@ -4,11 +4,15 @@ pub mod authorize;
 pub mod device;
 pub mod device_authorization;
 pub mod introspect;
+pub mod logout;
 pub mod metadata;
 pub mod pushed;
+pub mod register;
+pub mod register_management;
 pub mod revoke;
 pub mod token;
 pub mod userinfo;
+pub mod webfinger;
 
 /// The path of the authorization endpoint, below the issuer's own.
 pub const AUTHORIZE: &str = "/authorize";
@@ -20,6 +24,8 @@ pub const DEVICE_AUTHORIZATION: &str = "/device_authorization";
 pub const DEVICE: &str = "/device";
 /// The path of the pushed authorization request endpoint.
 pub const PUSHED: &str = "/par";
+/// The path of the end session endpoint.
+pub const LOGOUT: &str = "/logout";
 /// The path of the key set.
 pub const KEYS: &str = "/jwks";
 /// The path of UserInfo.
@@ -28,3 +34,7 @@ pub const USERINFO: &str = "/userinfo";
 pub const INTROSPECT: &str = "/introspect";
 /// The path of revocation.
 pub const REVOKE: &str = "/revoke";
+/// The path of client registration; what is below it manages one client.
+pub const REGISTER: &str = "/register";
+/// The path of clients' logos.
+pub const LOGO: &str = "/logo";

@@ -78,7 +78,7 @@ impl UserinfoGuards {
 }
 
 /// A guard for tokens of ours, for that audience and scope.
-pub(super) fn guard(
+pub(crate) fn guard(
     shared: &Shared<'_>,
     keys: &LocalKeys,
     (audience, scope): (&str, &str),

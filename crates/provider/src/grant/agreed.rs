@@ -36,6 +36,12 @@ pub(super) struct Agreed<'r> {
     pub(super) claims: &'r Map<String, Value>,
 }
 
+/// Whether what was agreed to lives on after a logout. Without `openid` there is no sign-in for it to end with (DEC-26).
+pub(super) fn outlives_sign_in(scope: &[String]) -> bool {
+    let has = |scope_token: &str| scope.iter().any(|token| token == scope_token);
+    has("offline_access") || !has("openid")
+}
+
 impl Agreed<'_> {
     /// The tokens for the client that asks, for what it wants of it.
     pub(super) fn grant_tokens(
@@ -66,6 +72,7 @@ impl Agreed<'_> {
             jti: asker.minted.token_id_of(self.grant_id),
             refresh_token,
             sign_in: Some(SignIn {
+                session_id: self.session_id,
                 auth_time: self.auth_time,
                 nonce: self.nonce.map(str::to_owned),
                 acr: self.acr.map(str::to_owned),
@@ -81,9 +88,7 @@ impl Agreed<'_> {
     /// Bound to the key for a public client, to the client's authentication for a confidential one (RFC 9449 §5).
     fn first_refresh_token(&self, asker: &Asker, binding: Binding, now: UnixTime) -> (RefreshToken, Secret) {
         let lifetimes = &asker.provider.config.lifetimes;
-        // Without `openid` there is no sign-in for it to end with (DEC-26).
-        let has = |scope: &str| self.scope.iter().any(|token| token == scope);
-        let offline = has("offline_access") || !has("openid");
+        let offline = outlives_sign_in(self.scope);
         let sign_in_ends = self.auth_time.plus_secs(lifetimes.session_secs);
         let longest = now.plus_secs(lifetimes.refresh_token_secs);
         let expires_at = if offline { longest } else { longest.min(sign_in_ends) };

@@ -1,7 +1,7 @@
 //! The authorization code (RFC 6749 §4.1.3, RFC 7636 §4.6, RFC 9449 §10).
 
-use super::agreed::Agreed;
-use super::{Asker, CodeRequest, Found, Granted, invalid_grant};
+use super::agreed::{Agreed, outlives_sign_in};
+use super::{Asker, CodeRequest, Found, Granted, invalid_grant, stolen};
 use crate::claims;
 use crate::prove;
 use crate::provider::Provider;
@@ -49,12 +49,12 @@ fn decide(asker: &Asker, request: &CodeRequest, code: &Code, grant: &Grant) -> V
         CodeState::Redeemed { .. } => {
             // RFC 6749 §4.1.2: all tokens issued from a code that comes twice are revoked.
             let denied = invalid_grant("AS-AUT-08", "the code was used before; what came of it is revoked");
-            return Verdict::Revoke { writes: vec![Write::RevokeGrant { id: grant.id, at: now }], denied };
+            return Verdict::Revoke { writes: stolen(grant, &code.subject, now), denied };
         }
         CodeState::Retired => {
             return Verdict::Leave(invalid_grant("AS-COD-06", "the code was refused too often"));
         }
-        CodeState::Live if now >= code.expires_at || grant.revoked_at.is_some() => {
+        CodeState::Live if now >= code.expires_at || has_ended(code, grant) => {
             return Verdict::Leave(invalid_grant("AS-AUT-07", "the code is unknown or has expired"));
         }
         CodeState::Live => {}
@@ -66,6 +66,11 @@ fn decide(asker: &Asker, request: &CodeRequest, code: &Code, grant: &Grant) -> V
         Ok((granted, writes)) => Verdict::Take { writes, out: Box::new(granted) },
         Err(denied) => Verdict::Leave(denied),
     }
+}
+
+/// Back-Channel Logout §2.7: nobody is signed in by a code that comes after the logout.
+fn has_ended(code: &Code, grant: &Grant) -> bool {
+    grant.revoked_at.is_some() || grant.session_ended_at.is_some() && !outlives_sign_in(&code.scope)
 }
 
 /// A refusal that guessing could explain is counted (AS-COD-06); a missing proof is not one.

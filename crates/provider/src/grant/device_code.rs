@@ -1,7 +1,7 @@
 //! The device code (RFC 8628 §3.4, §3.5). A poll that has to wait is noted in the decision that says so, and only
 //! then: whoever is challenged for a nonce, or has the wrong key, has not polled (AS-DEV-05).
 
-use super::agreed::Agreed;
+use super::agreed::{Agreed, outlives_sign_in};
 use super::{Asker, DeviceRequest, Found, Granted, invalid_grant};
 use crate::prove;
 use crate::provider::Provider;
@@ -55,7 +55,10 @@ fn decide(
     if let Err(denied) = check_key(asker, code) {
         return Verdict::Leave(denied);
     }
-    let revoked = grant.is_some_and(|grant| grant.revoked_at.is_some());
+    let revoked = grant.is_some_and(|grant| {
+        // Back-Channel Logout §2.7, as with a code.
+        grant.revoked_at.is_some() || grant.session_ended_at.is_some() && !outlives_sign_in(&code.scope)
+    });
     match &code.state {
         DeviceCodeState::Taken(approval) => {
             // As with a code (RFC 6749 §4.1.2): it was handed to two parties, or the answer was lost.

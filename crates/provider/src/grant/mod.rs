@@ -18,7 +18,7 @@ use crate::issue::{self, Minted};
 use crate::provider::Provider;
 use crate::reach::{Reach, Wanted};
 use crate::refusal::{Denied, Refusal};
-use crate::store::{AccessToken, Credential, Id, SecretHash, Write};
+use crate::store::{AccessToken, Credential, Grant, Id, SecretHash, Write};
 use keybound_dpop::proof::check::FreshProof;
 use keybound_dpop::secret::Secret;
 use keybound_dpop::time::{Now, UnixTime};
@@ -120,6 +120,8 @@ pub struct Exchanged {
 /// What an ID token says of the sign-in.
 #[derive(Clone, Debug)]
 pub struct SignIn {
+    /// The sign-in session that the grant was given in: what `sid` is made of.
+    pub session_id: Option<Id>,
     /// `auth_time`
     pub auth_time: UnixTime,
     /// `nonce`; only with the code.
@@ -227,4 +229,10 @@ impl Asker {
 /// The one answer to a code or refresh token that cannot be used. The log tells more than the wire.
 fn invalid_grant(row: &'static str, why: &str) -> Denied {
     Denied::new(ErrorCode::InvalidGrant, row, why)
+}
+
+/// What is written where two parties hold what one was given: the family ends, and the user is asked again.
+fn stolen(grant: &Grant, subject: &str, at: UnixTime) -> Vec<Write> {
+    let (subject, client_id) = (subject.to_owned(), Some(grant.client_id.clone()));
+    vec![Write::RevokeGrant { id: grant.id, at }, Write::ForgetConsentsOf { subject, client_id }]
 }

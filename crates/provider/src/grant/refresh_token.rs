@@ -1,6 +1,6 @@
 //! The refresh token (RFC 6749 §6, RFC 9449 §5, RFC 9700 §2.2.2).
 
-use super::{Asker, Found, Granted, RefreshRequest, SignIn, invalid_grant};
+use super::{Asker, Found, Granted, RefreshRequest, SignIn, invalid_grant, stolen};
 use crate::bind;
 use crate::claims;
 use crate::config::Rotate;
@@ -54,7 +54,7 @@ fn decide(
     {
         // RFC 9700 §4.14.2: it was handed to two parties, and one of them is a thief.
         let denied = invalid_grant("AS-RT-07", "the refresh token was used before; its family is revoked");
-        return Verdict::Revoke { writes: vec![Write::RevokeGrant { id: grant.id, at: now }], denied };
+        return Verdict::Revoke { writes: stolen(grant, &token.subject, now), denied };
     }
     match grant_tokens(asker, request, token) {
         Ok((granted, writes)) => Verdict::Take { writes, out: Box::new(granted) },
@@ -124,6 +124,7 @@ fn grant_tokens(
         refresh_token,
         // OpenID Connect Core §12.2: the sign-in of the original, and no nonce.
         sign_in: Some(SignIn {
+            session_id: token.session_id,
             auth_time: token.auth_time,
             nonce: None,
             acr: token.acr.clone(),

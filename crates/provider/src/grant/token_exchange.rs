@@ -130,6 +130,7 @@ pub(super) async fn redeem(asker: &Asker, request: ExchangeRequest) -> Result<Gr
         },
         refresh_token: None,
         sign_in: claims.auth_time.map(|auth_time| SignIn {
+            session_id: None,
             auth_time,
             nonce: None,
             acr: claims.acr.clone(),

@@ -163,7 +163,8 @@ impl ReturnAddress {
     }
 }
 
-fn form_target(url: &Url) -> String {
+/// As [`ReturnAddress::form_target`], for any URL that was registered.
+pub(super) fn form_target(url: &Url) -> String {
     match is_spelled(url) {
         true => url.origin().ascii_serialization(),
         false => format!("{}:", url.scheme()),

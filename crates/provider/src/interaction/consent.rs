@@ -4,6 +4,7 @@ use super::form_token::Purpose;
 use super::judge::{Outcome, ValidRequest, judge};
 use super::parameters::Begun;
 use super::pushed;
+use super::remembered::{Remembered, is_open};
 use super::step::{Attempted, Errand, sign_in_page, start_again, tell_fault};
 use super::submission::Submission;
 use super::visitor::SignedIn;
@@ -14,7 +15,7 @@ use crate::page;
 use crate::provider::Provider;
 use crate::reach::Reach;
 use crate::refusal::{Denied, Refusal};
-use crate::store::{CREDENTIAL_ENTROPY, Code, CodeState, Credential, Grant, ID_ENTROPY, Id, Write};
+use crate::store::{CREDENTIAL_ENTROPY, Code, CodeState, Credential, Grant, Id, Write};
 use axum::body::Body;
 use http::Response;
 use keybound_dpop::jose::crypto::random;
@@ -38,8 +39,62 @@ pub async fn consent(provider: &Provider, submission: &Submission) -> Result<Res
     if form.has("switch") {
         return sign_in_page(provider, visitor, asked, &Errand::of(&request), &Attempted::not_yet(""));
     }
+    let remembered = Remembered::of(provider, &request.client, signed_in).await?;
+    // As it was shown: who allows less has not said that they need not be asked for the rest.
+    let known = remembered.covering(&request);
+    let shown = request.reach.details.clone();
     let is_allowed = form.has("allow") && keep_ticked(&provider.config, &mut request.reach, form);
-    let event = if is_allowed { Event::ConsentGiven } else { Event::ConsentRefused };
+    if !is_allowed {
+        return refuse(provider, &request, signed_in, &remembered).await;
+    }
+    if !request.accepts(provider, signed_in) {
+        return start_again(provider, asked);
+    }
+    let is_to_be_remembered = form.has("remember") && is_open(provider, &request);
+    let mut writes = Vec::new();
+    if !is_to_be_remembered || request.reach.details != shown {
+        writes.extend(known.into_iter().map(|id| Write::ForgetConsent { id }));
+    }
+    if is_to_be_remembered {
+        writes.extend(remembered.remember(provider, &request, signed_in)?);
+    }
+    let event = if is_to_be_remembered { Event::ConsentRemembered } else { Event::ConsentGiven };
+    consent_event(provider, event, &request, signed_in);
+    answer(provider, &request, signed_in, writes).await
+}
+
+/// Who says no is asked again for everything.
+async fn refuse(
+    provider: &Provider,
+    request: &ValidRequest,
+    signed_in: &SignedIn,
+    remembered: &Remembered,
+) -> Result<Response<Body>, Refusal> {
+    consent_event(provider, Event::ConsentRefused, request, signed_in);
+    let forget = Write::ForgetConsentsOf {
+        subject: signed_in.user.subject.clone(),
+        client_id: Some(request.client.id.as_str().to_owned()),
+    };
+    let writes = if remembered.is_empty() { Vec::new() } else { vec![forget] };
+    complete(provider, request, writes).await?;
+    let denied = Denied::new(ErrorCode::AccessDenied, "AS-AUT-15", "the user said no");
+    request.address.answer(provider, Err(&denied))
+}
+
+/// Goes back to the client with a code; `writes` go with it, all or nothing.
+pub(super) async fn answer(
+    provider: &Provider,
+    request: &ValidRequest,
+    signed_in: &SignedIn,
+    writes: Vec<Write>,
+) -> Result<Response<Body>, Refusal> {
+    let code = issue_code(provider, request, signed_in, writes).await?;
+    note_challenge(provider, request);
+    request.address.answer(provider, Ok(code))
+}
+
+/// Says what became of a request.
+pub(super) fn consent_event(provider: &Provider, event: Event, request: &ValidRequest, signed_in: &SignedIn) {
     let facts = Facts {
         client_id: Some(request.client.id.as_str()),
         subject: Some(&audit::alias(provider, &signed_in.user.subject)),
@@ -47,17 +102,6 @@ pub async fn consent(provider: &Provider, submission: &Submission) -> Result<Res
         ..Facts::default()
     };
     audit::write(event, &facts);
-    if !is_allowed {
-        complete(provider, &request, Vec::new()).await?;
-        let denied = Denied::new(ErrorCode::AccessDenied, "AS-AUT-15", "the user said no");
-        return request.address.answer(provider, Err(&denied));
-    }
-    if !request.accepts(provider, signed_in) {
-        return start_again(provider, asked);
-    }
-    let code = issue_code(provider, &request, signed_in).await?;
-    note_challenge(provider, &request);
-    request.address.answer(provider, Ok(code))
 }
 
 /// Leaves out the details that the user unticked (RFC 9396 §7.1); false where nothing is left to allow.
@@ -72,14 +116,11 @@ async fn issue_code(
     provider: &Provider,
     request: &ValidRequest,
     signed_in: &SignedIn,
+    mut writes: Vec<Write>,
 ) -> Result<Secret, Refusal> {
-    let no_entropy =
-        |error: keybound_dpop::jose::crypto::CryptoError| Refusal::Unavailable(error.to_string());
     let now = provider.unix();
-    let entropy: [u8; ID_ENTROPY] = random().map_err(no_entropy)?;
-    let grant_id = Id::mint(now, &entropy);
-    let entropy: [u8; CREDENTIAL_ENTROPY] = random().map_err(no_entropy)?;
-    let (id, code, secret_hash) = Credential::mint(now, &entropy);
+    let grant_id = Id::mint(now, &random()?);
+    let (id, code, secret_hash) = Credential::mint(now, &random::<CREDENTIAL_ENTROPY>()?);
     let session = &signed_in.session;
     let grant = Grant {
         id: grant_id,
@@ -118,7 +159,8 @@ async fn issue_code(
         refusals: 0,
         state: CodeState::Live,
     };
-    complete(provider, request, vec![Write::InsertGrant(grant), Write::InsertCode(Box::new(record))]).await?;
+    writes.extend([Write::InsertGrant(grant), Write::InsertCode(Box::new(record))]);
+    complete(provider, request, writes).await?;
     Ok(code)
 }
 
@@ -131,9 +173,14 @@ async fn complete(provider: &Provider, request: &ValidRequest, writes: Vec<Write
     }
 }
 
-/// A client that sends one challenge again and again has no protection from it (RFC 9700 §2.1.1).
+/// A client that sends no challenge has no protection from it, and one that sends the same again and again neither
+/// (RFC 9700 §2.1.1).
 fn note_challenge(provider: &Provider, request: &ValidRequest) {
     let client_id = request.client.id.as_str();
+    if request.code_challenge.is_none() {
+        let facts = Facts { client_id: Some(client_id), row: Some("OIDC-AUT-23"), ..Facts::default() };
+        audit::write(Event::NoChallenge, &facts);
+    }
     let is_repeated = request.code_challenge.is_some_and(|challenge| {
         provider.memory.challenges.is_repeated(client_id, challenge, provider.now().monotonic)
     });

@@ -40,4 +40,12 @@ impl Cookie {
         let name = self.name(is_https);
         HeaderValue::try_from(format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax{secure}")).ok()
     }
+
+    /// The `Set-Cookie` field that has the browser forget it.
+    pub(crate) fn clear(self, config: &Config) -> Option<HeaderValue> {
+        let is_https = config.base.is_https();
+        let secure = if is_https { "; Secure" } else { "" };
+        let name = self.name(is_https);
+        HeaderValue::try_from(format!("{name}=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax{secure}")).ok()
+    }
 }

@@ -12,7 +12,7 @@ use super::visitor::{SignedIn, Visitor};
 use crate::audit::{self, Event, Facts};
 use crate::clients::RegisteredClient;
 use crate::endpoint;
-use crate::page::{self, DeviceConsentPage, DevicePage, DonePage, Frame, Language};
+use crate::page::{self, About, DeviceConsentPage, DevicePage, DonePage, Frame, Language};
 use crate::provider::Provider;
 use crate::reach::Reach;
 use crate::refusal::{Denied, Refusal};
@@ -254,6 +254,7 @@ fn consent_page(
         code: waiting.code.user_code.to_string(),
         client: waiting.client.display_name(),
         client_id: waiting.client.id.as_str(),
+        about: About::of(provider, &waiting.client),
         username: &signed_in.user.username,
         scope: waiting.code.scope.iter().map(|token| page::describe(frame.text, token)).collect(),
         details: page::details(frame, &waiting.code.authorization_details),

@@ -22,6 +22,8 @@ pub(crate) enum Purpose {
     SignIn,
     /// To sign in for a device. Whoever has the form has entered a good code: it must not be got without.
     DeviceSignIn,
+    /// To go on as who is signed in, or as somebody else.
+    Account,
     /// To allow or to deny.
     Consent,
     /// To enter the code that a device shows.
@@ -30,6 +32,8 @@ pub(crate) enum Purpose {
     DeviceAnswer,
     /// To carry an error back to the client.
     Return,
+    /// To sign out.
+    Logout,
     /// To show that the user signed in for this very request.
     SignedIn,
 }
@@ -39,10 +43,12 @@ impl Purpose {
         match self {
             Self::SignIn => "sign in",
             Self::DeviceSignIn => "device sign in",
+            Self::Account => "account",
             Self::Consent => "consent",
             Self::DeviceCode => "device code",
             Self::DeviceAnswer => "device answer",
             Self::Return => "return",
+            Self::Logout => "logout",
             Self::SignedIn => "signed in",
         }
     }

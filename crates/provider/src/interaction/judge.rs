@@ -1,12 +1,13 @@
 //! Whether an authorization request can be granted at all: one function, asked at every step.
 
 use super::address::ReturnAddress;
+use super::meant::Meant;
 use super::parameters::{self, Begun, Parameters, Unresolved};
 use super::pushed::PushedKey;
 use super::visitor::SignedIn;
 use crate::acr;
 use crate::claims;
-use crate::clients::RegisteredClient;
+use crate::clients::{Origin, RegisteredClient};
 use crate::page::Language;
 use crate::provider::Provider;
 use crate::reach::{self, Reach, Wanted};
@@ -58,6 +59,8 @@ pub struct ValidRequest {
     pub reach: Reach,
     /// The challenge; none only of a client that may leave it out.
     pub code_challenge: Option<CodeChallenge>,
+    /// Whom the client means.
+    pub meant: Meant,
     /// The parameters.
     pub request: AuthorizationRequest,
     /// The claims that are asked for by name, of those that the client may ask for.
@@ -110,7 +113,12 @@ pub async fn judge(
 ) -> Result<Outcome, Refusal> {
     let client_id = form.get("client_id").unwrap_or_default();
     let Some(client) = provider.clients.find(&provider.store, client_id, provider.now()).await? else {
-        let wire = "`client_id` must be that of a registered client";
+        let wire = match provider.config.registration.documents.is_some() && client_id.contains(':') {
+            true => {
+                "`client_id` must be the https URL of a document that can be fetched and names it as `client_id`"
+            }
+            false => "`client_id` must be that of a registered client",
+        };
         let denied = Denied::new(ErrorCode::InvalidRequest, "AS-AUT-03", wire).log(client_id);
         return Ok(Outcome::Page(denied));
     };
@@ -147,12 +155,14 @@ pub(super) fn examine(
         if reach.scope.contains("openid") {
             acr::check(&request.claims)?;
         }
-        Ok((request, code_challenge, reach))
+        let meant = Meant::of(provider, &client, request.id_token_hint.as_ref())?;
+        Ok((request, code_challenge, reach, meant))
     });
     match judged {
-        Ok((request, code_challenge, reach)) => {
+        Ok((request, code_challenge, reach, meant)) => {
             let claims = claims::counted(&client, &reach.scope, &request.claims);
-            let valid = ValidRequest { client, address, reach, code_challenge, request, claims, pushed };
+            let valid =
+                ValidRequest { client, address, reach, code_challenge, meant, request, claims, pushed };
             Outcome::Good(Box::new(valid))
         }
         Err(denied) => faulty(client, address, &form, denied),
@@ -174,7 +184,10 @@ fn tell(
 }
 
 fn faulty(client: Arc<RegisteredClient>, address: ReturnAddress, form: &Form, denied: Denied) -> Outcome {
-    let at_once = client.errors == ErrorDisplay::Redirect || asks_for_silence(form);
+    // Who registered themselves chose their redirect URI themselves (RFC 9700 §4.11.2, ATK-132). No sign-in or consent is
+    // shown where `prompt` is `none`; that page is neither.
+    let is_trusted = client.origin == Origin::Operator;
+    let at_once = is_trusted && (client.errors == ErrorDisplay::Redirect || asks_for_silence(form));
     Outcome::Return(Box::new(FaultyRequest { address, denied, client, at_once }))
 }
 

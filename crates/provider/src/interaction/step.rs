@@ -1,24 +1,27 @@
 //! The next step for a request, and the pages on the way.
 
 use super::asked::Asked;
+use super::consent::{answer, consent_event};
 use super::form_token::{self, Purpose};
 use super::judge::{FaultyRequest, Outcome, ValidRequest, judge};
+use super::next::{Done, Next, decide};
 use super::parameters::Begun;
+use super::remembered::{Remembered, is_open};
 use super::request_object;
 use super::submission::Submission;
 use super::throttle::Wait;
 use super::visitor::{SignedIn, Visitor};
+use crate::audit::Event;
 use crate::page::texts::Texts;
-use crate::page::{self, ConsentPage, Frame, Language, ReturnPage, SignInPage};
+use crate::page::{self, About, AccountPage, ConsentPage, Frame, Language, Remember, ReturnPage, SignInPage};
 use crate::provider::Provider;
-use crate::refusal::{Denied, Refusal};
+use crate::refusal::Refusal;
 use crate::respond;
+use crate::store::Write;
 use askama::Template;
 use axum::body::Body;
 use http::header::{RETRY_AFTER, SET_COOKIE};
 use http::{HeaderValue, Response, StatusCode};
-use keybound_oauth::authorization::Prompt;
-use keybound_oauth::error::ErrorCode;
 
 /// Judges the request and goes on with it: to a page, or back to the client. `word` is the evidence of a sign-in that
 /// this request asked for.
@@ -41,44 +44,40 @@ pub async fn next_step(
         Outcome::Return(faulty) => return tell_fault(provider, visitor, asked, &faulty),
         Outcome::Good(request) => request,
     };
-    let recent = visitor
-        .signed_in
-        .as_ref()
-        .filter(|signed_in| has_just_signed_in || !is_asked_to_sign_in(provider, &request, signed_in));
-    match recent {
-        None if request.prompts(Prompt::None) => {
-            let wire = "nobody is signed in, or not lately enough";
-            let denied = Denied::new(ErrorCode::LoginRequired, "OIDC-AUT-06", wire);
-            request.address.answer(provider, Err(&denied))
+    go_on(provider, visitor, asked, request, Done { sign_in: has_just_signed_in, choice: false }).await
+}
+
+/// Goes on with a request that can be granted.
+pub(super) async fn go_on(
+    provider: &Provider,
+    visitor: &Visitor,
+    asked: &Asked,
+    mut request: Box<ValidRequest>,
+    done: Done,
+) -> Result<Response<Body>, Refusal> {
+    let signed_in = visitor.signed_in.as_ref();
+    let remembered = match signed_in {
+        Some(signed_in) => Some(Remembered::of(provider, &request.client, signed_in).await?),
+        None => None,
+    };
+    let consent = remembered.as_ref().and_then(|remembered| remembered.answer(provider, &mut request));
+    match (decide(provider, &request, signed_in, done, consent), signed_in) {
+        (Next::Refuse(denied), _) => request.address.answer(provider, Err(&denied)),
+        (Next::Answer(consent), Some(signed_in)) => {
+            let used = Write::UseConsent { id: consent, at: provider.unix() };
+            consent_event(provider, Event::ConsentUsed, &request, signed_in);
+            answer(provider, &request, signed_in, vec![used]).await
         }
-        Some(_) if request.prompts(Prompt::None) => {
-            let denied =
-                Denied::new(ErrorCode::ConsentRequired, "OIDC-AUT-06", "consent is asked for each time");
-            request.address.answer(provider, Err(&denied))
+        (Next::Ask, Some(signed_in)) => {
+            let is_ticked = consent.is_some();
+            Ok(consent_page(provider, asked, &request, signed_in, is_ticked))
         }
-        None => {
+        (Next::Choose, Some(signed_in)) => Ok(account_page(provider, asked, &request, signed_in)),
+        (Next::SignIn | Next::Answer(_) | Next::Ask | Next::Choose, _) => {
             let username = request.request.login_hint.as_deref().unwrap_or_default();
             sign_in_page(provider, visitor, asked, &Errand::of(&request), &Attempted::not_yet(username))
         }
-        Some(signed_in) if !request.accepts(provider, signed_in) => {
-            let wire = "somebody else signed in than the request names";
-            let denied = Denied::new(ErrorCode::LoginRequired, "OIDC-CLM-03", wire);
-            request.address.answer(provider, Err(&denied))
-        }
-        Some(signed_in) => Ok(consent_page(provider, asked, &request, signed_in)),
     }
-}
-
-/// Whether the user has to sign in although they did: `prompt=login` and `select_account`, and `max_age`
-/// (OpenID Connect Core §3.1.2.1).
-fn is_asked_to_sign_in(provider: &Provider, request: &ValidRequest, signed_in: &SignedIn) -> bool {
-    let now = provider.unix();
-    let is_old =
-        |max_age_secs| max_age_secs == 0 || signed_in.session.auth_time.plus_secs(max_age_secs) < now;
-    !request.accepts(provider, signed_in)
-        || request.prompts(Prompt::Login)
-        || request.prompts(Prompt::SelectAccount)
-        || request.request.max_age_secs.is_some_and(is_old)
 }
 
 fn has_just_signed_in(provider: &Provider, visitor: &Visitor, asked: &Asked, word: Option<&str>) -> bool {
@@ -286,21 +285,44 @@ fn consent_page(
     asked: &Asked,
     request: &ValidRequest,
     signed_in: &SignedIn,
+    is_ticked: bool,
 ) -> Response<Body> {
     let owner = signed_in.session.id.as_bytes();
+    let days = provider.config.lifetimes.consent_secs.div_ceil(86_400);
     let frame = Frame::of(&provider.config, request.address.language());
     let scope = request.shown_scope();
     let shown = ConsentPage {
         frame,
         client: request.client.display_name(),
         client_id: request.client.id.as_str(),
+        about: About::of(provider, &request.client),
         username: &signed_in.user.username,
         scope: scope.iter().map(|token| page::describe(frame.text, token)).collect(),
         details: page::details(frame, &request.reach.details),
         resources: &request.reach.resources,
         destination: request.address.shown(),
+        remember: is_open(provider, request).then_some(Remember { days, is_ticked }),
         request: &asked.text,
         csrf: form_token::mint(&provider.form_key, Purpose::Consent, owner, &asked.text, provider.unix()),
+    };
+    let target = request.address.form_target();
+    page::respond(frame, StatusCode::OK, &shown, Some(&target))
+}
+
+fn account_page(
+    provider: &Provider,
+    asked: &Asked,
+    request: &ValidRequest,
+    signed_in: &SignedIn,
+) -> Response<Body> {
+    let owner = signed_in.session.id.as_bytes();
+    let frame = Frame::of(&provider.config, request.address.language());
+    let shown = AccountPage {
+        frame,
+        client: request.client.display_name(),
+        username: &signed_in.user.username,
+        request: &asked.text,
+        csrf: form_token::mint(&provider.form_key, Purpose::Account, owner, &asked.text, provider.unix()),
     };
     let target = request.address.form_target();
     page::respond(frame, StatusCode::OK, &shown, Some(&target))

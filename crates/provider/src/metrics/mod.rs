@@ -36,6 +36,7 @@ struct Counts {
     store_writes: Histogram,
     limited: Family<LimitLabel, Counter>,
     client_checks: Family<CheckLabel, Counter>,
+    logouts: Family<ToldLabel, Counter>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -56,6 +57,32 @@ struct LimitLabel {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct CheckLabel {
     kind: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ToldLabel {
+    result: &'static str,
+}
+
+/// What became of a try to tell a client of a logout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// It said yes.
+    Delivered,
+    /// It will be tried again.
+    Failed,
+    /// It will not.
+    GivenUp,
+}
+
+impl Told {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::Failed => "failed",
+            Self::GivenUp => "given_up",
+        }
+    }
 }
 
 /// What a client showed and we checked.
@@ -93,6 +120,7 @@ impl Default for Metrics {
             store_writes: Histogram::new(&STORE_SECS),
             limited: Family::default(),
             client_checks: Family::default(),
+            logouts: Family::default(),
         }))
     }
 }
@@ -132,6 +160,8 @@ impl Metrics {
         );
         let help = "Secrets compared and assertions verified, whether or not they were good";
         registry.register("client_checks", help, counts.client_checks.clone());
+        let help = "Tries to tell a client of a logout, by what became of them";
+        registry.register("logout_notices", help, counts.logouts.clone());
     }
 
     /// A proof held, and was not used before.
@@ -189,6 +219,11 @@ impl Metrics {
         self.0.client_checks.get_or_create(&CheckLabel { kind: check.name() }).inc();
     }
 
+    /// A client was told of a logout, or was not.
+    pub fn logout_told(&self, result: Told) {
+        self.0.logouts.get_or_create(&ToldLabel { result: result.name() }).inc();
+    }
+
     /// How often that was checked.
     #[must_use]
     pub fn client_checks(&self, check: ClientCheck) -> u64 {
@@ -228,6 +263,7 @@ mod tests {
         metrics.store_read(Duration::from_micros(60));
         metrics.store_written(Duration::from_secs(9));
         metrics.limited("address");
+        metrics.logout_told(Told::GivenUp);
         metrics.0.skew.observe(-3_000_000);
         let page = page(&metrics);
         for line in [
@@ -241,6 +277,7 @@ mod tests {
             "provider_store_write_seconds_bucket{le=\"5.0\"} 0",
             "provider_store_write_seconds_count 1",
             "provider_requests_limited_total{by=\"address\"} 1",
+            "provider_logout_notices_total{result=\"given_up\"} 1",
             "provider_proof_skew_seconds_bucket{le=\"-5.0\"} 0",
             "provider_proof_skew_seconds_bucket{le=\"-2.0\"} 1",
             "provider_proof_skew_seconds_sum -3.0",

@@ -2,17 +2,19 @@
 //! [`respond`] alone puts them on the wire, with all the headers that keep them from being framed, cached, or made to do
 //! more than they should.
 
+mod about;
 mod details;
 mod headers;
 mod language;
 mod shown;
 pub mod texts;
 
+pub use about::About;
 pub use details::{Detail, details, ticked};
 pub use headers::{redirect, respond, respond_with_script};
 pub use shown::{
-    ConsentPage, DeviceConsentPage, DevicePage, DonePage, ErrorPage, Frame, FrontPage, Item, PostBackPage,
-    ReturnPage, SignInPage, describe,
+    AccountPage, ConsentPage, DeviceConsentPage, DevicePage, DonePage, ErrorPage, Frame, FrontPage, Item,
+    LogoutPage, PostBackPage, Remember, ReturnPage, SignInPage, describe,
 };
 pub use texts::Language;
 
@@ -29,6 +31,8 @@ use std::sync::LazyLock;
 
 /// The path to which the sign-in form is posted, below the issuer's own.
 pub const SIGN_IN: &str = "/login";
+/// The path to which the choice of an account is posted.
+pub const ACCOUNT: &str = "/account";
 /// The path to which the consent form is posted.
 pub const CONSENT: &str = "/consent";
 /// The path to which the sign-in form of who connects a device is posted.
@@ -37,6 +41,8 @@ pub const DEVICE_SIGN_IN: &str = "/device/login";
 pub const DEVICE_CONSENT: &str = "/device/consent";
 /// The path to which the button is posted that carries an error back to the client.
 pub const RETURN: &str = "/return";
+/// The path to which the answer to the question is posted whether to sign out.
+pub const LOGOUT: &str = "/logout/confirm";
 
 /// What sends the one form of a page (Form Post Response Mode §2). The page has a button for browsers without scripts.
 pub const SUBMIT: &str = "document.forms[0].submit()";

@@ -1,5 +1,6 @@
 //! What each page shows. The templates escape all of it.
 
+use super::about::About;
 use super::details::Detail;
 use super::texts::{Language, Texts};
 use crate::config::Config;
@@ -53,6 +54,31 @@ pub struct SignInPage<'a> {
     pub csrf: String,
 }
 
+/// The page to go on as who is signed in, or as somebody else.
+#[derive(Debug, Template)]
+#[template(path = "account.html")]
+pub struct AccountPage<'a> {
+    /// The frame.
+    pub frame: Frame<'a>,
+    /// Who sent the user here.
+    pub client: &'a str,
+    /// Who is signed in.
+    pub username: &'a str,
+    /// The authorization request.
+    pub request: &'a str,
+    /// The form's token.
+    pub csrf: String,
+}
+
+/// The box to be ticked by who does not want to be asked again.
+#[derive(Clone, Copy, Debug)]
+pub struct Remember {
+    /// For how many days.
+    pub days: u64,
+    /// Whether it is ticked, because this is remembered already.
+    pub is_ticked: bool,
+}
+
 /// The page to allow or deny.
 #[derive(Debug, Template)]
 #[template(path = "consent.html")]
@@ -63,6 +89,8 @@ pub struct ConsentPage<'a> {
     pub client: &'a str,
     /// Who asks.
     pub client_id: &'a str,
+    /// What is known of who asks.
+    pub about: About<'a>,
     /// Who is signed in.
     pub username: &'a str,
     /// What is asked for.
@@ -73,6 +101,8 @@ pub struct ConsentPage<'a> {
     pub resources: &'a [String],
     /// Where the user goes from here.
     pub destination: &'a str,
+    /// The box, where the answer may be remembered.
+    pub remember: Option<Remember>,
     /// The authorization request.
     pub request: &'a str,
     /// The form's token.
@@ -105,6 +135,8 @@ pub struct DeviceConsentPage<'a> {
     pub client: &'a str,
     /// Who asks.
     pub client_id: &'a str,
+    /// What is known of who asks.
+    pub about: About<'a>,
     /// Who is signed in.
     pub username: &'a str,
     /// What is asked for.
@@ -188,6 +220,26 @@ pub struct PostBackPage<'a> {
     pub fields: Vec<(&'a str, &'a str)>,
     /// The script that sends the form.
     pub script: &'a str,
+}
+
+/// The page that asks whether to sign out.
+#[derive(Debug, Template)]
+#[template(path = "logout.html")]
+pub struct LogoutPage<'a> {
+    /// The frame.
+    pub frame: Frame<'a>,
+    /// Who sent the user here; empty where that is not known.
+    pub client: &'a str,
+    /// Who is signed in.
+    pub username: &'a str,
+    /// The standard's error code; empty where nothing is wrong.
+    pub code: &'a str,
+    /// What is wrong with the request; empty where nothing is.
+    pub error: &'a str,
+    /// The logout request.
+    pub request: &'a str,
+    /// The form's token.
+    pub csrf: String,
 }
 
 /// The page of an error that leads nowhere.

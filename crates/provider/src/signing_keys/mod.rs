@@ -11,7 +11,7 @@ pub use schedule::{JWKS_MAX_AGE_SECS, Lives};
 pub use slot::{ALGORITHMS, Slot, Slots};
 
 use crate::clients::RegisteredClient;
-use crate::config::Config;
+use crate::config::{Config, RegistrationMode};
 use crate::provider::StartError;
 use crate::store::{Fault, SigningKey as StoredKey, Store};
 use arc_swap::ArcSwap;
@@ -61,6 +61,11 @@ struct Held {
 pub fn needed_by_config(config: &Config) -> Slots {
     let resources = config.resources.iter().filter_map(|resource| resource.signing_alg);
     let tokens = resources.chain([DEFAULT_ALGORITHM, config.signing.access_tokens]);
+    // Who registers itself without naming an algorithm gets this one, and need not wait for the key (DEC-28).
+    let takes_strangers =
+        config.registration.mode != RegistrationMode::Off || config.registration.documents.is_some();
+    let theirs = takes_strangers && config.profile.signing_algorithms().contains(&Algorithm::Rs256);
+    let tokens = tokens.chain(theirs.then_some(Algorithm::Rs256));
     Slots::of(tokens.map(|algorithm| (KeyUse::Tokens, algorithm)))
         .or(Slots::of([(KeyUse::Messages, DEFAULT_ALGORITHM)]))
 }

@@ -7,15 +7,19 @@
 //!
 //! A call whose future is dropped may still be carried out.
 
+mod client;
+mod consent;
 mod id;
 mod record;
 mod sqlite;
 mod verdict;
 
+pub use consent::MAX_CONSENTS;
 pub use id::{CREDENTIAL_ENTROPY, Credential, ID_ENTROPY, Id, SecretHash};
 pub use record::{
-    AccessToken, Approval, Client, ClientSource, Code, CodeState, DeviceCode, DeviceCodeState, Grant,
-    KeyChange, KeyUse, Pushed, RefreshToken, RefreshTokenState, SecretBytes, Session, SigningKey, User,
+    AccessToken, Approval, Client, ClientChanges, ClientSource, Code, CodeState, Consent, DeviceCode,
+    DeviceCodeState, Grant, InitialToken, KeyChange, KeyUse, LogoutNotice, Pushed, RefreshToken,
+    RefreshTokenState, Registered, Registering, SecretBytes, Session, SigningKey, User,
 };
 pub use sqlite::{Embedded, OpenError};
 pub use verdict::{Decided, Fault, Verdict, Write};
@@ -77,6 +81,8 @@ pub struct Swept {
     pub access_tokens: usize,
     /// Revocations of signed access tokens.
     pub revoked_tokens: usize,
+    /// Consents that were remembered.
+    pub consents: usize,
 }
 
 impl AddAssign for Swept {
@@ -88,6 +94,7 @@ impl AddAssign for Swept {
         self.pushed += other.pushed;
         self.access_tokens += other.access_tokens;
         self.revoked_tokens += other.revoked_tokens;
+        self.consents += other.consents;
     }
 }
 
@@ -262,6 +269,56 @@ impl Store {
     }
 }
 
+/// Who takes part in sign-in sessions, and who has yet to be told of their end. Each end that is no expiry writes
+/// notices for the clients that took part and want to be told.
+impl Store {
+    /// At most `limit` sessions in the order of their birth, of that user or of all, from the first after `after` on.
+    /// They may have ended by time.
+    pub async fn sessions(
+        &self,
+        subject: Option<&str>,
+        after: Option<Id>,
+        limit: u32,
+    ) -> Result<Vec<Session>, Fault> {
+        match self {
+            Self::Embedded(db) => db.sessions(subject, after, limit),
+        }
+    }
+
+    /// Ends the session as [`Write::EndSession`] does. False where there is none.
+    pub async fn end_session(&self, id: Id, at: UnixTime) -> Result<bool, Fault> {
+        match self {
+            Self::Embedded(db) => db.end_session(id, at).await,
+        }
+    }
+
+    /// Ends all sessions of the user in the same way; how many there were.
+    pub async fn end_sessions_of(&self, subject: &str, at: UnixTime) -> Result<usize, Fault> {
+        match self {
+            Self::Embedded(db) => db.end_sessions_of(subject.to_owned(), at).await,
+        }
+    }
+
+    /// The ids that the session had when the client came to take part in it: several where the user signed in anew
+    /// meanwhile, none where the client has no part in it.
+    pub async fn sids(&self, session: Id, client_id: &str) -> Result<Vec<Id>, Fault> {
+        match self {
+            Self::Embedded(db) => db.sids(session, client_id),
+        }
+    }
+
+    /// The notices that are due, at most `per_client` of one client.
+    pub async fn due_logout_notices(
+        &self,
+        now: UnixTime,
+        per_client: u32,
+    ) -> Result<Vec<LogoutNotice>, Fault> {
+        match self {
+            Self::Embedded(db) => db.due_logout_notices(now, per_client),
+        }
+    }
+}
+
 /// Device codes.
 impl Store {
     /// Adds a device code, unless `max_pending` of its client wait for an answer already.
@@ -388,36 +445,8 @@ impl Store {
     }
 }
 
-/// Clients and signing keys. Each change changes [`Store::version`].
+/// Signing keys. Each change changes [`Store::version`].
 impl Store {
-    /// Adds the client, or writes over the one with its id, whose `created_at` stays.
-    pub async fn upsert_client(&self, client: Client) -> Result<(), Fault> {
-        match self {
-            Self::Embedded(db) => db.upsert_client(client).await,
-        }
-    }
-
-    /// Removes the client and revokes what it was given. False where there is none.
-    pub async fn remove_client(&self, client_id: &str, at: UnixTime) -> Result<bool, Fault> {
-        match self {
-            Self::Embedded(db) => db.remove_client(client_id.to_owned(), at).await,
-        }
-    }
-
-    /// The client with that id.
-    pub async fn find_client(&self, client_id: &str) -> Result<Option<Client>, Fault> {
-        match self {
-            Self::Embedded(db) => db.client(client_id),
-        }
-    }
-
-    /// All clients, in the order of their ids.
-    pub async fn clients(&self) -> Result<Vec<Client>, Fault> {
-        match self {
-            Self::Embedded(db) => db.clients(),
-        }
-    }
-
     /// Shows all keys to `decide` and writes what it asks for, in one transaction; gives what was written. What is
     /// refused writes nothing.
     pub async fn change_signing_keys<D>(

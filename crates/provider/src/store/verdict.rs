@@ -1,7 +1,7 @@
 //! What a rule says of a record, what it asks to be written, and what became of it.
 
 use super::id::Id;
-use super::record::{AccessToken, Approval, Code, Grant, Pushed, RefreshToken, Session};
+use super::record::{AccessToken, Approval, Code, Consent, Grant, Pushed, RefreshToken, Session};
 use keybound_dpop::time::UnixTime;
 
 /// What a rule says of the record that it was shown.
@@ -102,7 +102,7 @@ pub enum Write {
         /// When.
         at: UnixTime,
     },
-    /// All families of the user at one client end: consent was withdrawn.
+    /// All families of the user at one client end, and what is remembered of it: consent was withdrawn.
     RevokeGrantsOf {
         /// Whose.
         subject: String,
@@ -110,6 +110,27 @@ pub enum Write {
         client_id: Option<String>,
         /// When.
         at: UnixTime,
+    },
+    /// A consent is remembered; the oldest of its user and client goes where there are too many.
+    RememberConsent(Box<Consent>),
+    /// A request is answered because of the consent: nothing is written where it was forgotten in between.
+    UseConsent {
+        /// The consent.
+        id: Id,
+        /// When.
+        at: UnixTime,
+    },
+    /// The user is asked again for this.
+    ForgetConsent {
+        /// The consent.
+        id: Id,
+    },
+    /// The user is asked again for everything.
+    ForgetConsentsOf {
+        /// Who.
+        subject: String,
+        /// At which client; every client where left out.
+        client_id: Option<String>,
     },
     /// A new pushed authorization request.
     InsertPushed(Box<Pushed>),
@@ -162,6 +183,20 @@ pub enum Write {
         /// When.
         at: UnixTime,
     },
+    /// A client was told that a session has ended, or never will be.
+    RemoveLogoutNotice {
+        /// The notice.
+        id: i64,
+    },
+    /// A client was told in vain.
+    DelayLogoutNotice {
+        /// The notice.
+        id: i64,
+        /// How often, so far.
+        tries: u32,
+        /// When it is to be told next.
+        due_at: UnixTime,
+    },
 }
 
 /// The store could not do its work. Nothing of what was asked is written, unless the answer itself was lost.
@@ -183,7 +218,7 @@ impl Fault {
         reason
     }
 
-    pub(super) fn because(reason: impl Into<String>) -> Self {
+    pub(crate) fn because(reason: impl Into<String>) -> Self {
         Self::Unavailable { reason: reason.into() }
     }
 }

@@ -43,7 +43,7 @@ async fn as_aut_10_the_code_knows_whether_the_request_named_its_redirect_uri() {
 }
 
 #[tokio::test]
-async fn as_aut_13_redirects_are_303() {
+async fn as_aut_13_atk_133_redirects_are_303() {
     let world = World::open().await;
     let mut browser = world.browser();
     let page = browser.ask(&[]).await;

@@ -76,7 +76,7 @@ async fn as_res_05_consent_shows_each_detail_in_words() {
     }
     assert!(!page.has("<b>Ada"));
     let plain = world.browser().reach_consent(&[]).await;
-    assert!(!plain.has("In detail") && !plain.has("checkbox"));
+    assert!(!plain.has("In detail") && !plain.has("name=\"detail_"));
 }
 
 #[tokio::test]

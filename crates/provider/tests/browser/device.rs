@@ -46,13 +46,13 @@ async fn sign_in(browser: &mut Browser<'_>, page: &Page, password: &str) -> Page
     browser.post("/device/login", &fields).await
 }
 
-async fn press(browser: &mut Browser<'_>, page: &Page, button: &str) -> Page {
+pub(crate) async fn press(browser: &mut Browser<'_>, page: &Page, button: &str) -> Page {
     let (request, csrf) = (page.field("request"), page.field("csrf"));
     browser.post("/device/consent", &[("request", &request), ("csrf", &csrf), (button, "1")]).await
 }
 
 /// Enters the code, signs in, and gives the page that asks.
-async fn reach_consent(browser: &mut Browser<'_>, code: &str) -> Page {
+pub(crate) async fn reach_consent(browser: &mut Browser<'_>, code: &str) -> Page {
     let page = browser.get("/device").await;
     let page = enter(browser, &page, code).await;
     assert!(page.asks_to_sign_in() && page.has("The TV"), "{}", page.body);

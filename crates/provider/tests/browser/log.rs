@@ -1,7 +1,8 @@
 //! What the log says, and what it must not.
 
-use crate::common::{CHALLENGE, PASSWORD, World, query};
+use crate::common::{CALLBACK, CHALLENGE, PASSWORD, World, query};
 use keybound_oauth::pushed::PushedResponse;
+use serde_json::json;
 use std::io::Write;
 use std::sync::{Arc, LazyLock, Mutex};
 use tracing::Dispatch;
@@ -80,9 +81,32 @@ async fn ops_log_02_sign_ins_and_answers_are_audited() {
     browser.press(&page, "deny").await;
     browser.press(&page, "allow").await;
     browser.ask(&[("scope", "unknown")]).await;
-    for event in ["sign_in_failed", "signed_in", "consent_refused", "consent_given", "refused"] {
+    let (request, csrf) = (page.field("request"), page.field("csrf"));
+    let fields = [("request", request.as_str()), ("csrf", &csrf), ("allow", "1"), ("remember", "1")];
+    browser.post("/consent", &fields).await;
+    browser.ask(&[]).await;
+    let answers = ["consent_refused", "consent_given", "consent_remembered", "consent_used"];
+    for event in ["sign_in_failed", "signed_in", "refused"].iter().chain(&answers) {
         assert!(log.text().contains(&format!("event=\"{event}\"")), "{event}: {}", log.text());
     }
+}
+
+#[tokio::test]
+async fn oidc_aut_23_a_code_without_a_challenge_is_audited() {
+    let old = json!({"client_id": "old", "redirect_uris": [CALLBACK], "legacy_oidc": true});
+    let world = World::with_clients(&[old]).await;
+    let (log, _guard) = Log::open();
+    old_client_gets_a_code(&world, &[]).await;
+    assert!(!log.text().contains("no_challenge"), "it has one");
+    old_client_gets_a_code(&world, &[("code_challenge", ""), ("code_challenge_method", "")]).await;
+    let text = log.text();
+    let told = text.lines().find(|line| line.contains("event=\"no_challenge\"")).expect("an event");
+    assert!(told.contains("client_id=\"old\"") && told.contains("OIDC-AUT-23"), "{told}");
+}
+
+async fn old_client_gets_a_code(world: &World, changes: &[(&str, &str)]) {
+    let changes = [&[("client_id", "old")], changes].concat();
+    assert!(world.browser().allow(&changes).await.form.has("code"));
 }
 
 #[tokio::test]

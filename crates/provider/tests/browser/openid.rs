@@ -2,6 +2,11 @@
 
 use crate::common::{CALLBACK, PASSWORD, World};
 use http::StatusCode;
+use keybound_dpop::jose::algorithm::Algorithm;
+use keybound_oauth::id_token::NewIdToken;
+use keybound_oauth::identifier::ClientId;
+use keybound_provider::signing_keys::KeyUse;
+use keybound_provider::signing_keys::command::{Pace, rotate};
 use serde_json::json;
 
 const OPENID: (&str, &str) = ("scope", "openid");
@@ -110,13 +115,28 @@ async fn oidc_aut_09_prompt_none_goes_with_nothing_else() {
 async fn oidc_aut_10_consent_and_select_account_are_honoured() {
     let world = World::open().await;
     let mut browser = world.browser();
-    browser.reach_consent(&[OPENID]).await;
+    let choice = [OPENID, ("prompt", "select_account")];
+    let page = browser.ask(&choice).await;
+    assert!(page.asks_to_sign_in(), "who signs in has chosen");
+    let page = browser.sign_in(&page, "ada", PASSWORD).await;
+    assert!(browser.follow(&page).await.asks_for_consent());
     assert!(browser.ask(&[OPENID, ("prompt", "consent")]).await.asks_for_consent());
-    let page = browser.ask(&[OPENID, ("prompt", "select_account")]).await;
+
+    let choose = browser.ask(&choice).await;
+    assert!(choose.has("Continue as <bdi>ada</bdi>") && !choose.asks_for_consent(), "{}", choose.body);
+    let page = browser.press_at("/account", &choose, "continue").await;
+    assert!(page.asks_for_consent() && page.has("ada"));
+    assert!(browser.press(&page, "allow").await.answer().form.has("code"));
+    let theirs = world.browser().press_at("/account", &choose, "continue").await;
+    assert!(theirs.location().starts_with("https://id.example/authorize?"), "nobody is signed in there");
+
+    let page = browser.press_at("/account", &choose, "switch").await;
     assert!(page.asks_to_sign_in());
     let page = browser.sign_in(&page, "bob", PASSWORD).await;
     let page = browser.follow(&page).await;
     assert!(page.asks_for_consent() && page.has("bob"));
+    let stale = browser.press_at("/account", &choose, "continue").await;
+    assert_eq!(stale.status, StatusCode::FORBIDDEN, "the page was ada's");
 }
 
 #[tokio::test]
@@ -194,4 +214,130 @@ async fn oidc_aut_21_what_is_not_offered_has_its_own_error() {
         assert_eq!(page.shown_error(), error, "{name}");
     }
     assert!(world.browser().ask(&[OPENID, ("response_mode", "query")]).await.asks_to_sign_in());
+}
+
+#[tokio::test]
+async fn a_prompt_that_is_not_offered_is_an_error_that_metadata_foretells() {
+    let world = World::open().await;
+    for prompt in ["create", "create login", "dance", "Login"] {
+        let page = world.browser().ask(&[OPENID, ("prompt", prompt)]).await;
+        assert_eq!(
+            (page.status, page.shown_error()),
+            (StatusCode::BAD_REQUEST, "invalid_request"),
+            "{prompt}"
+        );
+        assert!(page.has("prompt") && page.has("select_account"), "{}", page.body);
+    }
+    let silent = world.browser().ask(&[OPENID, ("prompt", "none create")]).await.answer();
+    assert_eq!(silent.get("error"), "invalid_request");
+    let metadata = world.browser().get("/.well-known/openid-configuration").await;
+    let metadata: serde_json::Value = serde_json::from_str(&metadata.body).unwrap();
+    assert_eq!(metadata["prompt_values_supported"], json!(["none", "login", "consent", "select_account"]));
+}
+
+#[tokio::test]
+async fn oidc_aut_11_what_a_client_registered_in_the_place_of_max_age_counts() {
+    let client = json!({"client_id": "c", "redirect_uris": [CALLBACK], "default_max_age": 60,
+        "require_auth_time": true});
+    let world = World::with_clients(&[client]).await;
+    let mut browser = world.browser();
+    let asked = [OPENID, ("client_id", "c")];
+    browser.reach_consent(&asked).await;
+    world.clock.turn(61);
+    assert!(browser.ask(&asked).await.asks_to_sign_in());
+    assert_eq!(
+        browser.ask(&[asked[0], asked[1], ("prompt", "none")]).await.answer().get("error"),
+        "login_required"
+    );
+    assert!(browser.ask(&[OPENID]).await.asks_for_consent(), "other clients did not");
+    let longer = browser.ask(&[asked[0], asked[1], ("max_age", "100")]).await;
+    assert!(longer.asks_for_consent(), "the request's own wins");
+    let shorter = browser.ask(&[asked[0], asked[1], ("max_age", "1")]).await;
+    assert!(shorter.asks_to_sign_in());
+}
+
+/// An ID token for the client, as we issue it.
+fn id_token(world: &World, client_id: &str, sub: &str) -> String {
+    let now = world.provider.unix();
+    let key = world.provider.signing_keys.signer(KeyUse::Tokens, Algorithm::Es256, now).unwrap();
+    let token = NewIdToken {
+        iss: &world.provider.config.issuer,
+        sub,
+        aud: &ClientId::parse(client_id).unwrap(),
+        exp: now.plus_secs(600),
+        iat: now,
+        nonce: None,
+        auth_time: None,
+        acr: None,
+        amr: &[],
+        sid: None,
+        access_token: None,
+        claims: None,
+    };
+    token.sign(&key.key, Some(&key.kid)).unwrap().reveal().to_owned()
+}
+
+#[tokio::test]
+async fn oidc_aut_15_the_user_of_the_hint_or_nobody() {
+    let world = World::open().await;
+    let mut browser = world.browser();
+    let (ada, bob) = (id_token(&world, "app", "subject-of-ada"), id_token(&world, "app", "subject-of-bob"));
+    let hinted = |hint| [OPENID, ("id_token_hint", hint), ("prompt", "none")];
+    assert_eq!(browser.ask(&hinted(&ada)).await.answer().get("error"), "login_required");
+    browser.reach_consent(&[OPENID]).await;
+    world.clock.turn(3600);
+    let known = browser.ask(&hinted(&ada)).await.answer();
+    assert_eq!(known.get("error"), "consent_required", "an expired hint is one too");
+    let other = browser.ask(&hinted(&bob)).await.answer();
+    assert_eq!(other.get("error"), "login_required");
+
+    assert!(browser.ask(&hinted(&ada)[..2]).await.asks_for_consent());
+    let page = browser.ask(&hinted(&bob)[..2]).await;
+    assert!(page.asks_to_sign_in());
+    let wrong = browser.sign_in(&page, "ada", PASSWORD).await;
+    assert_eq!(browser.follow(&wrong).await.answer().get("error"), "login_required", "not asked for ever");
+    let right = browser.sign_in(&page, "bob", PASSWORD).await;
+    let page = browser.follow(&right).await;
+    assert!(page.asks_for_consent());
+    let answer = browser.press(&page, "allow").await.answer();
+    assert_eq!(world.code(answer.get("code")).await.subject, "subject-of-bob");
+}
+
+#[tokio::test]
+async fn oidc_aut_15_whom_nobody_can_tell_any_more_signs_in_anew() {
+    let world = World::open().await;
+    let mut browser = world.browser();
+    let hint = id_token(&world, "app", "subject-of-ada");
+    browser.reach_consent(&[OPENID]).await;
+    let rotate = async |pace| {
+        let (store, now) = (&world.provider.store, world.provider.unix());
+        rotate(store, None, pace, world.provider.config.key_lives(), now).await.unwrap();
+        world.provider.reload_keys().await;
+        world.clock.turn(600);
+    };
+    rotate(Pace::Orderly).await;
+    let hinted = [OPENID, ("id_token_hint", hint.as_str()), ("prompt", "none")];
+    let known = browser.ask(&hinted).await.answer();
+    assert_eq!(known.get("error"), "consent_required", "another key signs, and the one before is published");
+    rotate(Pace::AtOnce).await;
+    assert_eq!(browser.ask(&hinted).await.answer().get("error"), "login_required");
+    let page = browser.ask(&hinted[..2]).await;
+    assert!(page.asks_to_sign_in());
+    let page = browser.sign_in(&page, "bob", PASSWORD).await;
+    assert!(browser.follow(&page).await.asks_for_consent());
+}
+
+#[tokio::test]
+async fn oidc_aut_15_what_is_no_id_token_of_ours_for_this_client_is_invalid_request() {
+    let world = World::open().await;
+    let mut browser = world.browser();
+    browser.reach_consent(&[OPENID]).await;
+    let others = id_token(&world, "other", "subject-of-ada");
+    let ours = id_token(&world, "app", "subject-of-ada");
+    let (signed, signature) = ours.rsplit_once('.').unwrap();
+    let forged = format!("{signed}.{}", signature.chars().rev().collect::<String>());
+    for hint in [others.as_str(), &forged, "x", "a.b.c", "eyJhbGciOiJub25lIn0.e30.e30"] {
+        let answer = browser.ask(&[OPENID, ("id_token_hint", hint)]).await.answer();
+        assert_eq!(answer.get("error"), "invalid_request", "{hint}");
+    }
 }

@@ -14,12 +14,13 @@ async fn all_pages(world: &World) -> Vec<(&'static str, Page)> {
         ("error", browser.ask(&[("client_id", "nobody")]).await),
         ("refused form", browser.post_from("cross-site", "/login", &[]).await),
         ("consent", browser.reach_consent(&[]).await),
+        ("account", browser.ask(&[("prompt", "select_account")]).await),
         ("no such asset", browser.get("/assets/other.css").await),
     ]
 }
 
 #[tokio::test]
-async fn bcp_ui_01_no_page_can_be_framed() {
+async fn bcp_ui_01_atk_134_no_page_can_be_framed() {
     let world = World::open().await;
     for (name, page) in all_pages(&world).await {
         assert_eq!(page.header("x-frame-options"), "DENY", "{name}");
@@ -38,8 +39,11 @@ async fn bcp_ui_02_the_policy_allows_nothing_but_our_style_and_the_way_back() {
     let fixed = "default-src 'none'; style-src 'self'; img-src 'self' data:; base-uri 'none'; \
                  frame-ancestors 'none'; form-action 'self'";
     for (name, page) in all_pages(&world).await {
-        let target =
-            if matches!(name, "sign in" | "consent" | "return") { " https://app.example" } else { "" };
+        let target = if matches!(name, "sign in" | "account" | "consent" | "return") {
+            " https://app.example"
+        } else {
+            ""
+        };
         assert_eq!(page.header("content-security-policy"), format!("{fixed}{target}"), "{name}");
     }
     for (redirect_uri, target) in
@@ -52,7 +56,7 @@ async fn bcp_ui_02_the_policy_allows_nothing_but_our_style_and_the_way_back() {
 }
 
 #[tokio::test]
-async fn bcp_ui_03_nothing_is_loaded_from_or_linked_to_elsewhere() {
+async fn bcp_ui_03_atk_137_nothing_is_loaded_from_or_linked_to_elsewhere() {
     let world = World::open().await;
     for (name, page) in all_pages(&world).await {
         assert_eq!(page.header("referrer-policy"), "no-referrer", "{name}");

@@ -67,6 +67,21 @@ async fn as_par_07_as_par_12_the_answer_is_201_with_a_reference_that_lives_for_9
 }
 
 #[tokio::test]
+async fn oidc_aut_07_as_par_10_a_silent_answer_uses_the_pushed_request_up() {
+    let world = World::open().await;
+    let mut browser = world.browser();
+    let page = browser.reach_consent(&[]).await;
+    let (request, csrf) = (page.field("request"), page.field("csrf"));
+    let fields = [("request", request.as_str()), ("csrf", &csrf), ("allow", "1"), ("remember", "1")];
+    assert!(browser.post("/consent", &fields).await.answer().form.has("code"));
+    for prompt in ["none", ""] {
+        let query = pushed(&world, &[("prompt", prompt)]).await;
+        assert!(open(&mut browser, &query).await.answer().form.has("code"));
+        assert_unusable(&open(&mut browser, &query).await);
+    }
+}
+
+#[tokio::test]
 async fn oidc_aut_13_a_pushed_request_chooses_the_language_of_the_pages() {
     let world = World::open().await;
     let query = pushed(&world, &[("ui_locales", "fr de")]).await;

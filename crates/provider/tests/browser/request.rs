@@ -30,7 +30,7 @@ async fn as_aut_01_get_and_post_lead_to_the_same_page() {
 }
 
 #[tokio::test]
-async fn as_aut_02_another_redirect_uri_is_told_on_a_page() {
+async fn as_aut_02_atk_129_another_redirect_uri_is_told_on_a_page() {
     let world = World::open().await;
     for bad in [
         "https://app.example/cb?x=1",
@@ -130,6 +130,25 @@ async fn as_aut_14_errors_go_to_a_page_unless_somebody_is_signed_in_or_the_clien
     browser.reach_consent(&[]).await;
     let signed_in = browser.ask(&faulty).await.answer();
     assert_eq!((signed_in.place.as_str(), signed_in.get("error")), (CALLBACK, "invalid_scope"));
+}
+
+#[tokio::test]
+async fn bcp_red_05_atk_132_who_registered_themselves_get_no_error_before_a_user_has_seen_it() {
+    let own = json!({"client_id": "own", "redirect_uris": ["https://phish.example/"], "errors": "redirect",
+        "self_registered": true});
+    let world = World::with_clients(&[own]).await;
+    let client = [("client_id", "own"), ("redirect_uri", "https://phish.example/"), ("scope", "unknown")];
+    for prompt in ["", "none", "none login", "create"] {
+        let mut browser = world.browser();
+        let page = browser.ask(&[&client[..], &[("prompt", prompt)]].concat()).await;
+        assert_eq!((page.status, page.location()), (PAGE, ""), "{prompt}");
+        assert!(!page.shown_error().is_empty() && !page.has("<script"));
+        let answer = browser.press_at("/return", &page, "return").await.answer();
+        assert_eq!(answer.place, "https://phish.example/", "the button still goes there");
+    }
+    let silent = [client[0], client[1], ("prompt", "none")];
+    let silent = world.browser().ask(&silent).await.answer();
+    assert_eq!(silent.get("error"), "login_required", "no page where nothing is faulty (OIDC-AUT-06)");
 }
 
 #[tokio::test]
@@ -238,7 +257,7 @@ async fn as_res_01_only_known_resources() {
 }
 
 #[tokio::test]
-async fn bcp_red_01_redirect_uris_match_as_whole_strings() {
+async fn bcp_red_01_atk_129_redirect_uris_match_as_whole_strings() {
     let world = World::open().await;
     for bad in [
         "https://app.example/%63b",
@@ -270,7 +289,7 @@ async fn bcp_red_01_redirect_uris_match_as_whole_strings() {
 }
 
 #[tokio::test]
-async fn bcp_red_02_the_port_is_free_on_loopback_hosts_as_registered() {
+async fn bcp_red_02_atk_130_the_port_is_free_on_loopback_hosts_as_registered() {
     let native = json!({
         "client_id": "native",
         "application_type": "native",
@@ -282,22 +301,31 @@ async fn bcp_red_02_the_port_is_free_on_loopback_hosts_as_registered() {
         ("native", "http://127.0.0.1:5555/cb", true),
         ("native", "http://localhost:5555/cb", false),
         ("native", "http://127.0.0.1.evil:5555/cb", false),
+        ("native", "http://127.0.0.1.evil/", false),
+        ("native", "http://localhost@evil/", false),
+        ("native", "http://localhost@evil.example:5555/cb", false),
+        ("native", "http://127.0.0.1:5555@evil.example/cb", false),
+        ("native", "http://127.0.0.1:3000\\@evil.example/cb", false),
+        ("native", "http://2130706433:5555/cb", false),
+        ("native", "http://127.1:5555/cb", false),
         ("native", "http://127.0.0.2:5555/cb", false),
         ("web", "http://127.0.0.1:3000/cb", true),
         ("web", "http://127.0.0.1:5555/cb", false),
     ] {
         let page = world.browser().ask(&[("client_id", client_id), ("redirect_uri", redirect_uri)]).await;
         assert_eq!(page.asks_to_sign_in(), is_good, "{client_id} {redirect_uri}");
+        assert!(is_good || page.status == PAGE && page.location().is_empty(), "{redirect_uri}");
     }
 }
 
 #[tokio::test]
-async fn bcp_red_04_no_parameter_of_another_name_leads_anywhere() {
+async fn bcp_red_04_atk_131_no_parameter_of_another_name_leads_anywhere() {
     let world = World::open().await;
     let mut browser = world.browser();
     for name in
         ["return_to", "next", "continue", "url", "redirect", "rd", "target", "post_logout_redirect_uri"]
     {
+        assert!(!browser.ask(&[(name, "//evil.example")]).await.has("action=\"//"), "{name}");
         let page = browser.reach_consent(&[(name, "https://evil.example/")]).await;
         for button in ["allow", "deny"] {
             assert_eq!(browser.press(&page, button).await.answer().place, CALLBACK, "{name}");

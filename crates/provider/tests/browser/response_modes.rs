@@ -51,7 +51,7 @@ async fn oidc_fp_01_the_answer_is_a_form_that_sends_itself() {
 }
 
 #[tokio::test]
-async fn oidc_fp_02_values_are_escaped_and_nothing_is_kept() {
+async fn oidc_fp_02_atk_138_values_are_escaped_and_nothing_is_kept() {
     let world = World::open().await;
     let evil = "\"><script>alert(1)</script>&#34;'";
     let mut browser = world.browser();
@@ -64,7 +64,7 @@ async fn oidc_fp_02_values_are_escaped_and_nothing_is_kept() {
 }
 
 #[tokio::test]
-async fn oidc_fp_03_the_policy_allows_this_form_this_script_and_a_button() {
+async fn oidc_fp_03_atk_138_the_policy_allows_this_form_this_script_and_a_button() {
     let world = World::open().await;
     let mut browser = world.browser();
     let page = browser.reach_consent(&[("response_mode", "form_post")]).await;

@@ -46,7 +46,7 @@ async fn bcp_ui_04_on_plain_http_cookies_lose_the_prefix_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn bcp_ui_04_a_sign_in_begins_a_session_under_a_new_id() {
+async fn bcp_ui_04_atk_136_a_sign_in_begins_a_session_under_a_new_id() {
     let world = World::open().await;
     let mut browser = world.browser();
     let planted = format!("{}.{}", "A".repeat(22), "A".repeat(43));
@@ -165,7 +165,7 @@ async fn bcp_ui_06_tokens_are_bound_to_browser_session_and_request() {
 }
 
 #[tokio::test]
-async fn bcp_ui_07_a_wrong_password_and_an_unknown_user_look_the_same() {
+async fn bcp_ui_07_atk_139_a_wrong_password_and_an_unknown_user_look_the_same() {
     let world = World::open().await;
     let mut bodies = Vec::new();
     for (username, password) in [("ada", "wrong"), ("eve", PASSWORD)] {
@@ -181,7 +181,7 @@ async fn bcp_ui_07_a_wrong_password_and_an_unknown_user_look_the_same() {
 }
 
 #[tokio::test]
-async fn bcp_ui_07_guessing_is_slowed_down() {
+async fn bcp_ui_07_atk_139_guessing_is_slowed_down() {
     let world = World::open().await;
     for username in ["ada", "nobody"] {
         let mut browser = world.browser();
@@ -202,7 +202,7 @@ async fn bcp_ui_07_guessing_is_slowed_down() {
 }
 
 #[tokio::test]
-async fn bcp_ui_10_credentials_are_never_in_urls() {
+async fn bcp_ui_10_atk_133_credentials_are_never_in_urls() {
     let world = World::open().await;
     let mut browser = world.browser();
     let page = browser.ask(&[]).await;

@@ -70,7 +70,7 @@ impl World {
         Self::with(CONFIG, &[]).await
     }
 
-    /// The usual provider, and these clients besides.
+    /// The usual provider, and these clients besides. One with a member `self_registered` is.
     pub(crate) async fn with_clients(clients: &[Value]) -> Self {
         Self::with(CONFIG, clients).await
     }
@@ -83,12 +83,11 @@ impl World {
         let app = json!({"client_id": "app", "client_name": "The App", "redirect_uris": [CALLBACK]});
         for metadata in [app].iter().chain(clients) {
             let client_id = metadata["client_id"].as_str().unwrap().to_owned();
-            let client = Client {
-                client_id,
-                metadata: metadata.clone(),
-                source: ClientSource::File,
-                created_at: now.unix,
+            let source = match metadata.get("self_registered") {
+                Some(_) => ClientSource::Registered,
+                None => ClientSource::File,
             };
+            let client = Client { client_id, metadata: metadata.clone(), source, created_at: now.unix };
             store.upsert_client(client).await.unwrap();
         }
         for username in ["ada", "bob"] {
@@ -110,6 +109,14 @@ impl World {
     pub(crate) fn browser(&self) -> Browser<'_> {
         let peer = SocketAddr::from(([192, 0, 2, 1], 1000));
         Browser { world: self, cookies: BTreeMap::new(), peer, accept_language: String::new() }
+    }
+
+    /// A second provider over the same store, as after a restart.
+    pub(crate) async fn opened_again(&self) -> Arc<Provider> {
+        let config = ConfigFile::parse(CONFIG, "test").unwrap().check().unwrap();
+        Provider::open(config, self.provider.store.clone(), Arc::<HandClock>::clone(&self.clock))
+            .await
+            .unwrap()
     }
 
     /// What the store knows of a code.
@@ -167,9 +174,12 @@ impl Browser<'_> {
         request.extensions_mut().insert(self.peer);
         let (parts, body) = self.world.router.clone().oneshot(request).await.unwrap().into_parts();
         for cookie in parts.headers.get_all(SET_COOKIE) {
-            let pair = cookie.to_str().unwrap().split(';').next().unwrap();
-            let (name, value) = pair.split_once('=').unwrap();
-            self.cookies.insert(name.to_owned(), value.to_owned());
+            let cookie = cookie.to_str().unwrap();
+            let (name, value) = cookie.split(';').next().unwrap().split_once('=').unwrap();
+            match cookie.contains("Max-Age=0") {
+                true => self.cookies.remove(name),
+                false => self.cookies.insert(name.to_owned(), value.to_owned()),
+            };
         }
         let body = body.collect().await.unwrap().to_bytes();
         Page { status: parts.status, headers: parts.headers, body: String::from_utf8(body.to_vec()).unwrap() }
@@ -211,8 +221,13 @@ impl Browser<'_> {
 
     /// Presses a button of the consent form on the page.
     pub(crate) async fn press(&mut self, page: &Page, button: &str) -> Page {
+        self.press_at("/consent", page, button).await
+    }
+
+    /// Presses a button of a form on the page that is posted there.
+    pub(crate) async fn press_at(&mut self, path: &str, page: &Page, button: &str) -> Page {
         let (request, csrf) = (page.field("request"), page.field("csrf"));
-        self.post("/consent", &[("request", &request), ("csrf", &csrf), (button, "1")]).await
+        self.post(path, &[("request", &request), ("csrf", &csrf), (button, "1")]).await
     }
 
     /// Follows a redirect of the provider to itself.

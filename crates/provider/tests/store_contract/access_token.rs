@@ -2,13 +2,15 @@
 
 use crate::Backend;
 use crate::record::{NOW, credential, grant, new_id};
-use keybound_provider::store::{AccessToken, Id, Store, Write};
+use keybound_oauth::claims_request::ClaimsRequest;
+use keybound_provider::store::{AccessToken, Grant, Id, Store, Write};
 use serde_json::json;
 
 crate::contract! {
     as_at_06_an_opaque_token_is_found_by_its_whole_text_only
     as_rev_03_a_revoked_grant_ends_its_tokens
     a_revoked_token_ends_alone
+    oidc_ui_06_a_grant_lives_with_what_was_asked_for_as_long_as_its_token
     ended_tokens_are_swept_and_grants_are_kept_for_them
 }
 
@@ -51,6 +53,23 @@ async fn a_revoked_token_ends_alone(backend: &dyn Backend) {
     store.write(vec![revoke(600), revoke(600)]).await.unwrap();
     assert_eq!(store.is_revoked(None, "t-1").await, Ok(true));
     assert_eq!(store.is_revoked(None, "t-2").await, Ok(false));
+}
+
+async fn oidc_ui_06_a_grant_lives_with_what_was_asked_for_as_long_as_its_token(backend: &dyn Backend) {
+    let store = backend.open();
+    let (asked, scope_only) = (grant(None), Grant { claims: ClaimsRequest::default(), ..grant(None) });
+    assert!(!asked.claims.is_empty());
+    for grant in [&asked, &scope_only] {
+        store.write(vec![Write::InsertGrant(grant.clone())]).await.unwrap();
+        assert_eq!(store.find_live_grant(grant.id, "t-1").await, Ok(Some(grant.clone())));
+    }
+    assert_eq!(store.find_live_grant(new_id(), "t-1").await, Ok(None));
+    let revoke = Write::RevokeToken { jti: "t-1".to_owned(), expires_at: NOW.plus_secs(600) };
+    store.write(vec![revoke]).await.unwrap();
+    assert_eq!(store.find_live_grant(asked.id, "t-1").await, Ok(None));
+    assert_eq!(store.find_live_grant(asked.id, "t-2").await, Ok(Some(asked.clone())));
+    store.write(vec![Write::RevokeGrant { id: asked.id, at: NOW }]).await.unwrap();
+    assert_eq!(store.find_live_grant(asked.id, "t-2").await, Ok(None));
 }
 
 async fn ended_tokens_are_swept_and_grants_are_kept_for_them(backend: &dyn Backend) {

@@ -9,9 +9,12 @@
 
 mod access_token;
 mod account;
+mod client;
 mod code;
+mod consent;
 mod device;
 mod file;
+mod logout;
 mod pushed;
 mod record;
 mod refresh_token;

@@ -100,12 +100,13 @@ async fn as_rt_10_use_moves_the_idle_end_but_not_past_the_last(backend: &dyn Bac
 
 async fn as_rt_11_a_sign_in_that_ends_takes_what_is_not_offline(backend: &dyn Backend) {
     let store = backend.open();
-    let session = session("sub-1");
-    store.write(vec![Write::InsertSession(session.clone())]).await.unwrap();
+    let (session, other) = (session("sub-1"), session("sub-1"));
+    let begin = [&session, &other].map(|session| Write::InsertSession(session.clone()));
+    store.write(begin.to_vec()).await.unwrap();
     let grant = grant(Some(session.id));
     let online = with_token(&store, &grant, false).await;
     let offline = with_token(&store, &grant, true).await;
-    let elsewhere = with_token(&store, &self::grant(Some(new_id())), false).await;
+    let elsewhere = with_token(&store, &self::grant(Some(other.id)), false).await;
 
     store.write(vec![Write::EndSession { id: session.id, at: NOW }]).await.unwrap();
     assert_eq!(store.find_session(session.id, &session.secret_hash).await, Ok(None));

@@ -53,29 +53,35 @@ messages! {
     words {
         direction, allow, deny, go_on, not_you, switch_account, application,
         front_title, front_lead, front_issuer,
+        account_title,
         sign_in_title, sign_in_username, sign_in_password, sign_in_submit, sign_in_wrong,
         consent_title, consent_where, consent_destination,
+        about_registered_itself, about_policy, about_terms,
         asked_all, asked_heading,
         scope_openid, scope_profile, scope_email, scope_address, scope_phone, scope_offline_access,
         details_heading, details_hint, value_none, value_yes, value_no,
         device_title, device_type_code, device_same_code, device_code, device_code_not_good,
         device_consent_title, device_compare, device_warning,
         device_connected_title, device_connected_text, device_refused_title, device_refused_text,
+        logout_title, logout_stay, logout_submit, signed_out_title, signed_out_text,
         return_title,
         error_title, error_lead, nothing_here_title, nothing_here_text, unavailable_title, unavailable_text,
     }
     filled {
         sign_in_lead(client),
         consent_heading(client),
+        account_continue(username),
         consent_account(username),
+        about_known_by_address(host),
         asked_scope(scope),
         device_consent_lead(client, username),
+        logout_client(client),
         return_lead(client),
         return_submit(client),
         post_back_title(client),
         post_back_lead(destination),
     }
-    counted { too_many_attempts(secs) }
+    counted { too_many_attempts(secs), consent_remember(days) }
 }
 
 fn id(field: &str) -> String {

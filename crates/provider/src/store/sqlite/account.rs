@@ -1,19 +1,17 @@
-//! Users, clients and named secrets: what changes seldom and is seen by every process.
+//! Users and named secrets: what changes seldom and is seen by every process.
 
 use super::column::{Json, Millis};
 use super::read::time;
 use super::write::{end_all_of, run};
 use crate::store::Inserted;
-use crate::store::record::{Client, ClientSource, User};
+use crate::store::record::User;
 use crate::store::verdict::Fault;
 use keybound_dpop::secret::Secret;
 use keybound_dpop::time::UnixTime;
-use rusqlite::types::FromSqlError;
 use rusqlite::{Connection, OptionalExtension, Params, Row, params};
 use serde_json::{Map, Value};
 
 const USER: &str = "SELECT username, subject, password_hash, claims, updated_at FROM users WHERE ";
-const CLIENT: &str = "SELECT client_id, metadata, source, created_at FROM clients";
 
 pub(super) fn insert_user(connection: &Connection, user: &User) -> Result<Inserted, Fault> {
     if user_by_username(connection, &user.username)?.is_some() {
@@ -70,34 +68,6 @@ pub(super) fn remove_user(connection: &Connection, username: &str, at: UnixTime)
     end_all_of(connection, &user.subject, at).map(|()| true)
 }
 
-pub(super) fn upsert_client(connection: &Connection, client: &Client) -> Result<(), Fault> {
-    let sql = "INSERT INTO clients (client_id, metadata, source, created_at)
-        VALUES (?1, ?2, ?3, ?4) ON CONFLICT (client_id) DO UPDATE
-        SET metadata = excluded.metadata, source = excluded.source";
-    let params =
-        params![client.client_id, Json(&client.metadata), client.source.as_str(), Millis(client.created_at),];
-    run(connection, sql, params)?;
-    bump(connection)
-}
-
-/// What the client was given ends with it.
-pub(super) fn remove_client(connection: &Connection, client_id: &str, at: UnixTime) -> Result<bool, Fault> {
-    if run(connection, "DELETE FROM clients WHERE client_id = ?1", [client_id])? == 0 {
-        return Ok(false);
-    }
-    let sql = "UPDATE grants SET revoked_at = ?2 WHERE client_id = ?1 AND revoked_at IS NULL";
-    run(connection, sql, params![client_id, Millis(at)])?;
-    bump(connection).map(|()| true)
-}
-
-pub(super) fn client_by_id(connection: &Connection, client_id: &str) -> Result<Option<Client>, Fault> {
-    one(connection, &format!("{CLIENT} WHERE client_id = ?1"), [client_id], client)
-}
-
-pub(super) fn clients(connection: &Connection) -> Result<Vec<Client>, Fault> {
-    all(connection, &format!("{CLIENT} ORDER BY client_id"), [], client)
-}
-
 pub(super) fn secret(connection: &Connection, name: &str) -> Result<Option<[u8; 32]>, Fault> {
     one(connection, "SELECT value FROM secrets WHERE name = ?1", [name], |row| row.get("value"))
 }
@@ -144,18 +114,7 @@ fn user(row: &Row<'_>) -> rusqlite::Result<User> {
     })
 }
 
-fn client(row: &Row<'_>) -> rusqlite::Result<Client> {
-    let Json(metadata) = row.get("metadata")?;
-    let source: String = row.get("source")?;
-    Ok(Client {
-        client_id: row.get("client_id")?,
-        metadata,
-        source: ClientSource::parse(&source).ok_or(FromSqlError::InvalidType)?,
-        created_at: time(row, "created_at")?,
-    })
-}
-
-fn one<T>(
+pub(super) fn one<T>(
     connection: &Connection,
     sql: &str,
     params: impl Params,

@@ -1,12 +1,16 @@
 //! The embedded backend: SQLite in one file, one writing thread, readers beside it.
 
 mod account;
+mod client;
 mod column;
+mod consent;
 mod decide;
 mod device;
+mod logout;
 mod open;
 mod read;
 mod schema;
+mod session;
 mod signing_key;
 mod sweep;
 mod write;
@@ -16,7 +20,8 @@ pub use open::OpenError;
 
 use super::id::{Id, SecretHash};
 use super::record::{
-    AccessToken, Client, Code, DeviceCode, Grant, KeyChange, Pushed, RefreshToken, Session, SigningKey, User,
+    AccessToken, Client, ClientChanges, Code, DeviceCode, Grant, InitialToken, KeyChange, LogoutNotice,
+    Pushed, RefreshToken, Registered, Registering, Session, SigningKey, User,
 };
 use super::verdict::{Decided, Fault, Verdict, Write};
 use super::{DeviceCodeInserted, Inserted, Swept};
@@ -215,6 +220,35 @@ impl Embedded {
         self.read(|db| Guarded::open(db, id, hash))
     }
 
+    pub(super) fn sessions(
+        &self,
+        subject: Option<&str>,
+        after: Option<Id>,
+        limit: u32,
+    ) -> Result<Vec<Session>, Fault> {
+        self.read(|db| session::list(db, subject, after, limit))
+    }
+
+    pub(super) async fn end_session(&self, id: Id, at: UnixTime) -> Result<bool, Fault> {
+        self.write(move |db| session::end(db, id, at)).await
+    }
+
+    pub(super) async fn end_sessions_of(&self, subject: String, at: UnixTime) -> Result<usize, Fault> {
+        self.write(move |db| session::end_all_of(db, &subject, at)).await
+    }
+
+    pub(super) fn sids(&self, session: Id, client_id: &str) -> Result<Vec<Id>, Fault> {
+        self.read(|db| logout::sids(db, session, client_id))
+    }
+
+    pub(super) fn due_logout_notices(
+        &self,
+        now: UnixTime,
+        per_client: u32,
+    ) -> Result<Vec<LogoutNotice>, Fault> {
+        self.read(|db| logout::due(db, now, per_client))
+    }
+
     pub(super) fn find_access_token(&self, id: Id, hash: &SecretHash) -> Result<Option<AccessToken>, Fault> {
         self.read(|db| Guarded::open(db, id, hash))
     }
@@ -270,19 +304,64 @@ impl Embedded {
     }
 
     pub(super) async fn upsert_client(&self, client: Client) -> Result<(), Fault> {
-        self.write(move |db| account::upsert_client(db, &client)).await
+        self.write(move |db| client::upsert(db, &client)).await
     }
 
     pub(super) async fn remove_client(&self, client_id: String, at: UnixTime) -> Result<bool, Fault> {
-        self.write(move |db| account::remove_client(db, &client_id, at)).await
+        self.write(move |db| client::remove(db, &client_id, at)).await
     }
 
     pub(super) fn client(&self, client_id: &str) -> Result<Option<Client>, Fault> {
-        self.read(|db| account::client_by_id(db, client_id))
+        self.read(|db| client::by_id(db, client_id))
     }
 
     pub(super) fn clients(&self) -> Result<Vec<Client>, Fault> {
-        self.read(account::clients)
+        self.read(client::every)
+    }
+
+    pub(super) fn clients_since(&self, version: u64) -> Result<ClientChanges, Fault> {
+        self.read(|db| client::since(db, version))
+    }
+
+    pub(super) async fn register_client(&self, new: Registering) -> Result<Registered, Fault> {
+        self.write(move |db| client::register(db, &new)).await
+    }
+
+    pub(super) fn managed_client(&self, id: &str, management: &SecretHash) -> Result<Option<Client>, Fault> {
+        self.read(|db| client::managed(db, id, management))
+    }
+
+    pub(super) async fn change_client<D: Send + 'static>(
+        &self,
+        (id, management): (&str, SecretHash),
+        at: UnixTime,
+        decide: impl Fn(&Client) -> Result<Client, D> + Send + 'static,
+    ) -> Result<Decided<Client, D>, Fault> {
+        let id = id.to_owned();
+        self.write(move |db| client::change(db, &id, &management, at, decide)).await
+    }
+
+    pub(super) async fn touch_clients(&self, ids: Vec<String>, at: UnixTime) -> Result<(), Fault> {
+        self.write(move |db| client::touch(db, &ids, at)).await
+    }
+
+    pub(super) async fn forget_clients(&self, unused_since: UnixTime, now: UnixTime) -> Result<usize, Fault> {
+        let mut total = 0;
+        loop {
+            let (batch, more) = self.write(move |db| client::forget(db, unused_since, now)).await?;
+            total += batch;
+            if !more {
+                return Ok(total);
+            }
+        }
+    }
+
+    pub(super) async fn insert_initial_token(&self, token: InitialToken) -> Result<(), Fault> {
+        self.write(move |db| client::insert_initial_token(db, &token)).await
+    }
+
+    pub(super) fn initial_token(&self, id: Id, hash: &SecretHash) -> Result<Option<InitialToken>, Fault> {
+        self.read(|db| client::initial_token(db, id, hash))
     }
 
     pub(super) async fn change_signing_keys<D: Send + 'static>(

@@ -204,7 +204,7 @@ fn access_token(id: Id, row: &Row<'_>) -> rusqlite::Result<AccessToken> {
     })
 }
 
-fn session(id: Id, row: &Row<'_>) -> rusqlite::Result<Session> {
+pub(super) fn session(id: Id, row: &Row<'_>) -> rusqlite::Result<Session> {
     Ok(Session {
         id,
         secret_hash: row.get("secret_hash")?,

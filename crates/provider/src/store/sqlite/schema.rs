@@ -5,12 +5,15 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 /// `PRAGMA application_id` of our files: "Kbnd".
 const APPLICATION_ID: i32 = 0x4b62_6e64;
 
-const MIGRATIONS: [&str; 5] = [
+const MIGRATIONS: [&str; 8] = [
     include_str!("schema/001_begin.sql"),
     include_str!("schema/002_pushed.sql"),
     include_str!("schema/003_device.sql"),
     include_str!("schema/004_access_tokens.sql"),
+    include_str!("schema/005_consents.sql"),
+    include_str!("schema/006_logout.sql"),
     include_str!("schema/007_claims.sql"),
+    include_str!("schema/008_registration.sql"),
 ];
 
 /// Why a file cannot be used as a store.

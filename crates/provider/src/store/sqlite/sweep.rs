@@ -26,6 +26,7 @@ pub(super) fn sweep(connection: &Connection, now: UnixTime) -> Result<(Swept, bo
         pushed: remove("pushed", "keep_until")?,
         access_tokens: remove("access_tokens", "expires_at")?,
         revoked_tokens: remove("revoked_tokens", "expires_at")?,
+        consents: remove("consents", "expires_at")?,
     };
     let counts = [
         swept.refresh_tokens,
@@ -35,7 +36,9 @@ pub(super) fn sweep(connection: &Connection, now: UnixTime) -> Result<(Swept, bo
         swept.device_codes,
         swept.access_tokens,
         swept.revoked_tokens,
+        swept.consents,
     ];
+    super::client::sweep(connection, now)?;
     let more = counts.contains(&BATCH);
     Ok((swept, more))
 }

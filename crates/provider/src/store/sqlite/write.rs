@@ -1,8 +1,8 @@
 //! Writing: one [`Write`], one or a few statements.
 
 use super::column::{Json, Millis};
-use super::device;
 use super::read::Guarded;
+use super::{consent, device, logout};
 use crate::store::id::Id;
 use crate::store::record::{AccessToken, Code, Grant, Pushed, RefreshToken, Session};
 use crate::store::verdict::{Fault, Write};
@@ -30,6 +30,12 @@ fn apply(connection: &Connection, write: &Write) -> Result<(), Fault> {
         Write::RevokeGrantsOf { subject, client_id, at } => {
             revoke_grants_of(connection, subject, client_id.as_deref(), *at)
         }
+        Write::RememberConsent(new) => consent::remember(connection, new),
+        Write::UseConsent { id, at } => consent::mark_used(connection, *id, *at),
+        Write::ForgetConsent { id } => consent::forget(connection, *id),
+        Write::ForgetConsentsOf { subject, client_id } => {
+            consent::forget_all_of(connection, subject, client_id.as_deref())
+        }
         Write::AllowDevice { id, approval } => device::allow(connection, *id, approval),
         Write::DenyDevice { id } => device::deny(connection, *id),
         Write::DevicePolled { id, at, interval_secs } => device::polled(connection, *id, *at, *interval_secs),
@@ -40,6 +46,8 @@ fn apply(connection: &Connection, write: &Write) -> Result<(), Fault> {
         }
         Write::EndSession { id, at } => end_session(connection, *id, *at),
         Write::ReplaceSession { old, new, at } => replace_session(connection, *old, new, *at),
+        Write::RemoveLogoutNotice { id } => logout::remove(connection, *id),
+        Write::DelayLogoutNotice { id, tries, due_at } => logout::delay(connection, *id, *tries, *due_at),
     }
 }
 
@@ -68,6 +76,7 @@ pub(super) fn mark_used(connection: &Connection, id: Id, at: UnixTime) -> Result
 
 /// All sign-ins and all families of the user end.
 pub(super) fn end_all_of(connection: &Connection, subject: &str, at: UnixTime) -> Result<(), Fault> {
+    logout::notify_all_of(connection, subject, at)?;
     run(connection, "DELETE FROM sessions WHERE subject = ?1", [subject])?;
     revoke_grants_of(connection, subject, None, at)
 }
@@ -86,7 +95,8 @@ fn insert_grant(connection: &Connection, grant: &Grant) -> Result<(), Fault> {
         grant.session_ended_at.map(Millis),
         grant.claims.to_parameter(),
     ];
-    run(connection, sql, params).map(drop)
+    run(connection, sql, params)?;
+    logout::take_part(connection, grant)
 }
 
 fn insert_code(connection: &Connection, code: &Code) -> Result<(), Fault> {
@@ -172,7 +182,8 @@ fn revoke_grants_of(
 ) -> Result<(), Fault> {
     let sql = "UPDATE grants SET revoked_at = ?3
         WHERE subject = ?1 AND (?2 IS NULL OR client_id = ?2) AND revoked_at IS NULL";
-    run(connection, sql, params![subject, client_id, Millis(at)]).map(drop)
+    run(connection, sql, params![subject, client_id, Millis(at)])?;
+    consent::forget_all_of(connection, subject, client_id)
 }
 
 fn insert_pushed(connection: &Connection, pushed: &Pushed) -> Result<(), Fault> {
@@ -214,7 +225,8 @@ fn renew_session(
     run(connection, sql, params![id, Millis(last_seen_at), Millis(expires_at)]).map(drop)
 }
 
-fn end_session(connection: &Connection, id: Id, at: UnixTime) -> Result<(), Fault> {
+pub(super) fn end_session(connection: &Connection, id: Id, at: UnixTime) -> Result<(), Fault> {
+    logout::notify(connection, id, at)?;
     run(connection, "DELETE FROM sessions WHERE id = ?1", [id])?;
     let sql = "UPDATE grants SET session_ended_at = ?2 WHERE session_id = ?1 AND session_ended_at IS NULL";
     run(connection, sql, params![id, Millis(at)]).map(drop)
@@ -222,9 +234,10 @@ fn end_session(connection: &Connection, id: Id, at: UnixTime) -> Result<(), Faul
 
 fn replace_session(connection: &Connection, old: Id, new: &Session, at: UnixTime) -> Result<(), Fault> {
     let before = Session::find(connection, old)?;
+    insert_session(connection, new)?;
     if before.is_some_and(|before| before.subject == new.subject) {
         run(connection, "UPDATE grants SET session_id = ?2 WHERE session_id = ?1", [old, new.id])?;
+        logout::move_participants(connection, old, new.id)?;
     }
-    end_session(connection, old, at)?;
-    insert_session(connection, new)
+    end_session(connection, old, at)
 }

@@ -1,0 +1,80 @@
+//! What is fetched from the URLs of a client.
+
+use crate::program::{
+    CALLBACK, OPEN, key_set, new_key, public, register, registered, text, token, with, world, world_of,
+};
+use crate::site::Site;
+use crate::token::assertion;
+use keybound_oauth::client_auth::ASSERTION_TYPE;
+use serde_json::json;
+
+#[tokio::test]
+async fn as_dcr_09_oidc_dcr_04_the_sector_document_lists_all_redirect_uris() {
+    let (site, world) = (Site::open().await, world(OPEN).await);
+    let other = "https://other.example/cb";
+    let both = json!([CALLBACK, other, "https://more.example/cb"]).to_string();
+    for (path, status, body, expected) in [
+        ("/good", 200, both.clone(), (201, "")),
+        ("/one", 200, json!([CALLBACK]).to_string(), (400, "invalid_client_metadata")),
+        (
+            "/object",
+            200,
+            json!({"redirect_uris": [CALLBACK, other]}).to_string(),
+            (400, "invalid_client_metadata"),
+        ),
+        ("/numbers", 200, json!([CALLBACK, other, 7]).to_string(), (400, "invalid_client_metadata")),
+        ("/nothing", 200, String::new(), (400, "invalid_client_metadata")),
+        ("/created", 201, both.clone(), (400, "invalid_client_metadata")),
+        ("/large", 200, format!("{both}{}", " ".repeat(40_000)), (400, "invalid_client_metadata")),
+    ] {
+        let uri = site.answer_with(path, status, &[], body);
+        let metadata = with(public(), "redirect_uris", json!([CALLBACK, other]));
+        let page = register(&world, &with(metadata, "sector_identifier_uri", uri.clone().into())).await;
+        assert_eq!(page.refusal(), (expected.0, expected.1.to_owned()), "{path}");
+        assert!(expected.0 == 201 || !page.has(&uri), "{}", page.body);
+    }
+    let elsewhere = site.answer_with("/moved", 302, &[("location", "/good")], "");
+    for uri in [site.url("/missing"), elsewhere] {
+        let page = register(&world, &with(public(), "sector_identifier_uri", uri.into())).await;
+        assert_eq!(page.refusal(), (400, "invalid_client_metadata".to_owned()));
+    }
+}
+
+#[tokio::test]
+async fn as_dcr_09_a_sector_document_is_not_fetched_from_inside() {
+    let world = world_of("https://id.example", "[registration]\nmode = \"open\"\n").await;
+    for host in ["127.0.0.1", "169.254.169.254", "10.0.0.1", "[::1]", "localhost"] {
+        let uri = format!("https://{host}/sector.json");
+        let page = register(&world, &with(public(), "sector_identifier_uri", uri.into())).await;
+        assert_eq!(page.refusal(), (400, "invalid_client_metadata".to_owned()), "{host}");
+    }
+}
+
+#[tokio::test]
+async fn oidc_dcr_03_keys_at_a_jwks_uri_can_change() {
+    let (site, world) = (Site::open().await, world(OPEN).await);
+    let (old, new) = (new_key(), new_key());
+    let uri = site.put("/jwks", key_set(&old, "old").to_string());
+    let metadata = with(public(), "token_endpoint_auth_method", json!("private_key_jwt"));
+    let client = registered(&world, &with(metadata, "jwks_uri", uri.into())).await;
+    let client_id = text(&client, "client_id");
+    let answer = async |key, kid: &str| {
+        let jwt = match kid {
+            "" => assertion(&world, key, &client_id),
+            kid => crate::documents::assertion_named(&world, key, kid, &client_id),
+        };
+        let fields = [
+            ("grant_type", "refresh_token"),
+            ("refresh_token", "x"),
+            ("client_assertion_type", ASSERTION_TYPE),
+            ("client_assertion", jwt.as_str()),
+        ];
+        token(&world, &new_key(), &fields, None).await.refusal().1
+    };
+    assert_eq!(answer(&old, "old").await, "invalid_grant", "the client is known");
+    assert_eq!(answer(&new, "new").await, "invalid_client");
+    site.put("/jwks", key_set(&new, "new").to_string());
+    world.clock.turn(61);
+    assert_eq!(answer(&new, "new").await, "invalid_grant", "a `kid` that is not known is looked for");
+    assert_eq!(answer(&old, "old").await, "invalid_client");
+}
