@@ -6,6 +6,7 @@ use crate::scope::Scope;
 use keybound_dpop::confirmation::Confirmation;
 use keybound_dpop::jose::json::{Object, Value, WrongType};
 use keybound_dpop::jose::jws::{self, VerifiedJwt};
+use keybound_dpop::jose::object_writer::ObjectWriter;
 use keybound_dpop::jose::signer::{SignError, Signer};
 use keybound_dpop::jose::thumbprint::Thumbprint;
 use keybound_dpop::secret::Secret;
@@ -54,44 +55,45 @@ impl NewAccessToken<'_> {
     /// # Errors
     /// [`SignError`] where the signer cannot sign.
     pub fn sign(&self, signer: &impl Signer, kid: Option<&str>) -> Result<Secret, SignError> {
-        let claims = serde_json::Value::Object(self.to_claims());
-        jws::sign(signer, TYP, kid, claims.to_string().as_bytes()).map(Secret::new)
+        jws::sign(signer, TYP, kid, self.to_json().as_bytes()).map(Secret::new)
     }
 
     /// The claims, for a token that is kept instead of signed.
     #[must_use]
     pub fn to_claims(&self) -> Map<String, serde_json::Value> {
-        let mut claims = Map::new();
-        let mut put = |name: &str, value: serde_json::Value| claims.insert(name.to_owned(), value);
-        put("iss", self.iss.into());
-        put("sub", self.sub.into());
-        put("aud", self.aud.to_json());
-        put("exp", self.exp.as_secs().into());
-        put("iat", self.iat.as_secs().into());
-        put("jti", self.jti.into());
-        put("client_id", self.client_id.into());
+        // What we have written is an object.
+        serde_json::from_str(&self.to_json()).unwrap_or_default()
+    }
+
+    /// The claims as JSON.
+    fn to_json(&self) -> String {
+        let mut claims = ObjectWriter::with_room(512).text("iss", self.iss).text("sub", self.sub);
+        claims = match self.aud {
+            Audience::One(text) => claims.text("aud", text),
+            Audience::Many(texts) => claims.json("aud", texts),
+        };
+        claims = claims.number("exp", self.exp.as_secs()).number("iat", self.iat.as_secs());
+        claims = claims.text("jti", self.jti).text("client_id", self.client_id);
         if !self.scope.is_empty() {
-            put("scope", self.scope.to_string().into());
+            claims = claims.text("scope", &self.scope.to_string());
         }
         if !self.authorization_details.is_empty() {
-            put("authorization_details", self.authorization_details.to_json());
+            claims = claims.json("authorization_details", &self.authorization_details.to_json());
         }
         if let Some(jkt) = self.jkt {
-            put("cnf", serde_json::json!({ "jkt": jkt.to_string() }));
+            claims = claims.object("cnf", ObjectWriter::with_room(64).text("jkt", &jkt.to_string()));
         }
         if let Some(auth_time) = self.auth_time {
-            put("auth_time", auth_time.as_secs().into());
+            claims = claims.number("auth_time", auth_time.as_secs());
         }
-        if let Some(acr) = self.acr {
-            put("acr", acr.into());
-        }
+        claims = claims.optional("acr", self.acr);
         if let Some(act) = self.act {
-            put("act", act.clone());
+            claims = claims.json("act", act);
         }
         if let Some(sub) = self.may_act {
-            put("may_act", serde_json::json!({ "sub": sub }));
+            claims = claims.object("may_act", ObjectWriter::with_room(64).text("sub", sub));
         }
-        claims
+        claims.finish()
     }
 }
 

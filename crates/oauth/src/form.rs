@@ -165,6 +165,10 @@ pub fn encode(text: &str) -> String {
 /// One form-encoded text, decoded; `None` where a percent sign lacks its digits or the result is not UTF-8.
 #[must_use]
 pub fn decode(encoded: &[u8]) -> Option<String> {
+    // Most stand for themselves.
+    if !encoded.iter().fold(false, |coded, byte| coded | (*byte == b'+') | (*byte == b'%')) {
+        return String::from_utf8(encoded.to_vec()).ok();
+    }
     let mut bytes = Vec::with_capacity(encoded.len());
     let mut rest = encoded.iter();
     while let Some(byte) = rest.next() {

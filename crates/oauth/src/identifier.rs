@@ -52,7 +52,10 @@ pub fn is_loopback(url: &Url) -> bool {
 /// Reads an absolute URI whose text leaves nothing to repair: the parser for URLs would drop white space and turn
 /// backslashes, and two texts would become one.
 pub(crate) fn parse_absolute(text: &str) -> Result<Url, IdentifierError> {
-    let is_plain = text.bytes().all(|byte| byte.is_ascii_graphic() && !b"\\\"<>^`{|}".contains(&byte));
+    let is_plain = text.bytes().all(|byte| {
+        byte.is_ascii_graphic()
+            && !matches!(byte, b'\\' | b'"' | b'<' | b'>' | b'^' | b'`' | b'{' | b'|' | b'}')
+    });
     if !is_plain || text.len() > MAX_IDENTIFIER_BYTES {
         return Err(IdentifierError::NotAbsolute);
     }

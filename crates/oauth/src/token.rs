@@ -9,8 +9,8 @@ use crate::pkce::CodeVerifier;
 use crate::scope::Scope;
 use crate::token_exchange::{self, TokenExchangeRequest};
 use keybound_dpop::jose::json::{Number, Object, Value};
+use keybound_dpop::jose::object_writer::ObjectWriter;
 use keybound_dpop::secret::Secret;
-use serde::Serialize;
 use std::fmt;
 
 /// `grant_type` of a device code (RFC 8628 §3.4).
@@ -245,39 +245,25 @@ impl TokenResponse {
     /// As JSON.
     #[must_use]
     pub fn to_json(&self) -> String {
-        let written = Written {
-            access_token: self.access_token.reveal(),
-            token_type: self.token_type.as_str(),
-            expires_in: self.expires_in_secs,
-            scope: self.scope.as_ref().map(Scope::to_string),
-            authorization_details: (!self.authorization_details.is_empty())
-                .then(|| self.authorization_details.to_json()),
-            issued_token_type: self.issued_token_type.as_deref(),
-            refresh_token: self.refresh_token.as_ref().map(Secret::reveal),
-            id_token: self.id_token.as_ref().map(Secret::reveal),
-        };
-        // Texts, a number and JSON: there is nothing that JSON could not say.
-        serde_json::to_string(&written).unwrap_or_default()
+        let access_token = self.access_token.reveal();
+        let mut members = ObjectWriter::with_room(access_token.len() + 512)
+            .text("access_token", access_token)
+            .text("token_type", self.token_type.as_str());
+        if let Some(secs) = self.expires_in_secs {
+            members = members.number("expires_in", secs);
+        }
+        if let Some(scope) = &self.scope {
+            members = members.text("scope", &scope.to_string());
+        }
+        if !self.authorization_details.is_empty() {
+            members = members.json("authorization_details", &self.authorization_details.to_json());
+        }
+        members
+            .optional("issued_token_type", self.issued_token_type.as_deref())
+            .optional("refresh_token", self.refresh_token.as_ref().map(Secret::reveal))
+            .optional("id_token", self.id_token.as_ref().map(Secret::reveal))
+            .finish()
     }
-}
-
-/// The members of a response, in the order in which they are written.
-#[derive(Serialize)]
-struct Written<'a> {
-    access_token: &'a str,
-    token_type: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    expires_in: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    scope: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    authorization_details: Option<serde_json::Value>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    issued_token_type: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    refresh_token: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    id_token: Option<&'a str>,
 }
 
 fn read_details(json: &[u8], object: &Object<'_>) -> Result<AuthorizationDetails, TokenResponseError> {

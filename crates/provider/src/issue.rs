@@ -8,7 +8,7 @@ use crate::logout::sid;
 use crate::provider::Provider;
 use crate::refusal::Refusal;
 use crate::signing_keys::{DEFAULT_ALGORITHM, KeyUse};
-use crate::store::{CREDENTIAL_ENTROPY, Credential, Id, SecretHash};
+use crate::store::{CREDENTIAL_ENTROPY, Id};
 use keybound_dpop::jose::base64url;
 use keybound_dpop::jose::crypto::{CryptoError, random};
 use keybound_dpop::jose::signer::SignError;
@@ -21,17 +21,16 @@ use keybound_oauth::id_token::NewIdToken;
 use keybound_oauth::token::TokenResponse;
 use keybound_oauth::token_exchange;
 
+/// Octets of entropy in a `jti`.
+const TOKEN_ID_ENTROPY: usize = 16;
+
 /// The random parts of an answer, drawn before the decision so that the decision can run twice.
 #[derive(Clone, Debug)]
 pub struct Minted {
     /// 128 random bits for `jti`.
     pub token_id: String,
-    /// The id of a refresh token, should one be issued.
-    pub refresh_id: Id,
-    /// Its text.
-    pub refresh_token: Secret,
-    /// What is stored of it.
-    pub refresh_hash: SecretHash,
+    /// What a refresh token would be made of.
+    pub refresh_entropy: [u8; CREDENTIAL_ENTROPY],
     /// What an opaque access token would be made of.
     pub access_entropy: [u8; CREDENTIAL_ENTROPY],
 }
@@ -54,14 +53,16 @@ pub fn grant_of(jti: &str) -> Option<Id> {
 ///
 /// # Errors
 /// [`CryptoError`] where the system has no entropy to give.
-pub fn mint(now: UnixTime) -> Result<Minted, CryptoError> {
-    let (refresh_id, refresh_token, refresh_hash) = Credential::mint(now, &random::<CREDENTIAL_ENTROPY>()?);
+pub fn mint() -> Result<Minted, CryptoError> {
+    // At once: a draw costs as much as all that is drawn.
+    let drawn: [u8; TOKEN_ID_ENTROPY + 2 * CREDENTIAL_ENTROPY] = random()?;
+    let (token_id, rest) = drawn.split_first_chunk::<TOKEN_ID_ENTROPY>().ok_or(CryptoError)?;
+    let (refresh_entropy, rest) = rest.split_first_chunk().ok_or(CryptoError)?;
+    let access_entropy = rest.first_chunk().ok_or(CryptoError)?;
     Ok(Minted {
-        token_id: base64url::encode(&random::<16>()?),
-        refresh_id,
-        refresh_token,
-        refresh_hash,
-        access_entropy: random()?,
+        token_id: base64url::encode(token_id),
+        refresh_entropy: *refresh_entropy,
+        access_entropy: *access_entropy,
     })
 }
 

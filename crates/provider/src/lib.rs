@@ -5,6 +5,7 @@ pub mod acr;
 pub mod audit;
 pub mod authenticate;
 pub mod bind;
+mod callers;
 pub mod claims;
 pub mod clients;
 pub mod config;

@@ -1,5 +1,6 @@
 //! The provider as a tower service: routes, and what every answer carries.
 
+use crate::callers::Callers;
 use crate::config::RegistrationMode;
 use crate::endpoint::{
     self, authorize, device, device_authorization, introspect, logout, metadata, pushed, register,
@@ -9,19 +10,16 @@ use crate::logout::deliver_due;
 use crate::peer;
 use crate::provider::Provider;
 use crate::registration::logo;
-use crate::respond;
 use crate::store::Fault;
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Request, State};
-use axum::middleware::{self, Next};
+use axum::extract::Request;
 use axum::routing::{any, get, post};
-use http::header::{ORIGIN, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS};
-use http::{HeaderValue, Method, Response, StatusCode};
-use keybound_resource::Cors;
-use std::net::SocketAddr;
+use http::header::{STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderValue, Response, StatusCode};
 use std::sync::Arc;
 use std::time::Duration;
+use tower::util::{MapRequestLayer, MapResponseLayer};
 
 /// All routes of the provider, below the issuer's path.
 pub fn service(provider: &Arc<Provider>) -> Router {
@@ -37,13 +35,11 @@ pub fn service(provider: &Arc<Provider>) -> Router {
         .merge(registration(provider))
         .route(issuer.oauth_metadata_url().path(), get(metadata::handle))
         .route(issuer.openid_metadata_url().path(), get(metadata::handle))
-        .layer(middleware::from_fn_with_state(Arc::clone(provider), admit))
-        .layer(middleware::from_fn(cross_origin))
+        .layer(Callers::anywhere(provider))
         .with_state(Arc::clone(provider));
-    // Called by servers alone: no page of another origin has business there.
     let for_servers = Router::new()
         .route(&below(endpoint::INTROSPECT), any(introspect::handle))
-        .layer(middleware::from_fn_with_state(Arc::clone(provider), admit))
+        .layer(Callers::servers(provider))
         .with_state(Arc::clone(provider));
     // It says itself who may read it: everybody.
     let for_seekers =
@@ -58,12 +54,15 @@ pub fn service(provider: &Arc<Provider>) -> Router {
             .route(&format!("{path}/"), get(authorize::front).with_state(Arc::clone(provider)))
             .nest(path, for_browsers),
     };
+    let (locator, hardener) = (Arc::clone(provider), Arc::clone(provider));
+    let locate = move |request: Request| locate(&locator, request);
+    let harden = move |response: Response<Body>| harden(&hardener, response);
     for_clients
         .merge(for_servers)
         .merge(for_seekers)
         .merge(for_browsers)
         .fallback(not_found)
-        .layer(middleware::from_fn_with_state(Arc::clone(provider), harden))
+        .layer((MapRequestLayer::new(locate), MapResponseLayer::new(harden)))
 }
 
 /// Where programs register themselves, if they may.
@@ -123,41 +122,14 @@ async fn remember_uses(provider: &Provider) -> Result<(), Fault> {
     Ok(())
 }
 
-/// These endpoints read no cookie: any page may call them, and read nonces and challenges (OPS-CORS-01, 02, 03).
-async fn cross_origin(request: Request, next: Next) -> Response<Body> {
-    let cors = Cors::any();
-    let (parts, body) = request.into_parts();
-    if let Some(preflight) = cors.preflight(&parts) {
-        return preflight.map(Body::new);
-    }
-    if parts.method == Method::OPTIONS {
-        let mut response = Response::new(Body::empty());
-        *response.status_mut() = StatusCode::NO_CONTENT;
-        return response;
-    }
-    let origin = parts.headers.get(ORIGIN).cloned();
-    let mut response = next.run(Request::from_parts(parts, body)).await;
-    cors.mark(origin.as_ref(), response.headers_mut());
-    response
-}
-
-/// OPS-LIM-05: what clients post is counted by address. UserInfo is not: one service calls it for all of its users.
-async fn admit(State(provider): State<Arc<Provider>>, request: Request, next: Next) -> Response<Body> {
-    let is_counted = request.method() == Method::POST && !request.uri().path().ends_with(endpoint::USERINFO);
-    let peer = request.extensions().get::<SocketAddr>().filter(|_| is_counted);
-    let admitted = peer.map_or(Ok(()), |peer| {
-        provider.limits.address(peer.ip(), provider.now().monotonic, &provider.metrics)
-    });
-    match admitted {
-        Ok(()) => next.run(request).await,
-        Err(denied) => respond::refusal(&denied.into(), None),
-    }
-}
-
-/// BCP-UI-11, and whom the request is from (BCP-PRX-01).
-async fn harden(State(provider): State<Arc<Provider>>, mut request: Request, next: Next) -> Response<Body> {
+/// Whom the request is from (BCP-PRX-01).
+fn locate(provider: &Provider, mut request: Request) -> Request {
     peer::locate(&provider.config.trusted_proxies, &mut request);
-    let mut response = next.run(request).await;
+    request
+}
+
+/// BCP-UI-11
+fn harden(provider: &Provider, mut response: Response<Body>) -> Response<Body> {
     let headers = response.headers_mut();
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if provider.config.base.is_https() {

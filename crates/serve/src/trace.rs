@@ -30,13 +30,15 @@ impl Line {
     }
 
     pub(crate) fn end(&self, status: StatusCode, time: Duration) {
+        // Of a millisecond. Integers are quicker to write.
+        let tenths = (time.as_micros() + 50) / 100;
         tracing::info!(
             target: "http",
             server = self.server,
             method = %Escaped(self.method.as_str()),
             path = %Escaped(self.uri.path()),
             status = status.as_u16(),
-            ms = format_args!("{:.1}", time.as_secs_f64() * 1000.0),
+            ms = format_args!("{}.{}", tenths / 10, tenths % 10),
             peer = %self.peer,
             "request",
         );
@@ -52,6 +54,12 @@ pub struct Escaped<'a>(
 
 impl Display for Escaped<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        // Nearly always.
+        if self.0.len() <= LONGEST
+            && self.0.bytes().all(|octet| matches!(octet, b' '..=b'~') && octet != b'"' && octet != b'\\')
+        {
+            return f.write_str(self.0);
+        }
         for (count, char) in self.0.chars().enumerate() {
             if count == LONGEST {
                 return f.write_str("...");

@@ -1,13 +1,12 @@
 //! An event as a line of JSON.
 
 use super::Lines;
+use keybound_dpop::time::{Clock, SystemClock, UnixTime};
 use std::cell::Cell;
 use std::fmt::{self, Write};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::Layer;
-use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::layer::Context;
 
 thread_local! {
@@ -17,24 +16,33 @@ thread_local! {
 
 /// Each event is a line: `timestamp`, `level`, its fields, `target`. Written by hand, because two such lines belong to every
 /// token that is issued.
-pub(super) struct JsonLines(pub(super) Lines);
+pub(super) struct JsonLines {
+    lines: Lines,
+    clock: SystemClock,
+}
+
+impl JsonLines {
+    /// Lines that go there.
+    pub(super) fn to(lines: Lines) -> Self {
+        Self { lines, clock: SystemClock::start() }
+    }
+}
 
 impl<S: Subscriber> Layer<S> for JsonLines {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let mut line = ROOM.try_with(Cell::take).unwrap_or_default();
         line.clear();
-        // Writing to a `String` fails only where a field does, whose line is then as far as it came.
-        let _ = write_event(&mut line, event);
-        self.0.put(&line, *event.metadata().level() <= Level::WARN);
+        write_event(&mut line, event, self.clock.now().unix);
+        self.lines.put(&line, *event.metadata().level() <= Level::WARN);
         // Where the thread is about to end, nothing is kept.
         let _ = ROOM.try_with(|room| room.set(line));
     }
 }
 
-fn write_event(line: &mut String, event: &Event<'_>) -> fmt::Result {
+fn write_event(line: &mut String, event: &Event<'_>, now: UnixTime) {
     let about = event.metadata();
     line.push_str(r#"{"timestamp":""#);
-    SystemTime.format_time(&mut Writer::new(line))?;
+    push_date(line, now);
     line.push_str(r#"","level":""#);
     line.push_str(about.level().as_str());
     line.push('"');
@@ -42,7 +50,40 @@ fn write_event(line: &mut String, event: &Event<'_>) -> fmt::Result {
     event.record(&mut members);
     members.text("target", about.target());
     line.push_str("}\n");
-    Ok(())
+}
+
+/// Appends the time as RFC 3339 has it, to the millisecond.
+fn push_date(line: &mut String, time: UnixTime) {
+    let (days, second) = (time.as_secs() / 86_400, time.as_secs() % 86_400);
+    // Counted from 0000-03-01, so that a leap day is the last of its year, and in periods of 400 years.
+    let days = days.saturating_add(719_468);
+    let (period, day) = (days / 146_097, days % 146_097);
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    // Five months have 153 days, and March is the first.
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let (month, later) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+    push_digits::<4>(line, 400 * period + year + later);
+    for (before, number) in
+        [('-', month), ('-', day), ('T', second / 3600), (':', second / 60 % 60), (':', second % 60)]
+    {
+        line.push(before);
+        push_digits::<2>(line, number);
+    }
+    line.push('.');
+    push_digits::<3>(line, time.as_millis() % 1000);
+    line.push('Z');
+}
+
+/// Appends the last `N` digits of the number.
+fn push_digits<const N: usize>(line: &mut String, mut number: u64) {
+    let mut digits = ['0'; N];
+    for digit in digits.iter_mut().rev() {
+        *digit = char::from(b'0' + u8::try_from(number % 10).unwrap_or(0));
+        number /= 10;
+    }
+    line.extend(digits);
 }
 
 /// Writes fields as members of an object that was begun.
@@ -143,9 +184,27 @@ mod tests {
     /// What `log` writes, line by line.
     fn logged(log: impl FnOnce()) -> Vec<Value> {
         let (written, lines) = kept();
-        let subscriber = tracing_subscriber::registry().with(JsonLines(lines));
+        let subscriber = tracing_subscriber::registry().with(JsonLines::to(lines));
         tracing::subscriber::with_default(subscriber, log);
         written.try_iter().map(|line| serde_json::from_str(&line).unwrap()).collect()
+    }
+
+    #[test]
+    fn dates_are_those_of_the_calendar() {
+        for (millis, date) in [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (951_782_399_999, "2000-02-28T23:59:59.999Z"),
+            (951_782_400_000, "2000-02-29T00:00:00.000Z"),
+            (951_868_800_001, "2000-03-01T00:00:00.001Z"),
+            (1_709_164_800_000, "2024-02-29T00:00:00.000Z"),
+            (1_800_000_000_042, "2027-01-15T08:00:00.042Z"),
+            (4_102_444_799_999, "2099-12-31T23:59:59.999Z"),
+            (4_107_542_400_000, "2100-03-01T00:00:00.000Z"),
+        ] {
+            let mut line = String::new();
+            push_date(&mut line, UnixTime::from_millis(millis));
+            assert_eq!(line, date);
+        }
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub(crate) fn start(filter: &str) -> Result<Lines, CommandError> {
         let plain = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
         plain.with_ansi(Style::of_stderr().is_coloured()).try_init().map_err(CommandError::failed)?;
     } else {
-        let subscriber = tracing_subscriber::registry().with(filter).with(JsonLines(lines.clone()));
+        let subscriber = tracing_subscriber::registry().with(filter).with(JsonLines::to(lines.clone()));
         subscriber.try_init().map_err(CommandError::failed)?;
     }
     Ok(lines)

@@ -4,6 +4,7 @@
 use super::algorithm::{Algorithm, AlgorithmSet};
 use super::json::{Object, Value};
 use super::jwk::PublicJwk;
+use super::object_writer::ObjectWriter;
 use super::signer::{SignError, Signer};
 use super::{base64url, crypto};
 
@@ -173,12 +174,8 @@ impl VerifiedJwt {
 /// # Errors
 /// [`SignError`] where the signer cannot sign.
 pub fn sign(signer: &impl Signer, typ: &str, kid: Option<&str>, payload: &[u8]) -> Result<String, SignError> {
-    let text = |text: &str| serde_json::Value::from(text);
-    let mut header = format!(r#"{{"typ":{},"alg":"{}""#, text(typ), signer.algorithm());
-    if let Some(kid) = kid {
-        header.push_str(&format!(r#","kid":{}"#, text(kid)));
-    }
-    header.push('}');
+    let header = ObjectWriter::with_room(100).text("typ", typ).text("alg", signer.algorithm().name());
+    let header = header.optional("kid", kid).finish();
     // Four characters for three octets, and room for a signature of the usual length.
     let mut compact = String::with_capacity((header.len() + payload.len()) * 4 / 3 + 100);
     base64url::encode_onto(&mut compact, header.as_bytes());

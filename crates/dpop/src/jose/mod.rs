@@ -7,5 +7,6 @@ pub mod json;
 pub mod jwk;
 pub mod jws;
 pub mod key_set;
+pub mod object_writer;
 pub mod signer;
 pub mod thumbprint;

@@ -29,7 +29,7 @@ async fn answer(provider: &Arc<Provider>, call: &Call, now: Now) -> Result<Answe
     issue::check_keys(provider, &client.client, now.unix)?;
     let proof = prove::record(provider, &client, proof, now)?;
     let wants_new_nonce = proof.as_ref().is_some_and(|proof| proof.wants_new_nonce());
-    let granted = grant::redeem(provider, &client, grant, proof, issue::mint(now.unix)?, now).await?;
+    let granted = grant::redeem(provider, &client, grant, proof, issue::mint()?, now).await?;
     issued(provider, call, &granted);
     let json = issue::tokens(provider, granted, now.unix)?.to_json();
     Ok(Answer { status: StatusCode::OK, json, wants_new_nonce })

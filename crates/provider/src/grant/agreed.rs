@@ -4,8 +4,9 @@ use super::{Asker, Granted, SignIn};
 use crate::bind::{self, Binding};
 use crate::reach::{Reach, Wanted};
 use crate::refusal::Denied;
-use crate::store::{Id, RefreshToken, RefreshTokenState, Write};
+use crate::store::{Credential, Id, RefreshToken, RefreshTokenState, Write};
 use crate::subject;
+use keybound_dpop::secret::Secret;
 use keybound_dpop::time::UnixTime;
 use keybound_oauth::authorization_details::AuthorizationDetails;
 use keybound_oauth::client_metadata::GrantType;
@@ -57,8 +58,9 @@ impl Agreed<'_> {
         let mut writes = vec![Write::KeepGrant { id: self.grant_id, until }];
         let mut refresh_token = None;
         if asker.client.allows_grant(GrantType::RefreshToken) {
-            writes.push(Write::InsertRefreshToken(Box::new(self.first_refresh_token(asker, binding, now))));
-            refresh_token = Some(asker.minted.refresh_token.clone());
+            let (first, text) = self.first_refresh_token(asker, binding, now);
+            writes.push(Write::InsertRefreshToken(Box::new(first)));
+            refresh_token = Some(text);
         }
         let mut granted = Granted {
             client: asker.client.clone(),
@@ -84,16 +86,17 @@ impl Agreed<'_> {
     }
 
     /// Bound to the key for a public client, to the client's authentication for a confidential one (RFC 9449 §5).
-    fn first_refresh_token(&self, asker: &Asker, binding: Binding, now: UnixTime) -> RefreshToken {
+    fn first_refresh_token(&self, asker: &Asker, binding: Binding, now: UnixTime) -> (RefreshToken, Secret) {
         let lifetimes = &asker.provider.config.lifetimes;
         let offline = outlives_sign_in(self.scope);
         let sign_in_ends = self.auth_time.plus_secs(lifetimes.session_secs);
         let longest = now.plus_secs(lifetimes.refresh_token_secs);
         let expires_at = if offline { longest } else { longest.min(sign_in_ends) };
         let jkt = if asker.client.is_public() { binding.refresh_key() } else { None };
-        RefreshToken {
-            id: asker.minted.refresh_id,
-            secret_hash: asker.minted.refresh_hash,
+        let (id, text, secret_hash) = Credential::mint(now, &asker.minted.refresh_entropy);
+        let first = RefreshToken {
+            id,
+            secret_hash,
             grant_id: self.grant_id,
             client_id: asker.client.id.as_str().to_owned(),
             subject: self.subject.to_owned(),
@@ -110,6 +113,7 @@ impl Agreed<'_> {
             expires_at,
             idle_expires_at: now.plus_secs(lifetimes.refresh_idle_secs).min(expires_at),
             state: RefreshTokenState::Live,
-        }
+        };
+        (first, text)
     }
 }

@@ -92,9 +92,10 @@ fn grant_tokens(
     // DEC-01: rotated only where neither a key nor client authentication protects it, unless configured.
     let is_unbound = asker.client.is_public() && token.jkt.is_none();
     if is_unbound || config.rotate == Rotate::Always {
+        let (id, text, secret_hash) = Credential::mint(now, &asker.minted.refresh_entropy);
         let successor = RefreshToken {
-            id: asker.minted.refresh_id,
-            secret_hash: asker.minted.refresh_hash,
+            id,
+            secret_hash,
             // A proof that comes with a public client's refresh binds from now on.
             jkt: match is_unbound {
                 true => binding.refresh_key().map(|jkt| jkt.to_string()),
@@ -107,8 +108,8 @@ fn grant_tokens(
             ..token.clone()
         };
         writes.push(Write::InsertRefreshToken(Box::new(successor)));
-        writes.push(Write::RotateRefreshToken { id: token.id, successor: asker.minted.refresh_id, at: now });
-        refresh_token = Some(asker.minted.refresh_token.clone());
+        writes.push(Write::RotateRefreshToken { id: token.id, successor: id, at: now });
+        refresh_token = Some(text);
     } else {
         writes.push(Write::TouchRefreshToken { id: token.id, at: now, idle_expires_at });
     }
