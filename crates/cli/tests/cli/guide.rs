@@ -1,6 +1,7 @@
 //! The commands in the provider's guide, run as they stand there.
 
 use crate::common::{World, free_address};
+use crate::session::sign_in;
 use std::fs;
 
 const GUIDE: &str = include_str!("../../../../docs/provider.md");
@@ -70,6 +71,9 @@ fn the_commands_of_the_guide_work_as_they_stand_there() {
         }
         if let Some(kid) = words.iter_mut().find(|word| *word == "KID") {
             *kid = some_kid(&world);
+        }
+        if let Some(session) = words.iter_mut().find(|word| *word == "SESSION") {
+            *session = sign_in(&world, "alice");
         }
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         world.ok(&words, &stdin);

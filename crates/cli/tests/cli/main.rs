@@ -18,5 +18,6 @@ mod registry;
 mod request;
 #[cfg(test)]
 mod service;
+mod session;
 #[cfg(test)]
 mod signing_key;
