@@ -301,8 +301,11 @@ impl ClientMetadata {
             true => registered.matches_native(requested),
             false => registered.matches(requested),
         };
-        self.redirect_uris.iter().find(is_match)?;
-        RedirectUri::parse(requested).ok()
+        let registered = self.redirect_uris.iter().find(is_match)?;
+        match registered.matches(requested) {
+            true => Some(registered.clone()),
+            false => RedirectUri::parse(requested).ok(),
+        }
     }
 }
 

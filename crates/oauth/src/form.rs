@@ -128,9 +128,11 @@ impl FormWriter {
         if !self.0.is_empty() {
             self.0.push('&');
         }
-        self.0.push_str(&encode(name));
+        // Most characters stand for themselves.
+        self.0.reserve(name.len() + value.len() + 2);
+        self.0.extend(form_urlencoded::byte_serialize(name.as_bytes()));
         self.0.push('=');
-        self.0.push_str(&encode(value));
+        self.0.extend(form_urlencoded::byte_serialize(value.as_bytes()));
         self
     }
 

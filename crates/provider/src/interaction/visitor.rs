@@ -68,8 +68,7 @@ fn is_ours(value: &str) -> bool {
 
 async fn find_session(provider: &Provider, cookie: &str) -> Result<Option<SignedIn>, Fault> {
     let Some((id, secret_hash)) = Credential::parse(cookie) else { return Ok(None) };
-    let found = provider.store.find_session(id, &secret_hash).await?;
-    let Some(session) = found.filter(|session| provider.unix() < session.expires_at) else { return Ok(None) };
-    let user = provider.store.find_user_by_subject(&session.subject).await?;
-    Ok(user.map(|user| SignedIn { session, user }))
+    let found = provider.store.find_signed_in(id, &secret_hash).await?;
+    let lasting = found.filter(|(session, _)| provider.unix() < session.expires_at);
+    Ok(lasting.map(|(session, user)| SignedIn { session, user }))
 }

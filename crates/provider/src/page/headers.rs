@@ -15,6 +15,8 @@ use keybound_dpop::jose::crypto::sha256;
 
 const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+/// As many as a page has, with those that others add.
+const PAGE_HEADERS: usize = 16;
 const PERMISSIONS_POLICY: HeaderName = HeaderName::from_static("permissions-policy");
 
 /// What pages have no need of; passkeys are the only thing that they may use.
@@ -52,6 +54,7 @@ fn respond_by(frame: Frame<'_>, status: StatusCode, page: &impl Template, policy
     let mut response = Response::new(Body::from(html));
     *response.status_mut() = status;
     let headers = response.headers_mut();
+    headers.reserve(PAGE_HEADERS);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
     headers.insert(VARY, HeaderValue::from_static("accept-language"));
     if let Ok(tag) = HeaderValue::from_str(&frame.text.tag) {

@@ -267,6 +267,20 @@ impl Store {
             Self::Embedded(db) => db.find_session(id, secret_hash),
         }
     }
+
+    /// The same, with its user; none where the user is gone.
+    ///
+    /// # Errors
+    /// [`Fault`]
+    pub async fn find_signed_in(
+        &self,
+        id: Id,
+        secret_hash: &SecretHash,
+    ) -> Result<Option<(Session, User)>, Fault> {
+        match self {
+            Self::Embedded(db) => db.find_signed_in(id, secret_hash),
+        }
+    }
 }
 
 /// Who takes part in sign-in sessions, and who has yet to be told of their end. Each end that is no expiry writes

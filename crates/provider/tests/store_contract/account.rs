@@ -41,7 +41,9 @@ async fn a_closed_store_reopens_as_it_was(backend: &dyn Backend) {
     let store = backend.open();
     assert_eq!(store.find_code(code.id, &code.secret_hash).await, Ok(Some((code, grant.clone()))));
     assert_eq!(store.find_refresh_token(token.id, &token.secret_hash).await, Ok(Some((token, grant))));
-    assert_eq!(store.find_session(session.id, &session.secret_hash).await, Ok(Some(session)));
+    assert_eq!(store.find_session(session.id, &session.secret_hash).await, Ok(Some(session.clone())));
+    let signed_in = store.find_signed_in(session.id, &session.secret_hash).await;
+    assert_eq!(signed_in, Ok(Some((session, user("ada", "sub-1")))));
     assert_eq!(store.find_user_by_username("ada").await, Ok(Some(user("ada", "sub-1"))));
     assert_eq!(store.clients().await, Ok(vec![client("app")]));
     assert_eq!(store.signing_keys().await, Ok(vec![signing_key("k1")]));

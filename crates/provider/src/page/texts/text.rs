@@ -1,6 +1,7 @@
 //! A message with places for what others wrote. It is taken apart once, at start: a page looks nothing up.
 
 use super::catalogue::Bundle;
+use arc_swap::ArcSwapOption;
 use askama::filters::{Escaper, Html, HtmlSafe};
 use fluent_bundle::FluentArgs;
 use std::fmt;
@@ -109,12 +110,14 @@ impl<const N: usize> fmt::Display for Filled<'_, N> {
     }
 }
 
-/// A message whose words depend on a number. It is put together when it is needed: that is rare.
+/// A message whose words depend on a number. It is put together when another number is needed: that is rare.
 #[derive(Clone)]
 pub struct Counted {
     bundle: Arc<Bundle>,
     id: String,
     variable: &'static str,
+    /// The number that was asked for last, which is the configuration's most of the time.
+    last: Arc<ArcSwapOption<(u64, String)>>,
 }
 
 impl fmt::Debug for Counted {
@@ -124,17 +127,24 @@ impl fmt::Debug for Counted {
 }
 
 impl Counted {
-    pub(super) const fn new(bundle: Arc<Bundle>, id: String, variable: &'static str) -> Self {
-        Self { bundle, id, variable }
+    pub(super) fn new(bundle: Arc<Bundle>, id: String, variable: &'static str) -> Self {
+        Self { bundle, id, variable, last: Arc::default() }
     }
 
     /// The text for that number.
     #[must_use]
     pub fn with(&self, number: u64) -> String {
+        if let Some(last) = self.last.load().as_ref()
+            && last.0 == number
+        {
+            return last.1.clone();
+        }
         let mut arguments = FluentArgs::new();
         arguments.set(self.variable, number);
         // It was tried at start.
-        super::catalogue::format(&self.bundle, &self.id, &arguments).unwrap_or_default()
+        let text = super::catalogue::format(&self.bundle, &self.id, &arguments).unwrap_or_default();
+        self.last.store(Some(Arc::new((number, text.clone()))));
+        text
     }
 }
 

@@ -103,7 +103,7 @@ pub(super) fn bump(connection: &Connection) -> Result<(), Fault> {
     run(connection, "UPDATE version SET counter = counter + 1", []).map(drop)
 }
 
-fn user(row: &Row<'_>) -> rusqlite::Result<User> {
+pub(super) fn user(row: &Row<'_>) -> rusqlite::Result<User> {
     let Json(claims) = row.get("claims")?;
     Ok(User {
         username: row.get("username")?,

@@ -220,6 +220,10 @@ impl Embedded {
         self.read(|db| Guarded::open(db, id, hash))
     }
 
+    pub(super) fn find_signed_in(&self, id: Id, hash: &SecretHash) -> Result<Option<(Session, User)>, Fault> {
+        self.read(|db| Guarded::open(db, id, hash))
+    }
+
     pub(super) fn sessions(
         &self,
         subject: Option<&str>,
