@@ -72,5 +72,24 @@ async fn as_dcr_08_a_statement_can_be_required() {
         register(&world, &public()).await.refusal(),
         (400, "unapproved_software_statement".to_owned())
     );
+#[tokio::test]
+async fn as_dcr_08_a_statement_for_somebody_else_is_not_taken() {
+    let (site, key) = (Site::open().await, new_key());
+    let world = trusting(&site, &key, "").await;
+    let issuer = world.provider.config.issuer.as_str();
+    for (aud, status) in [
+        (json!(issuer), 201),
+        (json!(["https://other.example", issuer]), 201),
+        (json!(format!("{issuer}/register")), 201),
+        (json!("https://other.example"), 400),
+        (json!([]), 400),
+        (json!(7), 400),
+    ] {
+        let page = register(&world, &statement(&key, &json!({"iss": "trust", "aud": aud}))).await;
+        let code = if status == 400 { "invalid_software_statement" } else { "" };
+        assert_eq!(page.refusal(), (status, code.to_owned()), "{aud}");
+    }
+}
+
     registered(&world, &statement(&key, &json!({"iss": "trust"}))).await;
 }
