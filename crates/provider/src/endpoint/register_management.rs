@@ -40,7 +40,10 @@ pub async fn read_one(
     headers: HeaderMap,
 ) -> Response<Body> {
     match open(&provider, &client_id, &headers).await {
-        Ok(managed) => told(&provider, &managed.client, managed.token, None),
+        Ok(managed) => {
+            let information = record::information(&provider.config, &managed.client, managed.token, None);
+            respond::private_json(StatusCode::OK, information.to_json())
+        }
         Err(refused) => refused.respond(),
     }
 }
@@ -114,7 +117,9 @@ async fn replace(
     match provider.store.change_client(&id, managed.hash, now, decide).await? {
         Decided::Taken(client) => {
             written(provider, Event::ClientUpdated, &id).await?;
-            Ok(told(provider, &client, managed.token, new_secret))
+            let mut information = record::information(&provider.config, &client, managed.token, new_secret);
+            information.software_statement = request.software_statement;
+            Ok(respond::private_json(StatusCode::OK, information.to_json()))
         }
         Decided::Denied(denied) => Err(denied.into()),
         Decided::Unknown => {
@@ -143,9 +148,4 @@ fn check_names(client: &Client, request: &RegistrationRequest) -> Result<(), Den
             Err(policy::invalid("AS-DCR-11", wire))
         }
     }
-}
-
-fn told(provider: &Provider, client: &Client, token: Secret, new_secret: Option<Secret>) -> Response<Body> {
-    let information = record::information(&provider.config, client, token, new_secret);
-    respond::private_json(StatusCode::OK, information.to_json())
 }

@@ -1,8 +1,9 @@
 //! Software statements (RFC 7591 §2.3).
 
 use crate::common::World;
-use crate::program::{CALLBACK, key_set, new_key, public, register, registered, with, world};
+use crate::program::{CALLBACK, call, key_set, new_key, public, register, registered, text, with, world};
 use crate::site::Site;
+use http::Method;
 use keybound_dpop::jose::jws;
 use keybound_dpop::jose::signer::SigningKey;
 use serde_json::{Value, json};
@@ -36,6 +37,13 @@ async fn as_dcr_08_what_somebody_vouches_for_wins() {
     assert_eq!(client["software_statement"], request["software_statement"]);
     assert!(client.get("iss").is_none() && client.get("iat").is_none(), "{client}");
     registered(&world, &public()).await;
+
+    let path = format!("/register/{}", text(&client, "client_id"));
+    let bearer = format!("Bearer {}", text(&client, "registration_access_token"));
+    let headers = [("content-type", "application/json"), ("authorization", bearer.as_str())];
+    let again = with(request.clone(), "client_id", client["client_id"].clone());
+    let changed = call(&world, Method::PUT, &path, &headers, again.to_string()).await.json();
+    assert_eq!(changed["software_statement"], request["software_statement"]);
 }
 
 #[tokio::test]
@@ -65,14 +73,6 @@ async fn as_dcr_08_a_statement_that_does_not_hold() {
 }
 
 #[tokio::test]
-async fn as_dcr_08_a_statement_can_be_required() {
-    let (site, key) = (Site::open().await, new_key());
-    let world = trusting(&site, &key, "require_software_statement = true\n").await;
-    assert_eq!(
-        register(&world, &public()).await.refusal(),
-        (400, "unapproved_software_statement".to_owned())
-    );
-#[tokio::test]
 async fn as_dcr_08_a_statement_for_somebody_else_is_not_taken() {
     let (site, key) = (Site::open().await, new_key());
     let world = trusting(&site, &key, "").await;
@@ -91,5 +91,13 @@ async fn as_dcr_08_a_statement_for_somebody_else_is_not_taken() {
     }
 }
 
+#[tokio::test]
+async fn as_dcr_08_a_statement_can_be_required() {
+    let (site, key) = (Site::open().await, new_key());
+    let world = trusting(&site, &key, "require_software_statement = true\n").await;
+    assert_eq!(
+        register(&world, &public()).await.refusal(),
+        (400, "unapproved_software_statement".to_owned())
+    );
     registered(&world, &statement(&key, &json!({"iss": "trust"}))).await;
 }
