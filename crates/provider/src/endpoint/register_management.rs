@@ -2,9 +2,10 @@
 
 use super::register::{read, written};
 use crate::audit::Event;
+use crate::config::RegistrationMode;
 use crate::provider::Provider;
 use crate::refusal::{Denied, Refusal};
-use crate::registration::admission::{Refused, bearer};
+use crate::registration::admission::{self, Refused, bearer};
 use crate::registration::{policy, record, sector, statement};
 use crate::respond;
 use crate::store::{Client, Credential, Decided, SecretHash};
@@ -57,6 +58,9 @@ pub async fn change(
     let (parts, body) = request.into_parts();
     let changed = async {
         let managed = open(&provider, &client_id, &parts.headers).await?;
+        if provider.config.registration.mode == RegistrationMode::Open {
+            admission::count(&provider, &parts)?;
+        }
         let request = read(&parts.headers, body).await?;
         replace(&provider, managed, request).await
     };

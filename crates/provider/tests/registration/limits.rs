@@ -3,10 +3,10 @@
 use crate::common::World;
 use crate::program::{
     OPEN, basic, confidential, new_key, public, register, register_with, registered, sign_in, text, token,
-    world,
+    with, world,
 };
 use http::StatusCode;
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use keybound_dpop::time::Clock;
 use keybound_provider::registration::admission::make_initial_token;
 use std::net::SocketAddr;
@@ -43,6 +43,30 @@ async fn as_dcr_12_one_address_registers_at_a_rate() {
 }
 
 #[tokio::test]
+#[tokio::test]
+async fn as_dcr_12_changes_have_a_rate_too() {
+    let world = world(&format!("{OPEN}[limits]\nregistrations_per_minute = 6\n")).await;
+    let client = registered(&world, &public()).await;
+    let path = format!("/register/{}", text(&client, "client_id"));
+    let change = async |token: &str| {
+        let mut browser = world.browser();
+        browser.peer = SocketAddr::from(([192, 0, 2, 7], 1000));
+        let body = with(public(), "client_id", client["client_id"].clone());
+        let request = http::Request::put(&path)
+            .header(CONTENT_TYPE, "application/json")
+            .header(AUTHORIZATION, format!("Bearer {token}"))
+            .body(body.to_string().into())
+            .unwrap();
+        browser.send(request).await.status
+    };
+    let token = text(&client, "registration_access_token");
+    assert_eq!(change("x").await, StatusCode::UNAUTHORIZED);
+    assert_eq!(change(&token).await, StatusCode::OK);
+    assert_eq!(change(&token).await, StatusCode::TOO_MANY_REQUESTS);
+    world.clock.turn(10);
+    assert_eq!(change(&token).await, StatusCode::OK);
+}
+
 async fn as_dcr_12_ops_lim_06_there_is_room_for_so_many() {
     let world = world(&format!("{OPEN}max_clients = 3\n{FAST}")).await;
     for _ in 0..3 {
