@@ -9,6 +9,7 @@ use http::StatusCode;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
 use keybound_dpop::time::Clock;
 use keybound_provider::registration::admission::make_initial_token;
+use serde_json::json;
 use std::net::SocketAddr;
 
 const FAST: &str = "[limits]\nregistrations_per_minute = 0\n";
@@ -43,7 +44,6 @@ async fn as_dcr_12_one_address_registers_at_a_rate() {
 }
 
 #[tokio::test]
-#[tokio::test]
 async fn as_dcr_12_changes_have_a_rate_too() {
     let world = world(&format!("{OPEN}[limits]\nregistrations_per_minute = 6\n")).await;
     let client = registered(&world, &public()).await;
@@ -67,6 +67,7 @@ async fn as_dcr_12_changes_have_a_rate_too() {
     assert_eq!(change(&token).await, StatusCode::OK);
 }
 
+#[tokio::test]
 async fn as_dcr_12_ops_lim_06_there_is_room_for_so_many() {
     let world = world(&format!("{OPEN}max_clients = 3\n{FAST}")).await;
     for _ in 0..3 {
@@ -75,6 +76,15 @@ async fn as_dcr_12_ops_lim_06_there_is_room_for_so_many() {
     let page = register(&world, &public()).await;
     assert_eq!(page.status, StatusCode::SERVICE_UNAVAILABLE, "{}", page.body);
     assert_eq!(world.provider.store.clients().await.unwrap().len(), 4);
+}
+
+#[tokio::test]
+async fn a_stranger_that_fits_no_longer_keeps_nobody_else_out() {
+    let stranger = json!({"client_id": "client-old", "redirect_uris": ["http://shop.example/cb"], "self_registered": true});
+    let world = World::with("issuer = \"http://localhost:8080\"", &[stranger]).await;
+    let (clients, store, now) = (&world.provider.clients, &world.provider.store, world.clock.now());
+    assert!(clients.find(store, "client-old", now).await.unwrap().is_none());
+    assert!(clients.find(store, "app", now).await.unwrap().is_some());
 }
 
 #[tokio::test]
