@@ -203,6 +203,18 @@ async fn as_cimd_02_pushed_requests_and_devices_know_documents_too() {
 }
 
 #[tokio::test]
+async fn oidc_idt_02_a_document_is_in_the_sector_of_its_own_host() {
+    let (site, world) = (Site::open().await, world(ON).await);
+    let pairwise = |path: &str| with(document(&site, path), "subject_type", json!("pairwise"));
+    let client_id = site.put("/other", pairwise("/other").to_string());
+    let page = ask(&world, &client_id, CALLBACK).await;
+    assert_eq!(page.shown_error(), "invalid_request", "it would see users by the `sub` of shop.example");
+    let own = "https://127.0.0.1/cb";
+    let client_id = site.put("/own", with(pairwise("/own"), "redirect_uris", json!([own])).to_string());
+    assert!(ask(&world, &client_id, own).await.asks_to_sign_in());
+}
+
+#[tokio::test]
 async fn as_cimd_07_the_page_that_asks_shows_the_host() {
     let (site, world) = (Site::open().await, world(ON).await);
     let client_id = site.put("/client", document(&site, "/client").to_string());

@@ -51,6 +51,24 @@ async fn as_dcr_09_a_sector_document_is_not_fetched_from_inside() {
 }
 
 #[tokio::test]
+async fn as_dcr_09_oidc_idt_02_only_a_redirect_uri_leads_into_a_sector() {
+    let (site, world) = (Site::open().await, world(OPEN).await);
+    let sector = site.put("/sector", json!([CALLBACK]).to_string());
+    let pairwise = with(public(), "subject_type", json!("pairwise"));
+    let by_document = with(pairwise.clone(), "sector_identifier_uri", sector.into());
+    let device = "urn:ietf:params:oauth:grant-type:device_code";
+    for metadata in [pairwise, by_document] {
+        registered(&world, &metadata).await;
+        let both = with(metadata.clone(), "grant_types", json!(["authorization_code", device]));
+        let alone = with(metadata, "grant_types", json!([device]));
+        for anywhere in [both, alone] {
+            let page = register(&world, &anywhere).await;
+            assert_eq!(page.refusal(), (400, "invalid_client_metadata".to_owned()), "{anywhere}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn oidc_dcr_03_keys_at_a_jwks_uri_can_change() {
     let (site, world) = (Site::open().await, world(OPEN).await);
     let (old, new) = (new_key(), new_key());
