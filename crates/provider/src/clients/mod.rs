@@ -32,7 +32,7 @@ pub struct Clients {
     held: RwLock<Held>,
     /// When the store's version was looked at last, in milliseconds of the monotonic clock.
     looked_at: AtomicU64,
-    /// Those that registered themselves and showed who they are since this was written down.
+    /// Those that registered themselves and showed who they are, or got tokens, since this was written down.
     used: Mutex<HashSet<String>>,
     documents: Option<Documents>,
     fetchers: KeyFetchers,
@@ -163,7 +163,7 @@ impl Clients {
         }
     }
 
-    /// Notes that a client showed who it is, so that it is not forgotten (AS-DCR-12).
+    /// Notes that a client showed who it is, or got tokens, so that it is not forgotten (AS-DCR-12).
     pub fn note_use(&self, client: &RegisteredClient, now: Now) {
         if client.is_used_again(now) {
             self.used.lock().insert(client.id.to_string());

@@ -106,6 +106,18 @@ async fn as_dcr_12_who_is_not_used_is_forgotten() {
 }
 
 #[tokio::test]
+async fn as_dcr_12_a_public_client_that_gets_tokens_is_used() {
+    let world = world(&format!("{OPEN}{FAST}")).await;
+    let only_codes = with(public(), "grant_types", json!(["authorization_code"]));
+    let client_id = text(&registered(&world, &only_codes).await, "client_id");
+    let fields = [("grant_type", "authorization_code"), ("code", "x"), ("client_id", client_id.as_str())];
+    token(&world, &new_key(), &fields, None).await;
+    assert_eq!(world.provider.clients.take_used(), [""; 0], "anybody can say a name");
+    sign_in(&world, &new_key(), &client_id).await;
+    assert_eq!(world.provider.clients.take_used(), [client_id.as_str()]);
+}
+
+#[tokio::test]
 async fn as_dcr_12_who_shows_who_it_is_is_used() {
     let world = world(&format!("{OPEN}{FAST}")).await;
     let client = registered(&world, &confidential()).await;
