@@ -352,5 +352,6 @@ mod tests {
         assert_eq!(fresh_for(&[("cache-control", "max-age=50"), ("age", "30")]), 20);
         assert_eq!(fresh_for(&[("cache-control", "max-age=5000")]), 100);
         assert_eq!(fresh_for(&[("cache-control", "max-age=50, no-store")]), 10);
+        assert_eq!(fresh_for(&[("cache-control", "max-age=50"), ("cache-control", "No-Cache")]), 10);
     }
 }

@@ -152,6 +152,15 @@ async fn as_cimd_06_what_is_kept_is_bounded() {
 }
 
 #[tokio::test]
+async fn as_cimd_06_who_come_at_once_share_one_fetch() {
+    let (site, world) = (Site::open().await, world(ON).await);
+    let client_id = site.put("/c", document(&site, "/c").to_string());
+    let one = || async { ask(&world, &client_id, CALLBACK).await.asks_to_sign_in() };
+    assert_eq!(tokio::join!(one(), one(), one()), (true, true, true));
+    assert_eq!(site.asked("/c"), 1);
+}
+
+#[tokio::test]
 async fn as_cimd_02_one_host_is_asked_at_a_rate() {
     let (site, world) = (Site::open().await, world(ON).await);
     let mut refused = 0;

@@ -6,7 +6,7 @@ use crate::program::{
     with, world,
 };
 use http::StatusCode;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, ORIGIN, RETRY_AFTER};
 use keybound_dpop::time::Clock;
 use keybound_provider::registration::admission::make_initial_token;
 use serde_json::json;
@@ -132,4 +132,36 @@ async fn as_dcr_12_who_shows_who_it_is_is_used() {
     assert_eq!(ask(&secret).await, [""; 0], "once in a while is enough");
     world.clock.turn(7 * 60 * 60);
     assert_eq!(ask(&secret).await, [client_id.as_str()]);
+}
+
+#[tokio::test]
+async fn ops_lim_05_ops_cors_03_what_clients_post_is_counted_by_address() {
+    let world =
+        world(&format!("{OPEN}[limits]\naddress_per_minute = 6\nregistrations_per_minute = 0\n")).await;
+    let ask = async |method: &str, path: &str, last: u8| {
+        let mut browser = world.browser();
+        browser.peer = SocketAddr::from(([192, 0, 2, last], 1000));
+        let request =
+            http::Request::builder().method(method).uri(path).header(ORIGIN, "https://page.example");
+        let page = browser.send(request.body(axum::body::Body::empty()).unwrap()).await;
+        (
+            page.status == StatusCode::TOO_MANY_REQUESTS,
+            page.headers.contains_key("access-control-allow-origin"),
+        )
+    };
+    let paths = ["/token", "/par", "/revoke", "/introspect", "/register", "/device_authorization"];
+    for (path, last) in paths.into_iter().zip(10_u8..) {
+        let is_readable = path != "/introspect";
+        assert_eq!(ask("POST", path, last).await, (false, is_readable), "{path}");
+        assert_eq!(ask("POST", path, last).await, (true, is_readable), "{path}");
+        assert_eq!(ask("POST", path, last + 100).await, (false, is_readable), "{path} for others");
+        assert!(!ask("GET", path, last).await.0, "{path} that is read");
+    }
+    for _ in 0..3 {
+        assert_eq!(
+            ask("POST", "/userinfo", 1).await,
+            (false, true),
+            "one service calls it for all of its users"
+        );
+    }
 }

@@ -60,6 +60,7 @@ async fn as_dcr_08_a_statement_that_does_not_hold() {
         (with(public(), "software_statement", json!("nonsense")), "invalid_software_statement"),
         (statement(&key, &with(good.clone(), "exp", json!(1_800_000_000))), "invalid_software_statement"),
         (statement(&key, &with(good.clone(), "nbf", json!(1_800_000_100))), "invalid_software_statement"),
+        (statement(&key, &with(good.clone(), "iat", json!(1_800_000_100))), "invalid_software_statement"),
         (statement(&key, &with(good.clone(), "exp", json!("soon"))), "invalid_software_statement"),
         (statement(&key, &json!({"client_name": "x"})), "invalid_software_statement"),
         (statement(&key, &json!({"iss": "somebody"})), "unapproved_software_statement"),
