@@ -1,11 +1,12 @@
 //! Clients whose `client_id` is the URL of their metadata.
 
-use crate::common::{Browser, Page, World};
+use crate::common::{Browser, Page, World, query};
 use crate::program::{
     CALLBACK, code, code_fields, key_set, new_key, reach_consent, refresh, text, token, with, world, world_of,
 };
 use crate::site::Site;
-use http::StatusCode;
+use axum::body::Body;
+use http::{Request, StatusCode};
 use keybound_dpop::jose::base64url;
 use keybound_dpop::jose::crypto::random;
 use keybound_dpop::jose::signer::SigningKey;
@@ -13,6 +14,8 @@ use keybound_dpop::time::Clock;
 use keybound_oauth::client_auth::{ASSERTION_TYPE, sign_assertion};
 use keybound_oauth::identifier::ClientId;
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
+use tower::ServiceExt;
 
 const ON: &str = "[registration]\nloopback_urls = true\n[client_id_metadata]\nmode = \"on\"\n";
 
@@ -172,6 +175,24 @@ async fn as_cimd_02_one_host_is_asked_at_a_rate() {
 }
 
 #[tokio::test]
+async fn as_cimd_02_ops_lim_06_so_many_are_fetched_at_one_time() {
+    let world = world(ON).await;
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let at_host = |number: u32| format!("http://h{number}.localhost:{port}/client");
+    let (mut waiting, mut connections) = (JoinSet::new(), Vec::new());
+    for number in 0..16 {
+        let changes = [("client_id", at_host(number))];
+        let query = query(&changes.each_ref().map(|(name, value)| (*name, value.as_str())));
+        let request = Request::get(format!("/authorize?{query}")).body(Body::empty()).unwrap();
+        waiting.spawn(world.router.clone().oneshot(request));
+        connections.push(silent.accept().await.unwrap());
+    }
+    let page = ask(&world, &at_host(16), CALLBACK).await;
+    assert_eq!(page.status, StatusCode::SERVICE_UNAVAILABLE, "{}", page.body);
+}
+
+#[tokio::test]
 async fn as_cimd_04_a_document_may_name_keys_and_authenticate_with_them() {
     let (site, world) = (Site::open().await, world(ON).await);
     let key = new_key();
@@ -198,7 +219,7 @@ async fn as_cimd_02_pushed_requests_and_devices_know_documents_too() {
     let device = "urn:ietf:params:oauth:grant-type:device_code";
     let metadata = with(document(&site, "/tv"), "grant_types", json!(["authorization_code", device]));
     let client_id = site.put("/tv", metadata.to_string());
-    let query = crate::common::query(&[("client_id", &client_id), ("redirect_uri", CALLBACK)]);
+    let query = query(&[("client_id", &client_id), ("redirect_uri", CALLBACK)]);
     let form = keybound_oauth::form::Form::parse_query(&query).unwrap();
     let fields: Vec<(&str, &str)> =
         ["client_id", "response_type", "redirect_uri", "scope", "code_challenge", "code_challenge_method"]
