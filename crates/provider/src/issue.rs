@@ -188,3 +188,28 @@ fn id_token(
     };
     Ok(token.sign(&key.key, Some(&key.kid))?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_random_is_used_for_two_things() {
+        let minted = mint().unwrap();
+        let other = mint().unwrap();
+        let id = base64url::decode(&minted.token_id).unwrap();
+        let parts: [&[u8]; 6] = [
+            &minted.refresh_entropy,
+            &minted.access_entropy,
+            &id,
+            &other.refresh_entropy,
+            &other.access_entropy,
+            other.token_id.as_bytes(),
+        ];
+        for (place, part) in parts.iter().enumerate() {
+            let mut others = parts.iter().skip(place + 1);
+            let shares = |other: &&[u8]| other.windows(8).any(|some| part.windows(8).any(|own| own == some));
+            assert!(!others.any(shares), "{place}");
+        }
+    }
+}

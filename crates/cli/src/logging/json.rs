@@ -176,7 +176,7 @@ fn split_around(text: &str, at: usize) -> Option<(&str, char, &str)> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::lines::tests::kept;
+    use super::super::lines::tests::{kept, rest_later};
     use super::*;
     use serde_json::{Value, json};
     use tracing_subscriber::layer::SubscriberExt;
@@ -209,7 +209,7 @@ mod tests {
 
     #[test]
     fn ops_log_04_an_event_is_one_line_of_json_whatever_is_in_it() {
-        let odd = "a\"b\\c\r\n\t\u{0}\u{1b}[31m é \u{2028}";
+        let odd = "a\"b\\c\r\n\t\u{0}\u{1b}[31m\u{1f}\u{7f} é \u{2028}";
         let none: Option<&str> = None;
         let lines = logged(|| {
             tracing::info!(target: "audit", event = "x", odd, why = %odd, some = ?Some("\"q\""), none, "said {odd}");
@@ -229,5 +229,17 @@ mod tests {
             (&json!(true), &json!(-1), &json!(u64::MAX))
         );
         assert_eq!((&second["level"], &second["half"]), (&json!("ERROR"), &json!("0.5")));
+    }
+    #[test]
+    fn ops_log_02_a_warning_does_not_wait() {
+        let (written, lines) = kept();
+        let subscriber = tracing_subscriber::registry().with(JsonLines::to(lines));
+        rest_later();
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::info!("first");
+            assert_eq!(written.try_recv().ok(), None);
+            tracing::warn!("second");
+            assert_eq!(written.try_recv().map(|lines| lines.lines().count()), Ok(2));
+        });
     }
 }

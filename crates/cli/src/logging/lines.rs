@@ -78,6 +78,7 @@ pub(super) mod tests {
     use super::*;
     use std::io;
     use std::sync::mpsc::{Receiver, Sender, channel};
+    use std::time::Duration;
 
     struct Sent(Sender<String>);
 
@@ -98,6 +99,11 @@ pub(super) mod tests {
         (written, Lines::to(Sent(sender)))
     }
 
+    /// From here on this thread will say when it rests.
+    pub(in crate::logging) fn rest_later() {
+        WILL_REST.set(true);
+    }
+
     #[test]
     fn a_thread_that_never_rests_writes_each_line() {
         let (written, lines) = kept();
@@ -109,7 +115,7 @@ pub(super) mod tests {
     #[test]
     fn lines_wait_until_their_thread_rests_or_there_are_many_or_one_is_urgent() {
         let (written, lines) = kept();
-        WILL_REST.set(true);
+        rest_later();
         lines.put("a\n", false);
         lines.put("b\n", false);
         assert_eq!(written.try_recv().ok(), None);
@@ -135,5 +141,30 @@ pub(super) mod tests {
         drop(last);
         let all: String = written.try_iter().collect();
         assert_eq!(all, (0..100).map(|number| format!("{number}\n")).collect::<String>());
+    }
+    #[test]
+    fn ops_log_02_threads_of_a_runtime_write_in_one_go_when_they_rest() {
+        let (written, lines) = kept();
+        let mut builder = Builder::new_multi_thread();
+        let _last = lines.follow(&mut builder);
+        let runtime = builder.worker_threads(1).build().unwrap();
+        let will_rest = || runtime.block_on(runtime.spawn(async { WILL_REST.get() })).unwrap();
+        assert!((0..100_000).any(|_| will_rest()), "it has rested, and was woken");
+        runtime.spawn(async move {
+            lines.put("a\n", false);
+            lines.put("b\n", false);
+        });
+        assert_eq!(written.recv_timeout(Duration::from_secs(30)).as_deref(), Ok("a\nb\n"));
+    }
+
+    #[test]
+    fn ops_log_02_who_holds_the_guard_writes_what_is_left() {
+        let (written, lines) = kept();
+        let last = lines.follow(&mut Builder::new_current_thread());
+        rest_later();
+        lines.put("a\n", false);
+        assert_eq!(written.try_recv().ok(), None);
+        drop(last);
+        assert_eq!(written.try_recv().as_deref(), Ok("a\n"));
     }
 }

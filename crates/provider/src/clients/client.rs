@@ -145,3 +145,30 @@ impl RegisteredClient {
         self.used_at.swap(now, Relaxed) == before
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use keybound_dpop::time::SystemClock;
+    use serde_json::json;
+
+    #[tokio::test]
+    async fn ops_ssrf_01_keys_are_fetched_by_who_the_client_is_of_now() {
+        let fetchers = KeyFetchers::new(Arc::new(SystemClock::start()), false).unwrap();
+        let metadata =
+            json!({"redirect_uris": ["https://a.example/cb"], "jwks_uri": "http://127.0.0.1:1/jwks"});
+        let metadata = ClientMetadata::parse(&metadata).unwrap();
+        let new = |origin, known: Option<&RegisteredClient>| {
+            let id = ClientId::parse("a").unwrap();
+            RegisteredClient::new((id, origin), metadata.clone(), &fetchers, Profile::STANDARD, known)
+        };
+        let operators = new(Origin::Operator, None);
+        assert!(matches!(operators.keys(None).await, Err(FetchError::Connect { .. })));
+        for stranger in [Origin::Registered, Origin::Document] {
+            let strangers = new(stranger, Some(&operators));
+            assert!(matches!(strangers.keys(None).await, Err(FetchError::Url { .. })), "{stranger:?}");
+            let taken_over = new(Origin::Operator, Some(&strangers));
+            assert!(matches!(taken_over.keys(None).await, Err(FetchError::Connect { .. })));
+        }
+    }
+}

@@ -12,7 +12,7 @@ use http::HeaderMap;
 use http::header::{AGE, CACHE_CONTROL};
 use keybound_dpop::time::Now;
 use keybound_fetch::Fetched;
-use keybound_oauth::client_metadata::AuthMethod;
+use keybound_oauth::client_metadata::{AuthMethod, SubjectType};
 use keybound_oauth::identifier::{ClientId, MAX_IDENTIFIER_BYTES};
 use keybound_oauth::registration::RegistrationRequest;
 use parking_lot::Mutex;
@@ -229,6 +229,14 @@ impl Documents {
         members.insert("token_endpoint_auth_method".to_owned(), method.to_owned().into());
         let metadata = policy::admit(&self.clients, self.profile, members);
         let metadata = metadata.map_err(|denied| Unfit::Because(denied.wire))?;
+        // Of another sector it would see users by the `sub` of that one, by device, or after a change.
+        let own = url_of(client_id, &self.rules);
+        let own = own.as_ref().and_then(Url::host_str);
+        if metadata.subject_type == SubjectType::Pairwise && metadata.sector().as_deref() != own {
+            return Err(because(
+                "`subject_type` = pairwise needs all `redirect_uris` at the host of its URL",
+            ));
+        }
         Ok(RegisteredClient::new((id, Origin::Document), metadata, fetchers, self.profile, known))
     }
 
@@ -344,5 +352,6 @@ mod tests {
         assert_eq!(fresh_for(&[("cache-control", "max-age=50"), ("age", "30")]), 20);
         assert_eq!(fresh_for(&[("cache-control", "max-age=5000")]), 100);
         assert_eq!(fresh_for(&[("cache-control", "max-age=50, no-store")]), 10);
+        assert_eq!(fresh_for(&[("cache-control", "max-age=50"), ("cache-control", "No-Cache")]), 10);
     }
 }

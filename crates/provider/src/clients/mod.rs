@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::profile::Profile;
 use crate::provider::StartError;
 use crate::signing_keys::{Slots, needed_by_client};
-use crate::store::{Client as StoredClient, ClientChanges, Fault, Store};
+use crate::store::{Client as StoredClient, ClientChanges, ClientSource, Fault, Store};
 use documents::Documents;
 use keybound_dpop::time::Now;
 use parking_lot::{Mutex, RwLock};
@@ -32,7 +32,7 @@ pub struct Clients {
     held: RwLock<Held>,
     /// When the store's version was looked at last, in milliseconds of the monotonic clock.
     looked_at: AtomicU64,
-    /// Those that registered themselves and showed who they are since this was written down.
+    /// Those that registered themselves and showed who they are, or got tokens, since this was written down.
     used: Mutex<HashSet<String>>,
     documents: Option<Documents>,
     fetchers: KeyFetchers,
@@ -68,7 +68,7 @@ impl Clients {
     /// Reads them all.
     ///
     /// # Errors
-    /// [`StartError`] where the store does not answer or a client in it cannot be used.
+    /// [`StartError`] where the store does not answer or an operator's client in it cannot be used.
     pub async fn load(
         store: &Store,
         fetchers: KeyFetchers,
@@ -78,9 +78,12 @@ impl Clients {
         let profile = config.profile;
         let mut held = Held { version: store.version().await?, ..Held::default() };
         for stored in store.clients().await? {
-            let client = RegisteredClient::read(&stored, &fetchers, profile, None)
-                .map_err(|what| StartError::Client { client_id: stored.client_id, what })?;
-            held.put(Arc::new(client));
+            match RegisteredClient::read(&stored, &fetchers, profile, None) {
+                Ok(client) => held.put(Arc::new(client)),
+                // No operator can put it right.
+                Err(what) if stored.source == ClientSource::Registered => cannot_be_used(&stored, &what),
+                Err(what) => return Err(StartError::Client { client_id: stored.client_id, what }),
+            }
         }
         Ok(Self {
             held: RwLock::new(held),
@@ -160,7 +163,7 @@ impl Clients {
         }
     }
 
-    /// Notes that a client showed who it is, so that it is not forgotten (AS-DCR-12).
+    /// Notes that a client showed who it is, or got tokens, so that it is not forgotten (AS-DCR-12).
     pub fn note_use(&self, client: &RegisteredClient, now: Now) {
         if client.is_used_again(now) {
             self.used.lock().insert(client.id.to_string());
@@ -200,7 +203,7 @@ impl Clients {
                 Ok(client) => held.put(Arc::new(client)),
                 Err(what) => {
                     held.remove(&stored.client_id);
-                    tracing::error!(client_id = stored.client_id, what, "a client cannot be used");
+                    cannot_be_used(stored, &what);
                 }
             }
         }
@@ -211,6 +214,10 @@ impl Clients {
         let known = self.held(&stored.client_id);
         RegisteredClient::read(stored, &self.fetchers, self.profile, known.as_deref())
     }
+}
+
+fn cannot_be_used(stored: &StoredClient, what: &str) {
+    tracing::error!(client_id = stored.client_id, what, "a client cannot be used");
 }
 
 fn millis(now: Now) -> u64 {

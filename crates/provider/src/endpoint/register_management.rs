@@ -2,9 +2,10 @@
 
 use super::register::{read, written};
 use crate::audit::Event;
+use crate::config::RegistrationMode;
 use crate::provider::Provider;
 use crate::refusal::{Denied, Refusal};
-use crate::registration::admission::{Refused, bearer};
+use crate::registration::admission::{self, Refused, bearer};
 use crate::registration::{policy, record, sector, statement};
 use crate::respond;
 use crate::store::{Client, Credential, Decided, SecretHash};
@@ -40,7 +41,10 @@ pub async fn read_one(
     headers: HeaderMap,
 ) -> Response<Body> {
     match open(&provider, &client_id, &headers).await {
-        Ok(managed) => told(&provider, &managed.client, managed.token, None),
+        Ok(managed) => {
+            let information = record::information(&provider.config, &managed.client, managed.token, None);
+            respond::private_json(StatusCode::OK, information.to_json())
+        }
         Err(refused) => refused.respond(),
     }
 }
@@ -54,6 +58,9 @@ pub async fn change(
     let (parts, body) = request.into_parts();
     let changed = async {
         let managed = open(&provider, &client_id, &parts.headers).await?;
+        if provider.config.registration.mode == RegistrationMode::Open {
+            admission::count(&provider, &parts)?;
+        }
         let request = read(&parts.headers, body).await?;
         replace(&provider, managed, request).await
     };
@@ -114,7 +121,9 @@ async fn replace(
     match provider.store.change_client(&id, managed.hash, now, decide).await? {
         Decided::Taken(client) => {
             written(provider, Event::ClientUpdated, &id).await?;
-            Ok(told(provider, &client, managed.token, new_secret))
+            let mut information = record::information(&provider.config, &client, managed.token, new_secret);
+            information.software_statement = request.software_statement;
+            Ok(respond::private_json(StatusCode::OK, information.to_json()))
         }
         Decided::Denied(denied) => Err(denied.into()),
         Decided::Unknown => {
@@ -143,9 +152,4 @@ fn check_names(client: &Client, request: &RegistrationRequest) -> Result<(), Den
             Err(policy::invalid("AS-DCR-11", wire))
         }
     }
-}
-
-fn told(provider: &Provider, client: &Client, token: Secret, new_secret: Option<Secret>) -> Response<Body> {
-    let information = record::information(&provider.config, client, token, new_secret);
-    respond::private_json(StatusCode::OK, information.to_json())
 }

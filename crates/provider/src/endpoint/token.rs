@@ -30,6 +30,7 @@ async fn answer(provider: &Arc<Provider>, call: &Call, now: Now) -> Result<Answe
     let proof = prove::record(provider, &client, proof, now)?;
     let wants_new_nonce = proof.as_ref().is_some_and(|proof| proof.wants_new_nonce());
     let granted = grant::redeem(provider, &client, grant, proof, issue::mint()?, now).await?;
+    provider.clients.note_use(&granted.client, now);
     issued(provider, call, &granted);
     let json = issue::tokens(provider, granted, now.unix)?.to_json();
     Ok(Answer { status: StatusCode::OK, json, wants_new_nonce })

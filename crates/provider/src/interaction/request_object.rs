@@ -3,7 +3,7 @@
 
 use super::asked::Asked;
 use super::parameters::Begun;
-use crate::clients::RegisteredClient;
+use crate::clients::{Origin, RegisteredClient};
 use crate::provider::Provider;
 use crate::refusal::{Denied, Refusal};
 use keybound_dpop::jose::algorithm::{Algorithm, AlgorithmSet};
@@ -17,16 +17,29 @@ use url::Url;
 
 /// Bytes of a request object that is fetched, at the most: it travels on by value.
 const MAX_FETCHED_BYTES: usize = 6 * 1024;
-/// Request objects that are fetched at one time.
+/// Request objects that are fetched at one time for operators' clients, and as many for others.
 const MAX_FETCHES: usize = 16;
 
-/// How many request objects may be fetched at one time: visitors make us do it.
+/// How many request objects may be fetched at one time: visitors make us do it. Sites that strangers chose may be slow on
+/// purpose, and hold up nobody but strangers.
 #[derive(Debug)]
-pub(crate) struct Fetches(Semaphore);
+pub(crate) struct Fetches {
+    operators: Semaphore,
+    strangers: Semaphore,
+}
 
 impl Default for Fetches {
     fn default() -> Self {
-        Self(Semaphore::new(MAX_FETCHES))
+        Self { operators: Semaphore::new(MAX_FETCHES), strangers: Semaphore::new(MAX_FETCHES) }
+    }
+}
+
+impl Fetches {
+    const fn of(&self, client: &RegisteredClient) -> &Semaphore {
+        match client.origin {
+            Origin::Operator => &self.operators,
+            Origin::Registered | Origin::Document => &self.strangers,
+        }
     }
 }
 
@@ -163,7 +176,7 @@ pub(super) async fn dereference(provider: &Provider, asked: &Asked) -> Result<Op
 }
 
 async fn fetch(provider: &Provider, client: &RegisteredClient, url: &Url) -> Result<String, Refusal> {
-    let Ok(_permit) = provider.memory.fetches.0.try_acquire() else {
+    let Ok(_permit) = provider.memory.fetches.of(client).try_acquire() else {
         return Err(Refusal::Unavailable(format!("{MAX_FETCHES} request objects are being fetched")));
     };
     let unusable = |why: &str| {

@@ -55,7 +55,7 @@ impl<R: Into<Refusal>> From<R> for Refused {
 pub async fn admit(provider: &Provider, parts: &Parts, now: Now) -> Result<Admitted, Refused> {
     if !parts.headers.contains_key(AUTHORIZATION) {
         return match provider.config.registration.mode {
-            RegistrationMode::Open => admit_anybody(provider, parts, now),
+            RegistrationMode::Open => Ok(count(provider, parts).map(|()| Admitted::Anybody)?),
             RegistrationMode::Token | RegistrationMode::Off => Err(Refused::Unauthorized(Denied::new(
                 ErrorCode::InvalidToken,
                 "AS-DCR-12",
@@ -74,11 +74,13 @@ pub async fn admit(provider: &Provider, parts: &Parts, now: Now) -> Result<Admit
     }
 }
 
-fn admit_anybody(provider: &Provider, parts: &Parts, now: Now) -> Result<Admitted, Refused> {
-    if let Some(peer) = parts.extensions.get::<SocketAddr>() {
-        provider.limits.registration(peer.ip(), now.monotonic, &provider.metrics)?;
-    }
-    Ok(Admitted::Anybody)
+/// Counts what somebody without a token has us write down, and fetch (AS-DCR-12).
+///
+/// # Errors
+/// 429 where there was too much from that address.
+pub fn count(provider: &Provider, parts: &Parts) -> Result<(), Denied> {
+    let Some(peer) = parts.extensions.get::<SocketAddr>() else { return Ok(()) };
+    provider.limits.registration(peer.ip(), provider.now().monotonic, &provider.metrics)
 }
 
 /// The refusal of an initial access token.

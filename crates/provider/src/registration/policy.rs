@@ -115,9 +115,11 @@ fn check_urls(rules: &ClientRules, client: &ClientMetadata) -> Result<(), Denied
 
 fn check_sizes(client: &ClientMetadata) -> Result<(), Denied> {
     let name = client.client_name.as_deref().unwrap_or("-");
-    let is_name = (1..=MAX_NAME_CHARS).contains(&name.chars().count()) && !name.chars().any(char::is_control);
-    if !is_name {
-        let wire = format!("`client_name`: must have 1 to {MAX_NAME_CHARS} characters, none for control");
+    let is_name = name.chars().count() <= MAX_NAME_CHARS && name.chars().any(is_seen);
+    if !is_name || name.chars().any(is_hidden) {
+        let wire = format!(
+            "`client_name`: must have 1 to {MAX_NAME_CHARS} characters, none for control and none that is not seen"
+        );
         return Err(invalid("AS-DCR-13", wire));
     }
     if client.redirect_uris.len() > MAX_REDIRECT_URIS {
@@ -130,4 +132,19 @@ fn check_sizes(client: &ClientMetadata) -> Result<(), Denied> {
         return Err(invalid("OPS-LIM-01", wire));
     }
     Ok(())
+}
+
+/// Whether a reader sees the character. Joiners are part of some languages, and alone they are nothing.
+fn is_seen(char: char) -> bool {
+    !char.is_whitespace() && !matches!(char, '\u{200c}' | '\u{200d}')
+}
+
+/// Characters that end the line, turn around what is beside them, or are not there for a reader: two names would look like
+/// one (RFC 9700 §4.15).
+fn is_hidden(char: char) -> bool {
+    char.is_control()
+        || matches!(char,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+            | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}'
+            | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
 }

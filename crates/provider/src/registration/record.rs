@@ -10,10 +10,11 @@ use keybound_dpop::jose::base64url;
 use keybound_dpop::jose::crypto::random;
 use keybound_dpop::secret::Secret;
 use keybound_dpop::time::UnixTime;
-use keybound_oauth::client_metadata::{AuthMethod, ClientMetadata};
+use keybound_oauth::client_metadata::{AuthMethod, ClientMetadata, SubjectType};
 use keybound_oauth::client_secret::ClientSecret;
 use keybound_oauth::registration::{ClientInformation, Management};
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 
 /// When a secret ends, in what is kept.
 const EXPIRES_AT: &str = "client_secret_expires_at";
@@ -115,7 +116,8 @@ pub fn information(
 }
 
 /// A change must not weaken the client (ATK-094): `dpop_bound_access_tokens` goes up and, unless bearer tokens are what
-/// such clients get anyway, never down.
+/// such clients get anyway, never down; and its refresh tokens, bound to its authentication, need one. Nor does it make
+/// another of a user that the client knows (OpenID Connect Core §12.2).
 ///
 /// # Errors
 /// `invalid_client_metadata`
@@ -126,7 +128,23 @@ pub fn check_change(config: &Config, before: &Client, after: &ClientMetadata) ->
         let wire = "`dpop_bound_access_tokens`: must stay true";
         return Err(policy::invalid("AS-DCR-11", wire));
     }
+    let was_public = before.metadata.get(METHOD).is_none_or(|method| method == AuthMethod::None.as_str());
+    if after.is_public() && !was_public {
+        return Err(policy::invalid("AS-DCR-11", "`token_endpoint_auth_method`: must not become none"));
+    }
+    let was = ClientMetadata::parse(&before.metadata).ok();
+    if was.as_ref().and_then(sector_of) != sector_of(after) {
+        let wire =
+            "`subject_type` and the sector of a pairwise client must stay: they are in each user's `sub`";
+        return Err(policy::invalid("AS-DCR-11", wire));
+    }
     Ok(())
+}
+
+/// Whose `sub` a pairwise client sees.
+fn sector_of(client: &ClientMetadata) -> Option<String> {
+    let sector = client.sector().filter(|_| client.subject_type == SubjectType::Pairwise);
+    sector.map(Cow::into_owned)
 }
 
 fn expires_at(client: &Client) -> Option<UnixTime> {

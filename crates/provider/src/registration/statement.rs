@@ -11,6 +11,7 @@ use keybound_dpop::jose::jws::UnverifiedJwt;
 use keybound_dpop::jose::key_set::KeySet;
 use keybound_dpop::time::UnixTime;
 use keybound_fetch::{FetchError, JwksSource};
+use keybound_oauth::audience::Audience;
 use keybound_oauth::error::ErrorCode;
 use keybound_oauth::registration::RegistrationRequest;
 use serde_json::{Map, Value};
@@ -111,6 +112,7 @@ async fn vouched(provider: &Provider, statement: &str, now: UnixTime) -> Result<
     })?;
     let claims = verified.claims().map_err(|_| malformed())?;
     check_times(&claims, now)?;
+    check_audience(provider, &claims)?;
     serde_json::from_slice(verified.payload()).map_err(|_| malformed().into())
 }
 
@@ -128,4 +130,14 @@ fn check_times(claims: &keybound_dpop::jose::json::Object<'_>, now: UnixTime) ->
         return Err(invalid("the software statement is not good yet"));
     }
     Ok(())
+}
+
+/// RFC 7519 §4.1.3: a statement for somebody else is not taken. It need not say for whom it is.
+fn check_audience(provider: &Provider, claims: &keybound_dpop::jose::json::Object<'_>) -> Result<(), Denied> {
+    let us = [provider.config.issuer.as_str(), provider.targets.register.as_str()];
+    match Audience::read(claims) {
+        Ok(None) => Ok(()),
+        Ok(Some(aud)) if us.iter().any(|name| aud.contains(name)) => Ok(()),
+        _ => Err(invalid("`aud` of the software statement must be our issuer identifier, or left out")),
+    }
 }

@@ -61,7 +61,7 @@ pub(crate) struct World {
     pub(crate) provider: Arc<Provider>,
     pub(crate) clock: Arc<HandClock>,
     pub(crate) folder: TempDir,
-    router: Router,
+    pub(crate) router: Router,
 }
 
 impl World {

@@ -1,7 +1,7 @@
 //! What people are told of an application that nobody here has checked.
 
 use crate::common::PASSWORD;
-use crate::program::{CALLBACK, OPEN, public, reach_consent, registered, text, with, world};
+use crate::program::{CALLBACK, OPEN, public, reach_consent, register, registered, text, with, world};
 use crate::site::Site;
 use http::StatusCode;
 use serde_json::json;
@@ -31,6 +31,30 @@ async fn as_dcr_13_atk_093_a_name_is_a_text() {
     let client_id = text(&registered(&world, &with(public(), "client_name", json!(name))).await, "client_id");
     let page = reach_consent(&mut world.browser(), &client_id, CALLBACK).await;
     assert!(!page.has("<script>") && page.has("&#60;script&#62;alert(1)"), "{}", page.body);
+}
+
+#[tokio::test]
+async fn as_dcr_13_atk_093_a_name_hides_nothing() {
+    let world = world(OPEN).await;
+    for hidden in
+        ['\u{202e}', '\u{2066}', '\u{200b}', '\u{feff}', '\u{ad}', '\u{2028}', '\u{3164}', '\u{e0041}']
+    {
+        let name = format!("The{hidden}Bank");
+        let page = register(&world, &with(public(), "client_name", name.into())).await;
+        assert_eq!(
+            page.refusal(),
+            (400, "invalid_client_metadata".to_owned()),
+            "{}",
+            hidden.escape_unicode()
+        );
+    }
+    for nothing in ["", "  ", "\u{a0}\u{200d}"] {
+        let page = register(&world, &with(public(), "client_name", nothing.into())).await;
+        assert_eq!(page.refusal(), (400, "invalid_client_metadata".to_owned()), "{nothing:?}");
+    }
+    for name in ["Café", "カフェ", "קפה", "نرم\u{200c}افزار", "👩\u{200d}🍳"] {
+        registered(&world, &with(public(), "client_name", name.into())).await;
+    }
 }
 
 #[tokio::test]

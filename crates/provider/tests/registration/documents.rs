@@ -1,11 +1,12 @@
 //! Clients whose `client_id` is the URL of their metadata.
 
-use crate::common::{Browser, Page, World};
+use crate::common::{Browser, Page, World, query};
 use crate::program::{
     CALLBACK, code, code_fields, key_set, new_key, reach_consent, refresh, text, token, with, world, world_of,
 };
 use crate::site::Site;
-use http::StatusCode;
+use axum::body::Body;
+use http::{Request, StatusCode};
 use keybound_dpop::jose::base64url;
 use keybound_dpop::jose::crypto::random;
 use keybound_dpop::jose::signer::SigningKey;
@@ -13,6 +14,8 @@ use keybound_dpop::time::Clock;
 use keybound_oauth::client_auth::{ASSERTION_TYPE, sign_assertion};
 use keybound_oauth::identifier::ClientId;
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
+use tower::ServiceExt;
 
 const ON: &str = "[registration]\nloopback_urls = true\n[client_id_metadata]\nmode = \"on\"\n";
 
@@ -152,6 +155,15 @@ async fn as_cimd_06_what_is_kept_is_bounded() {
 }
 
 #[tokio::test]
+async fn as_cimd_06_who_come_at_once_share_one_fetch() {
+    let (site, world) = (Site::open().await, world(ON).await);
+    let client_id = site.put("/c", document(&site, "/c").to_string());
+    let one = || async { ask(&world, &client_id, CALLBACK).await.asks_to_sign_in() };
+    assert_eq!(tokio::join!(one(), one(), one()), (true, true, true));
+    assert_eq!(site.asked("/c"), 1);
+}
+
+#[tokio::test]
 async fn as_cimd_02_one_host_is_asked_at_a_rate() {
     let (site, world) = (Site::open().await, world(ON).await);
     let mut refused = 0;
@@ -160,6 +172,24 @@ async fn as_cimd_02_one_host_is_asked_at_a_rate() {
         refused += usize::from(page.status == StatusCode::SERVICE_UNAVAILABLE);
     }
     assert!((15..=25).contains(&refused), "{refused} of 40");
+}
+
+#[tokio::test]
+async fn as_cimd_02_ops_lim_06_so_many_are_fetched_at_one_time() {
+    let world = world(ON).await;
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let at_host = |number: u32| format!("http://h{number}.localhost:{port}/client");
+    let (mut waiting, mut connections) = (JoinSet::new(), Vec::new());
+    for number in 0..16 {
+        let changes = [("client_id", at_host(number))];
+        let query = query(&changes.each_ref().map(|(name, value)| (*name, value.as_str())));
+        let request = Request::get(format!("/authorize?{query}")).body(Body::empty()).unwrap();
+        waiting.spawn(world.router.clone().oneshot(request));
+        connections.push(silent.accept().await.unwrap());
+    }
+    let page = ask(&world, &at_host(16), CALLBACK).await;
+    assert_eq!(page.status, StatusCode::SERVICE_UNAVAILABLE, "{}", page.body);
 }
 
 #[tokio::test]
@@ -189,7 +219,7 @@ async fn as_cimd_02_pushed_requests_and_devices_know_documents_too() {
     let device = "urn:ietf:params:oauth:grant-type:device_code";
     let metadata = with(document(&site, "/tv"), "grant_types", json!(["authorization_code", device]));
     let client_id = site.put("/tv", metadata.to_string());
-    let query = crate::common::query(&[("client_id", &client_id), ("redirect_uri", CALLBACK)]);
+    let query = query(&[("client_id", &client_id), ("redirect_uri", CALLBACK)]);
     let form = keybound_oauth::form::Form::parse_query(&query).unwrap();
     let fields: Vec<(&str, &str)> =
         ["client_id", "response_type", "redirect_uri", "scope", "code_challenge", "code_challenge_method"]
@@ -200,6 +230,18 @@ async fn as_cimd_02_pushed_requests_and_devices_know_documents_too() {
     let begun =
         world.browser().post("/device_authorization", &[("client_id", &client_id), ("scope", "read")]).await;
     assert_eq!(begun.status, StatusCode::OK, "{}", begun.body);
+}
+
+#[tokio::test]
+async fn oidc_idt_02_a_document_is_in_the_sector_of_its_own_host() {
+    let (site, world) = (Site::open().await, world(ON).await);
+    let pairwise = |path: &str| with(document(&site, path), "subject_type", json!("pairwise"));
+    let client_id = site.put("/other", pairwise("/other").to_string());
+    let page = ask(&world, &client_id, CALLBACK).await;
+    assert_eq!(page.shown_error(), "invalid_request", "it would see users by the `sub` of shop.example");
+    let own = "https://127.0.0.1/cb";
+    let client_id = site.put("/own", with(pairwise("/own"), "redirect_uris", json!([own])).to_string());
+    assert!(ask(&world, &client_id, own).await.asks_to_sign_in());
 }
 
 #[tokio::test]

@@ -1,12 +1,19 @@
 //! What is fetched from the URLs of a client.
 
+use crate::common::query;
 use crate::program::{
     CALLBACK, OPEN, key_set, new_key, public, register, registered, text, token, with, world, world_of,
 };
 use crate::site::Site;
 use crate::token::assertion;
+use axum::body::Body;
+use http::{Request, StatusCode};
+use keybound_dpop::time::Clock;
 use keybound_oauth::client_auth::ASSERTION_TYPE;
+use keybound_provider::registry::add_client;
 use serde_json::json;
+use tokio::task::JoinSet;
+use tower::ServiceExt;
 
 #[tokio::test]
 async fn as_dcr_09_oidc_dcr_04_the_sector_document_lists_all_redirect_uris() {
@@ -51,6 +58,24 @@ async fn as_dcr_09_a_sector_document_is_not_fetched_from_inside() {
 }
 
 #[tokio::test]
+async fn as_dcr_09_oidc_idt_02_only_a_redirect_uri_leads_into_a_sector() {
+    let (site, world) = (Site::open().await, world(OPEN).await);
+    let sector = site.put("/sector", json!([CALLBACK]).to_string());
+    let pairwise = with(public(), "subject_type", json!("pairwise"));
+    let by_document = with(pairwise.clone(), "sector_identifier_uri", sector.into());
+    let device = "urn:ietf:params:oauth:grant-type:device_code";
+    for metadata in [pairwise, by_document] {
+        registered(&world, &metadata).await;
+        let both = with(metadata.clone(), "grant_types", json!(["authorization_code", device]));
+        let alone = with(metadata, "grant_types", json!([device]));
+        for anywhere in [both, alone] {
+            let page = register(&world, &anywhere).await;
+            assert_eq!(page.refusal(), (400, "invalid_client_metadata".to_owned()), "{anywhere}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn oidc_dcr_03_keys_at_a_jwks_uri_can_change() {
     let (site, world) = (Site::open().await, world(OPEN).await);
     let (old, new) = (new_key(), new_key());
@@ -77,4 +102,28 @@ async fn oidc_dcr_03_keys_at_a_jwks_uri_can_change() {
     world.clock.turn(61);
     assert_eq!(answer(&new, "new").await, "invalid_grant", "a `kid` that is not known is looked for");
     assert_eq!(answer(&old, "old").await, "invalid_client");
+}
+
+#[tokio::test]
+async fn as_jar_07_ops_lim_06_slow_sites_of_strangers_keep_no_operators_client_waiting() {
+    let (site, world) = (Site::open().await, world(OPEN).await);
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let slow = format!("http://{}/request", silent.local_addr().unwrap());
+    let stranger = registered(&world, &with(public(), "request_uris", json!([slow]))).await;
+    let stranger = text(&stranger, "client_id");
+    let at_site = site.put("/request", "no request object");
+    let own = with(with(public(), "client_id", json!("own")), "request_uris", json!([at_site]));
+    add_client(&world.provider.store, own, world.clock.now().unix).await.unwrap();
+
+    let changes = [("client_id", stranger.as_str()), ("request_uri", slow.as_str())];
+    let (mut waiting, mut connections) = (JoinSet::new(), Vec::new());
+    for _ in 0..16 {
+        let request = Request::get(format!("/authorize?{}", query(&changes))).body(Body::empty()).unwrap();
+        waiting.spawn(world.router.clone().oneshot(request));
+        connections.push(silent.accept().await.unwrap());
+    }
+    assert_eq!(world.browser().ask(&changes).await.status, StatusCode::SERVICE_UNAVAILABLE);
+    let page = world.browser().ask(&[("client_id", "own"), ("request_uri", &at_site)]).await;
+    assert_ne!(page.status, StatusCode::SERVICE_UNAVAILABLE, "{}", page.body);
+    assert_eq!(site.asked("/request"), 1);
 }

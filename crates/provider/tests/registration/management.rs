@@ -2,8 +2,8 @@
 
 use crate::common::{Page, World};
 use crate::program::{
-    CALLBACK, OPEN, basic, call, confidential, new_key, public, refresh, registered, sign_in, text, token,
-    with, world,
+    CALLBACK, OPEN, basic, call, confidential, key_set, new_key, public, refresh, registered, sign_in, text,
+    token, with, world,
 };
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -141,6 +141,39 @@ async fn as_dcr_11_atk_094_a_stolen_token_does_not_unbind_a_client() {
     let client = registered(&world, &with(public(), "dpop_bound_access_tokens", json!(true))).await;
     let page = own(&world, Method::PUT, &client, &change(&client, public())).await;
     assert_eq!(page.json()["dpop_bound_access_tokens"], false, "{}", page.body);
+}
+
+#[tokio::test]
+async fn as_dcr_11_oidc_idt_02_a_change_does_not_make_another_of_the_user() {
+    let world = world(OPEN).await;
+    let elsewhere = with(public(), "redirect_uris", json!(["https://other.example/cb"]));
+    let pairwise = |metadata| with(metadata, "subject_type", json!("pairwise"));
+    for (before, after, status) in [
+        (public(), pairwise(public()), 400),
+        (public(), elsewhere.clone(), 200),
+        (pairwise(public()), public(), 400),
+        (pairwise(public()), pairwise(elsewhere), 400),
+        (pairwise(public()), pairwise(with(public(), "client_name", json!("New"))), 200),
+    ] {
+        let client = registered(&world, &before).await;
+        let page = own(&world, Method::PUT, &client, &change(&client, after.clone())).await;
+        assert_eq!(page.status, status, "{before} {after} {}", page.body);
+    }
+}
+
+#[tokio::test]
+async fn as_dcr_11_atk_094_a_client_goes_on_authenticating() {
+    let world = world(OPEN).await;
+    let client = registered(&world, &confidential()).await;
+    let page = own(&world, Method::PUT, &client, &change(&client, public())).await;
+    assert_eq!(page.refusal(), (400, "invalid_client_metadata".to_owned()), "{}", page.body);
+    let by_key = with(public(), "token_endpoint_auth_method", json!("private_key_jwt"));
+    let by_key = with(by_key, "jwks", key_set(&new_key(), "k"));
+    let page = own(&world, Method::PUT, &client, &change(&client, by_key)).await;
+    assert_eq!(page.status, StatusCode::OK, "{}", page.body);
+    let public_before = registered(&world, &public()).await;
+    let page = own(&world, Method::PUT, &public_before, &change(&public_before, confidential())).await;
+    assert_eq!(page.status, StatusCode::OK, "{}", page.body);
 }
 
 #[tokio::test]

@@ -179,10 +179,14 @@ async fn as_dcr_05_atk_093_keys_are_public_and_in_one_place() {
         let page = register(&world, &bad).await;
         assert_eq!(page.refusal(), (400, "invalid_client_metadata".to_owned()), "{bad}");
     }
-    for name in ["logo_uri", "policy_uri", "tos_uri", "client_uri", "sector_identifier_uri"] {
+    for name in
+        ["logo_uri", "policy_uri", "tos_uri", "client_uri", "sector_identifier_uri", "backchannel_logout_uri"]
+    {
         let page = register(&world, &with(public(), name, json!("http://localhost/x"))).await;
         assert_eq!(page.refusal(), (400, "invalid_client_metadata".to_owned()), "{name}");
     }
+    let page = register(&world, &with(public(), "request_uris", json!(["http://localhost/x"]))).await;
+    assert_eq!(page.refusal(), (400, "invalid_client_metadata".to_owned()));
 }
 
 #[tokio::test]

@@ -1,8 +1,9 @@
 //! Software statements (RFC 7591 §2.3).
 
 use crate::common::World;
-use crate::program::{CALLBACK, key_set, new_key, public, register, registered, with, world};
+use crate::program::{CALLBACK, call, key_set, new_key, public, register, registered, text, with, world};
 use crate::site::Site;
+use http::Method;
 use keybound_dpop::jose::jws;
 use keybound_dpop::jose::signer::SigningKey;
 use serde_json::{Value, json};
@@ -36,6 +37,13 @@ async fn as_dcr_08_what_somebody_vouches_for_wins() {
     assert_eq!(client["software_statement"], request["software_statement"]);
     assert!(client.get("iss").is_none() && client.get("iat").is_none(), "{client}");
     registered(&world, &public()).await;
+
+    let path = format!("/register/{}", text(&client, "client_id"));
+    let bearer = format!("Bearer {}", text(&client, "registration_access_token"));
+    let headers = [("content-type", "application/json"), ("authorization", bearer.as_str())];
+    let again = with(request.clone(), "client_id", client["client_id"].clone());
+    let changed = call(&world, Method::PUT, &path, &headers, again.to_string()).await.json();
+    assert_eq!(changed["software_statement"], request["software_statement"]);
 }
 
 #[tokio::test]
@@ -52,6 +60,7 @@ async fn as_dcr_08_a_statement_that_does_not_hold() {
         (with(public(), "software_statement", json!("nonsense")), "invalid_software_statement"),
         (statement(&key, &with(good.clone(), "exp", json!(1_800_000_000))), "invalid_software_statement"),
         (statement(&key, &with(good.clone(), "nbf", json!(1_800_000_100))), "invalid_software_statement"),
+        (statement(&key, &with(good.clone(), "iat", json!(1_800_000_100))), "invalid_software_statement"),
         (statement(&key, &with(good.clone(), "exp", json!("soon"))), "invalid_software_statement"),
         (statement(&key, &json!({"client_name": "x"})), "invalid_software_statement"),
         (statement(&key, &json!({"iss": "somebody"})), "unapproved_software_statement"),
@@ -61,6 +70,25 @@ async fn as_dcr_08_a_statement_that_does_not_hold() {
     ] {
         let page = register(&world, &bad).await;
         assert_eq!(page.refusal(), (400, code.to_owned()), "{bad}");
+    }
+}
+
+#[tokio::test]
+async fn as_dcr_08_a_statement_for_somebody_else_is_not_taken() {
+    let (site, key) = (Site::open().await, new_key());
+    let world = trusting(&site, &key, "").await;
+    let issuer = world.provider.config.issuer.as_str();
+    for (aud, status) in [
+        (json!(issuer), 201),
+        (json!(["https://other.example", issuer]), 201),
+        (json!(format!("{issuer}/register")), 201),
+        (json!("https://other.example"), 400),
+        (json!([]), 400),
+        (json!(7), 400),
+    ] {
+        let page = register(&world, &statement(&key, &json!({"iss": "trust", "aud": aud}))).await;
+        let code = if status == 400 { "invalid_software_statement" } else { "" };
+        assert_eq!(page.refusal(), (status, code.to_owned()), "{aud}");
     }
 }
 

@@ -1,7 +1,10 @@
 //! Who may register: initial access tokens, and access tokens for the endpoint.
 
-use crate::common::World;
-use crate::program::{OPEN, basic, key_set, new_key, proof, public, register, register_with, token, world};
+use crate::common::{PASSWORD, World};
+use crate::program::{
+    CALLBACK, OPEN, basic, code_fields, key_set, new_key, proof, public, register, register_with, text,
+    token, with, world,
+};
 use http::StatusCode;
 use keybound_dpop::jose::base64url;
 use keybound_dpop::jose::crypto::random;
@@ -147,4 +150,36 @@ async fn as_dcr_14_only_who_is_named_to_register_gets_such_a_token() {
     let headers = [("authorization", format!("DPoP {access}")), ("dpop", proof)];
     let headers = headers.each_ref().map(|(name, value)| (*name, value.as_str()));
     assert_eq!(register_with(&world, &public(), &headers).await.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn as_dcr_14_no_user_lets_a_client_register_others() {
+    let world = world(BY_TOKEN).await;
+    let portal = with(public(), "scope", json!("client_registration"));
+    let portal = with(portal, "client_id", json!("portal"));
+    add_client(&world.provider.store, portal, world.clock.now().unix).await.unwrap();
+    let mut browser = world.browser();
+    let changes = [
+        ("client_id", "portal"),
+        ("redirect_uri", CALLBACK),
+        ("resource", REGISTER),
+        ("scope", "client_registration"),
+    ];
+    let page = browser.ask(&changes).await;
+    let page = browser.sign_in(&page, "ada", PASSWORD).await;
+    let own = page.location().strip_prefix("http://localhost:8080").unwrap().to_owned();
+    let page = browser.get(&own).await;
+    let code = browser.press(&page, "allow").await.answer().get("code").to_owned();
+    let key = new_key();
+    let tokens = token(&world, &key, &code_fields(&code, "portal"), None).await.json();
+    let access = text(&tokens, "access_token");
+    let authorization = format!("DPoP {access}");
+    let mut nonce = None;
+    for _ in 0..2 {
+        let proof = proof(&world, &key, ("POST", REGISTER), Some(&access), nonce.as_deref());
+        let headers = [("authorization", authorization.as_str()), ("dpop", &proof)];
+        let page = register_with(&world, &public(), &headers).await;
+        assert_eq!(page.status, StatusCode::UNAUTHORIZED, "{}", page.body);
+        nonce = page.headers.get("dpop-nonce").map(|nonce| nonce.to_str().unwrap().to_owned());
+    }
 }
