@@ -41,7 +41,7 @@ pub async fn consent(provider: &Provider, submission: &Submission) -> Result<Res
     }
     let remembered = Remembered::of(provider, &request.client, signed_in).await?;
     // As it was shown: who allows less has not said that they need not be asked for the rest.
-    let known = remembered.covering(&request);
+    let known = remembered.covering(&provider.config, &request);
     let shown = request.reach.details.clone();
     let is_allowed = form.has("allow") && keep_ticked(&provider.config, &mut request.reach, form);
     if !is_allowed {

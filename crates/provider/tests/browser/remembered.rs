@@ -157,6 +157,40 @@ async fn what_is_remembered_of_two_resources_does_not_make_a_third_thing() {
 }
 
 #[tokio::test]
+async fn a_resource_of_which_nothing_is_named_is_more_than_a_scope_or_a_detail_there() {
+    let config = r#"
+        issuer = "https://id.example"
+        [[resource]]
+        identifier = "urn:a"
+        scopes = ["read"]
+        [[resource.authorization_details]]
+        type = "balance"
+        description = "See what is in your account"
+        remember = true
+    "#;
+    let world = World::with(config, &[]).await;
+    let mut browser = world.browser();
+    let there = ("resource", "urn:a");
+    browser.remember(&[("scope", "openid read"), there]).await;
+    let balance = ("authorization_details", r#"[{"type":"balance"}]"#);
+    let page = browser.ask(&[OPENID, balance]).await;
+    browser.allow_with(&page, &["detail_0", "remember"]).await;
+    for (changes, is_answered) in [
+        (vec![("scope", "openid read"), there], true),
+        (vec![("scope", "read"), there], true),
+        (vec![OPENID, balance], true),
+        (vec![OPENID], true),
+        (vec![OPENID, there], false),
+    ] {
+        let silent = browser.ask(&[&changes[..], &[SILENT]].concat()).await.answer();
+        assert_eq!(silent.form.has("code"), is_answered, "{changes:?}: the page would say `Act for you`");
+    }
+    let page = browser.ask(&[OPENID, there]).await;
+    browser.allow_with(&page, &["remember"]).await;
+    assert!(browser.ask(&[OPENID, there, SILENT]).await.answer().form.has("code"));
+}
+
+#[tokio::test]
 async fn oidc_aut_10_prompt_consent_asks_whatever_is_remembered() {
     let world = World::open().await;
     let mut browser = world.browser();
