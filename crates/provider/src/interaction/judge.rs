@@ -14,7 +14,7 @@ use crate::reach::{self, Reach, Wanted};
 use crate::refusal::{Denied, Refusal};
 use crate::subject;
 use keybound_oauth::authorization::{AuthorizationRequest, Prompt};
-use keybound_oauth::claims_request::{Accepted, ClaimsRequest};
+use keybound_oauth::claims_request::{Accepted, ClaimRequest, ClaimsRequest};
 use keybound_oauth::client_metadata::{ErrorDisplay, GrantType};
 use keybound_oauth::error::ErrorCode;
 use keybound_oauth::form::Form;
@@ -88,16 +88,24 @@ impl ValidRequest {
         if !self.reach.scope.contains("openid") {
             return true;
         }
-        let asked = &self.request.claims;
         let is_theirs = |came: &Value| {
             came.as_str().is_some_and(|came| {
                 subject::is_seen_as(provider, &self.client, &signed_in.user.subject, came)
             })
         };
+        acr::is_enough(&self.request.claims, signed_in.session.acr.as_deref())
+            && self.named_subs().all(|sub| sub.values().iter().any(is_theirs))
+    }
+
+    /// Whether it asks for one user by `sub`, of whom it need not have had an ID token.
+    pub(super) fn names_a_user(&self) -> bool {
+        self.reach.scope.contains("openid") && self.named_subs().next().is_some()
+    }
+
+    fn named_subs(&self) -> impl Iterator<Item = &ClaimRequest> {
+        let asked = &self.request.claims;
         let named = [&asked.id_token, &asked.userinfo].into_iter().filter_map(|claims| claims.get("sub"));
-        let mut demanded = named.filter(|sub| sub.accepted != Accepted::Any);
-        acr::is_enough(asked, signed_in.session.acr.as_deref())
-            && demanded.all(|sub| sub.values().iter().any(is_theirs))
+        named.filter(|sub| sub.accepted != Accepted::Any)
     }
 }
 
