@@ -30,12 +30,14 @@ use keybound_oauth::form::Form;
 pub async fn consent(provider: &Provider, submission: &Submission) -> Result<Response<Body>, Refusal> {
     let Submission { form, asked, visitor } = submission;
     let Some(signed_in) = &visitor.signed_in else { return start_again(provider, asked) };
-    submission.check(provider, Purpose::Consent, Some(signed_in.session.id.as_bytes()))?;
     let mut request = match judge(provider, &asked.form, Begun::Before, visitor.language).await? {
         Outcome::Page(denied) => return Err(denied.into()),
         Outcome::Return(faulty) => return tell_fault(provider, visitor, asked, &faulty),
         Outcome::Good(request) => request,
     };
+    // What became of the request meanwhile, by a change of its client, is nothing that the user has read.
+    let (as_shown, owner) = (request.as_shown(asked), signed_in.session.id.as_bytes());
+    submission.check_shown(provider, (Purpose::Consent, &as_shown), Some(owner))?;
     if form.has("switch") {
         return sign_in_page(provider, visitor, asked, &Errand::of(&request), &Attempted::not_yet(""));
     }

@@ -1,6 +1,7 @@
 //! Whether an authorization request can be granted at all: one function, asked at every step.
 
 use super::address::ReturnAddress;
+use super::asked::Asked;
 use super::meant::Meant;
 use super::parameters::{self, Begun, Parameters, Unresolved};
 use super::pushed::PushedKey;
@@ -80,6 +81,13 @@ impl ValidRequest {
     #[must_use]
     pub fn shown_scope(&self) -> Scope {
         claims::shown_scope(&self.reach.scope, &self.claims)
+    }
+
+    /// The request with all that a user reads of it and that its client could have changed since: a consent is to that.
+    pub(super) fn as_shown(&self, asked: &Asked) -> String {
+        let place = self.address.redirect_uri().as_str();
+        let resources = self.reach.resources.join(" ");
+        [&asked.text, &self.shown_scope().to_string(), &resources, place].join("\n")
     }
 
     /// Whether this sign-in is one that the request can be answered with: of the user whose `sub` it names, at either

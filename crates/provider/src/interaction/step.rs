@@ -304,7 +304,13 @@ fn consent_page(
         destination: request.address.shown(),
         remember: is_open(provider, request).then_some(Remember { days, is_ticked }),
         request: &asked.text,
-        csrf: form_token::mint(&provider.form_key, Purpose::Consent, owner, &asked.text, provider.unix()),
+        csrf: form_token::mint(
+            &provider.form_key,
+            Purpose::Consent,
+            owner,
+            &request.as_shown(asked),
+            provider.unix(),
+        ),
     };
     let target = request.address.form_target();
     page::respond(frame, StatusCode::OK, &shown, Some(&target))

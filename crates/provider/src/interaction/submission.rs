@@ -40,9 +40,19 @@ impl Submission {
         purpose: Purpose,
         owner: Option<&[u8]>,
     ) -> Result<(), Refusal> {
+        self.check_shown(provider, (purpose, &self.asked.text), owner)
+    }
+
+    /// The same for a form whose token is over what the page showed of the request.
+    pub(super) fn check_shown(
+        &self,
+        provider: &Provider,
+        (purpose, shown): (Purpose, &str),
+        owner: Option<&[u8]>,
+    ) -> Result<(), Refusal> {
         let token = self.form.get("csrf").unwrap_or_default();
         let holds = owner.is_some_and(|owner| {
-            form_token::holds(&provider.form_key, purpose, owner, &self.asked.text, token, provider.unix())
+            form_token::holds(&provider.form_key, purpose, owner, shown, token, provider.unix())
         });
         if holds { Ok(()) } else { Err(form_token::foreign().into()) }
     }

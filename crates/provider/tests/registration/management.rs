@@ -1,6 +1,6 @@
 //! Reading, replacing and removing a registration (RFC 7592 §2).
 
-use crate::common::{Page, World};
+use crate::common::{PASSWORD, Page, World};
 use crate::program::{
     CALLBACK, OPEN, basic, call, confidential, new_key, public, refresh, registered, sign_in, text, token,
     with, world,
@@ -141,6 +141,42 @@ async fn as_dcr_11_atk_094_a_stolen_token_does_not_unbind_a_client() {
     let client = registered(&world, &with(public(), "dpop_bound_access_tokens", json!(true))).await;
     let page = own(&world, Method::PUT, &client, &change(&client, public())).await;
     assert_eq!(page.json()["dpop_bound_access_tokens"], false, "{}", page.body);
+}
+
+#[tokio::test]
+async fn as_dcr_11_who_changes_while_the_user_reads_gets_no_more_than_was_read() {
+    let claims = ("claims", r#"{"userinfo":{"email":null}}"#);
+    for (member, before, after, asked, words) in [
+        ("scope", "openid", "openid email", [("scope", "openid"), claims], "See your e-mail address"),
+        (
+            "grant_types",
+            "authorization_code",
+            "authorization_code refresh_token",
+            [("scope", "openid offline_access"), ("state", "s")],
+            "while you are signed out",
+        ),
+    ] {
+        let value = |text: &str| match member {
+            "scope" => json!(text),
+            _ => json!(text.split(' ').collect::<Vec<_>>()),
+        };
+        let world = world(OPEN).await;
+        let client = registered(&world, &with(public(), member, value(before))).await;
+        let client_id = text(&client, "client_id");
+        let mut browser = world.browser();
+        let asked =
+            [&[("client_id", client_id.as_str()), ("redirect_uri", CALLBACK)][..], &asked[..]].concat();
+        let page = browser.ask(&asked).await;
+        browser.sign_in(&page, "ada", PASSWORD).await;
+        let page = browser.ask(&asked).await;
+        assert!(page.asks_for_consent() && !page.has(words), "{}", page.body);
+        let changed = change(&client, with(public(), member, value(after)));
+        assert_eq!(own(&world, Method::PUT, &client, &changed).await.status, StatusCode::OK);
+        assert_eq!(browser.press(&page, "allow").await.status, StatusCode::FORBIDDEN, "{member}");
+        let page = browser.ask(&asked).await;
+        assert!(page.has(words), "{}", page.body);
+        assert!(browser.press(&page, "allow").await.answer().form.has("code"), "{member}");
+    }
 }
 
 #[tokio::test]
