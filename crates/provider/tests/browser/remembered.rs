@@ -221,22 +221,29 @@ async fn consent_is_forgotten_where_the_client_is_not_the_same_any_more() {
         json!({ "keys": [jwk] })
     };
     let keys = [(); 2].map(|()| SigningKey::generate(Algorithm::Es256).unwrap());
-    let client = json!({"client_id": "c", "client_name": "C", "redirect_uris": [CALLBACK],
-        "token_endpoint_auth_method": "private_key_jwt", "jwks": jwks(&keys[0])});
-    let world = World::with_clients(std::slice::from_ref(&client)).await;
-    let mut browser = world.browser();
-    let asked = [OPENID, ("client_id", "c")];
-    browser.remember(&asked).await;
-    for (member, value, is_same) in [
-        ("client_name", json!("Another name"), true),
-        ("scope", json!("openid email"), true),
-        ("redirect_uris", json!([CALLBACK, "https://evil.example/"]), false),
-        ("jwks", jwks(&keys[1]), false),
-        ("token_endpoint_auth_method", json!("none"), false),
+    let by_key = json!({"token_endpoint_auth_method": "private_key_jwt", "jwks": jwks(&keys[0])});
+    let by_url =
+        json!({"token_endpoint_auth_method": "private_key_jwt", "jwks_uri": "https://app.example/a"});
+    let by_secret = json!({"client_secret": "a secret of some length"});
+    for (known_by, member, value, is_same) in [
+        (&by_key, "client_name", json!("Another name"), true),
+        (&by_key, "scope", json!("openid email"), true),
+        (&by_key, "redirect_uris", json!([CALLBACK, "https://evil.example/"]), false),
+        (&by_key, "application_type", json!("native"), false),
+        (&by_key, "jwks", jwks(&keys[1]), false),
+        (&by_key, "token_endpoint_auth_method", json!("none"), false),
+        (&by_url, "jwks_uri", json!("https://app.example/b"), false),
+        (&by_secret, "client_name", json!("Another name"), true),
+        (&by_secret, "client_secret", json!("another secret of that length"), false),
     ] {
-        let mut changed = client.clone();
-        changed[member] = value;
-        change_client(&world, "c", changed).await;
+        let mut client = json!({"client_id": "c", "client_name": "C", "redirect_uris": [CALLBACK]});
+        client.as_object_mut().unwrap().extend(known_by.as_object().unwrap().clone());
+        let world = World::with_clients(std::slice::from_ref(&client)).await;
+        let mut browser = world.browser();
+        let asked = [OPENID, ("client_id", "c")];
+        browser.remember(&asked).await;
+        client[member] = value;
+        change_client(&world, "c", client).await;
         let silent = browser.ask(&[asked[0], asked[1], SILENT]).await.answer();
         assert_eq!(silent.form.has("code"), is_same, "{member}: {silent:?}");
     }
