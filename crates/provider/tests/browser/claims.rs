@@ -216,6 +216,9 @@ async fn oidc_clm_05_an_essential_acr_that_cannot_be_had_is_an_error_and_a_wish_
         assert_eq!(answer.get("error"), "unmet_authentication_requirements");
         assert_eq!(answer.get("state"), "s t&a=te");
     }
+    let demanded = claims(json!({"essential": true, "value": "urn:other"}));
+    let page = world.browser().ask(&[("client_id", "rp"), ("scope", "read"), ("claims", &demanded)]).await;
+    assert!(page.asks_to_sign_in(), "without `openid` there is no such request");
     for wish in
         [json!(null), json!({"values": ["urn:other"]}), json!({"essential": true, "values": ["1", ACR]})]
     {

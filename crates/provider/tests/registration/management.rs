@@ -145,15 +145,23 @@ async fn as_dcr_11_atk_094_a_stolen_token_does_not_unbind_a_client() {
 
 #[tokio::test]
 async fn as_dcr_11_who_changes_while_the_user_reads_gets_no_more_than_was_read() {
+    let back = ("redirect_uri", CALLBACK);
     let claims = ("claims", r#"{"userinfo":{"email":null}}"#);
     for (member, before, after, asked, words) in [
-        ("scope", "openid", "openid email", [("scope", "openid"), claims], "See your e-mail address"),
+        ("scope", "openid", "openid email", [("scope", "openid"), claims, back], "See your e-mail address"),
         (
             "grant_types",
             "authorization_code",
             "authorization_code refresh_token",
-            [("scope", "openid offline_access"), ("state", "s")],
+            [("scope", "openid offline_access"), ("state", "s"), back],
             "while you are signed out",
+        ),
+        (
+            "redirect_uris",
+            CALLBACK,
+            "https://other.example/cb",
+            [("scope", "openid"), ("state", "s"), ("redirect_uri", "")],
+            "<code>other.example</code>",
         ),
     ] {
         let value = |text: &str| match member {
@@ -164,8 +172,7 @@ async fn as_dcr_11_who_changes_while_the_user_reads_gets_no_more_than_was_read()
         let client = registered(&world, &with(public(), member, value(before))).await;
         let client_id = text(&client, "client_id");
         let mut browser = world.browser();
-        let asked =
-            [&[("client_id", client_id.as_str()), ("redirect_uri", CALLBACK)][..], &asked[..]].concat();
+        let asked = [&[("client_id", client_id.as_str())][..], &asked[..]].concat();
         let page = browser.ask(&asked).await;
         browser.sign_in(&page, "ada", PASSWORD).await;
         let page = browser.ask(&asked).await;
