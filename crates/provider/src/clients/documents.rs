@@ -12,7 +12,7 @@ use http::HeaderMap;
 use http::header::{AGE, CACHE_CONTROL};
 use keybound_dpop::time::Now;
 use keybound_fetch::Fetched;
-use keybound_oauth::client_metadata::AuthMethod;
+use keybound_oauth::client_metadata::{AuthMethod, SubjectType};
 use keybound_oauth::identifier::{ClientId, MAX_IDENTIFIER_BYTES};
 use keybound_oauth::registration::RegistrationRequest;
 use parking_lot::Mutex;
@@ -229,6 +229,14 @@ impl Documents {
         members.insert("token_endpoint_auth_method".to_owned(), method.to_owned().into());
         let metadata = policy::admit(&self.clients, self.profile, members);
         let metadata = metadata.map_err(|denied| Unfit::Because(denied.wire))?;
+        let own_host = Url::parse(client_id).ok();
+        if metadata.subject_type == SubjectType::Pairwise
+            && metadata.sector().as_deref() != own_host.as_ref().and_then(Url::host_str)
+        {
+            return Err(because(
+                "`subject_type` = pairwise needs `redirect_uris` at the host of `client_id`",
+            ));
+        }
         Ok(RegisteredClient::new((id, Origin::Document), metadata, fetchers, self.profile, known))
     }
 

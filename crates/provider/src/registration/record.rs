@@ -10,7 +10,7 @@ use keybound_dpop::jose::base64url;
 use keybound_dpop::jose::crypto::random;
 use keybound_dpop::secret::Secret;
 use keybound_dpop::time::UnixTime;
-use keybound_oauth::client_metadata::{AuthMethod, ClientMetadata};
+use keybound_oauth::client_metadata::{AuthMethod, ClientMetadata, GrantType, SubjectType};
 use keybound_oauth::client_secret::ClientSecret;
 use keybound_oauth::registration::{ClientInformation, Management};
 use serde_json::{Map, Value};
@@ -70,6 +70,7 @@ pub fn settle(
     }
     let registration = &config.registration;
     let mut metadata = policy::admit(&registration.rules, config.profile, members)?;
+    check_way(&metadata)?;
     metadata.client_secret = match (kept, metadata.client_secret) {
         (Some(kept), _) => Some(kept),
         (None, made) => made.as_ref().map(ClientSecret::to_hashed),
@@ -126,7 +127,34 @@ pub fn check_change(config: &Config, before: &Client, after: &ClientMetadata) ->
         let wire = "`dpop_bound_access_tokens`: must stay true";
         return Err(policy::invalid("AS-DCR-11", wire));
     }
-    Ok(())
+    check_sector(before, after)
+}
+
+/// A pairwise `sub` is for who gets an answer at a redirect URI of the sector. A device code asks for none, so that it
+/// would tell anybody the `sub` of any sector (OpenID Connect Core §8.1).
+fn check_way(metadata: &ClientMetadata) -> Result<(), Denied> {
+    if !is_pairwise(metadata) || !metadata.allows_grant(GrantType::DeviceCode) {
+        return Ok(());
+    }
+    let wire = "`grant_types`: must not have the device code beside `subject_type` = pairwise";
+    Err(policy::invalid("OIDC-IDT-02", wire))
+}
+
+/// What the client got as another is good still, and would be seen by the new `sub` from then on.
+fn check_sector(before: &Client, after: &ClientMetadata) -> Result<(), Denied> {
+    let before = ClientMetadata::parse(&before.metadata).ok();
+    if !is_pairwise(after)
+        || before.is_some_and(|before| is_pairwise(&before) && before.sector() == after.sector())
+    {
+        return Ok(());
+    }
+    let wire = "`subject_type`: neither becomes pairwise, nor does the host that a pairwise `sub` is of change; \
+                register another client";
+    Err(policy::invalid("OIDC-IDT-02", wire))
+}
+
+fn is_pairwise(metadata: &ClientMetadata) -> bool {
+    metadata.subject_type == SubjectType::Pairwise
 }
 
 fn expires_at(client: &Client) -> Option<UnixTime> {

@@ -78,6 +78,7 @@ async fn as_cimd_02_as_cimd_03_as_cimd_04_atk_095_documents_that_are_not_taken()
             200,
             with(good("/sector"), "sector_identifier_uri", json!("https://a.example/s")).to_string(),
         ),
+        ("/pairwise", 200, with(good("/pairwise"), "subject_type", json!("pairwise")).to_string()),
         ("/redirect", 200, with(good("/redirect"), "redirect_uris", json!(["/cb"])).to_string()),
         ("/bearer", 200, with(good("/bearer"), "dpop_bound_access_tokens", json!(false)).to_string()),
     ] {

@@ -2,8 +2,8 @@
 
 use crate::common::{PASSWORD, Page, World};
 use crate::program::{
-    CALLBACK, OPEN, basic, call, confidential, new_key, public, refresh, registered, sign_in, text, token,
-    with, world,
+    CALLBACK, OPEN, basic, call, confidential, new_key, public, refresh, register, registered, sign_in, text,
+    token, with, world,
 };
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -184,6 +184,28 @@ async fn as_dcr_11_who_changes_while_the_user_reads_gets_no_more_than_was_read()
         assert!(page.has(words), "{}", page.body);
         assert!(browser.press(&page, "allow").await.answer().form.has("code"), "{member}");
     }
+}
+
+#[tokio::test]
+async fn oidc_idt_02_as_dcr_11_no_client_gets_at_the_sub_of_a_sector_that_is_not_its_own() {
+    let world = world(OPEN).await;
+    let pairwise = || with(public(), "subject_type", json!("pairwise"));
+    let codes = json!(["authorization_code", "urn:ietf:params:oauth:grant-type:device_code"]);
+    let page = register(&world, &with(pairwise(), "grant_types", codes.clone())).await;
+    assert_eq!(page.refusal(), (400, "invalid_client_metadata".to_owned()), "no redirect shows its host");
+    registered(&world, &with(public(), "grant_types", codes)).await;
+    for before in [public(), pairwise()] {
+        let client = registered(&world, &before).await;
+        let elsewhere = with(pairwise(), "redirect_uris", json!(["https://other.example/cb"]));
+        let page = own(&world, Method::PUT, &client, &change(&client, elsewhere)).await;
+        assert_eq!(page.refusal(), (400, "invalid_client_metadata".to_owned()), "{before}");
+    }
+    let client = registered(&world, &public()).await;
+    let page = own(&world, Method::PUT, &client, &change(&client, pairwise())).await;
+    assert_eq!(page.refusal().0, 400, "it may have tokens by another way than this host");
+    let client = registered(&world, &pairwise()).await;
+    let here = with(pairwise(), "redirect_uris", json!(["https://shop.example/other"]));
+    assert_eq!(own(&world, Method::PUT, &client, &change(&client, here)).await.status, StatusCode::OK);
 }
 
 #[tokio::test]
