@@ -1,7 +1,6 @@
 //! Whether an authorization request can be granted at all: one function, asked at every step.
 
 use super::address::ReturnAddress;
-use super::asked::Asked;
 use super::meant::Meant;
 use super::parameters::{self, Begun, Parameters, Unresolved};
 use super::pushed::PushedKey;
@@ -14,6 +13,8 @@ use crate::provider::Provider;
 use crate::reach::{self, Reach, Wanted};
 use crate::refusal::{Denied, Refusal};
 use crate::subject;
+use keybound_dpop::jose::base64url;
+use keybound_dpop::jose::crypto::sha256;
 use keybound_oauth::authorization::{AuthorizationRequest, Prompt};
 use keybound_oauth::claims_request::{Accepted, ClaimRequest, ClaimsRequest};
 use keybound_oauth::client_metadata::{ErrorDisplay, GrantType};
@@ -83,11 +84,11 @@ impl ValidRequest {
         claims::shown_scope(&self.reach.scope, &self.claims)
     }
 
-    /// The request with all that a user reads of it and that its client could have changed since: a consent is to that.
-    pub(super) fn as_shown(&self, asked: &Asked) -> String {
+    /// Over all that a user reads of the request and that its client could change since: a consent is to that.
+    pub(super) fn digest_of_shown(&self) -> String {
         let place = self.address.redirect_uri().as_str();
-        let resources = self.reach.resources.join(" ");
-        [&asked.text, &self.shown_scope().to_string(), &resources, place].join("\n")
+        let shown = [&self.shown_scope().to_string(), &self.reach.resources.join(" "), place].join("\n");
+        base64url::encode(&sha256(shown.as_bytes()))
     }
 
     /// Whether this sign-in is one that the request can be answered with: of the user whose `sub` it names, at either
