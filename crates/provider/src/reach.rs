@@ -163,17 +163,19 @@ impl Reach {
     /// Leaves no more than these of its details (RFC 9396 §7.1). A resource that was asked for in detail goes with the
     /// last of them, unless a scope of it is left: nothing that the user allowed is there.
     pub fn leave(&mut self, config: &Config, details: AuthorizationDetails) {
-        let has_detail = |details: &AuthorizationDetails, name: &str| {
-            let mut types = details.iter().filter_map(|detail| config.detail_type(detail.detail_type()));
-            types.any(|(resource, _)| resource.identifier.as_str() == name)
-        };
-        let has_scope = |name: &str| {
-            let known = config.resource(name);
-            known.is_some_and(|resource| self.scope.iter().any(|token| resource.scopes.contains(token)))
-        };
-        self.resources
-            .retain(|name| !has_detail(&self.details, name) || has_detail(&details, name) || has_scope(name));
+        let names =
+            |name: &str| names_detail(config, &details, name) || names_scope(config, &self.scope, name);
+        self.resources.retain(|name| !names_detail(config, &self.details, name) || names(name));
         self.details = details;
+    }
+
+    /// The resources of which it names no scope and no detail: everything there, as a user reads it.
+    #[must_use]
+    pub fn unnamed(&self, config: &Config) -> Vec<&str> {
+        let is_unnamed = |name: &&str| {
+            !names_detail(config, &self.details, name) && !names_scope(config, &self.scope, name)
+        };
+        self.resources.iter().map(String::as_str).filter(is_unnamed).collect()
     }
 
     /// `aud`: the resources, and the issuer for UserInfo where `openid` was granted (AS-AT-04).
@@ -237,4 +239,16 @@ impl Reach {
         let details = details.filtered(|_, detail| is_meant(detail));
         Ok(Self { scope, resources, details })
     }
+}
+
+/// Whether any of the details is about that resource.
+fn names_detail(config: &Config, details: &AuthorizationDetails, name: &str) -> bool {
+    let mut types = details.iter().filter_map(|detail| config.detail_type(detail.detail_type()));
+    types.any(|(resource, _)| resource.identifier.as_str() == name)
+}
+
+/// Whether any of the scope is that resource's.
+fn names_scope(config: &Config, scope: &Scope, name: &str) -> bool {
+    let known = config.resource(name);
+    known.is_some_and(|resource| scope.iter().any(|token| resource.scopes.contains(token)))
 }

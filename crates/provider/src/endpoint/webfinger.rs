@@ -36,6 +36,8 @@ pub async fn handle(State(provider): State<Arc<Provider>>, RawQuery(query): RawQ
 fn answer(issuer: &Issuer, query: &str) -> Result<String, Denied> {
     let denied =
         |status, wire: &str| Denied::new(ErrorCode::InvalidRequest, "OIDC-DSC-04", wire).status(status);
+    // RFC 7033 §4.1: it is percent-encoded and no form, so a plus is a plus.
+    let query = query.replace('+', "%2B");
     let values = |wanted: &'static str| {
         form_urlencoded::parse(query.as_bytes())
             .filter(move |(name, _)| name == wanted)

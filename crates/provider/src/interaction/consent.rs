@@ -1,6 +1,6 @@
 //! The user's answer: a code for the client, or `access_denied`.
 
-use super::form_token::Purpose;
+use super::form_token::{self, Purpose};
 use super::judge::{Outcome, ValidRequest, judge};
 use super::parameters::Begun;
 use super::pushed;
@@ -30,19 +30,24 @@ use keybound_oauth::form::Form;
 pub async fn consent(provider: &Provider, submission: &Submission) -> Result<Response<Body>, Refusal> {
     let Submission { form, asked, visitor } = submission;
     let Some(signed_in) = &visitor.signed_in else { return start_again(provider, asked) };
-    submission.check(provider, Purpose::Consent, Some(signed_in.session.id.as_bytes()))?;
+    let owner = signed_in.session.id.as_bytes();
+    let shown = submission.check_shown(provider, Purpose::Consent, Some(owner))?;
     let mut request = match judge(provider, &asked.form, Begun::Before, visitor.language).await? {
         Outcome::Page(denied) => return Err(denied.into()),
         Outcome::Return(faulty) => return tell_fault(provider, visitor, asked, &faulty),
         Outcome::Good(request) => request,
     };
+    // What became of the request meanwhile, by a change of its client, is nothing that the user has read.
+    if request.digest_of_shown() != shown {
+        return Err(form_token::foreign().into());
+    }
     if form.has("switch") {
         return sign_in_page(provider, visitor, asked, &Errand::of(&request), &Attempted::not_yet(""));
     }
     let remembered = Remembered::of(provider, &request.client, signed_in).await?;
     // As it was shown: who allows less has not said that they need not be asked for the rest.
-    let known = remembered.covering(&request);
-    let shown = request.reach.details.clone();
+    let known = remembered.covering(&provider.config, &request);
+    let shown_details = request.reach.details.clone();
     let is_allowed = form.has("allow") && keep_ticked(&provider.config, &mut request.reach, form);
     if !is_allowed {
         return refuse(provider, &request, signed_in, &remembered).await;
@@ -52,7 +57,7 @@ pub async fn consent(provider: &Provider, submission: &Submission) -> Result<Res
     }
     let is_to_be_remembered = form.has("remember") && is_open(provider, &request);
     let mut writes = Vec::new();
-    if !is_to_be_remembered || request.reach.details != shown {
+    if !is_to_be_remembered || request.reach.details != shown_details {
         writes.extend(known.into_iter().map(|id| Write::ForgetConsent { id }));
     }
     if is_to_be_remembered {

@@ -13,8 +13,10 @@ use crate::provider::Provider;
 use crate::reach::{self, Reach, Wanted};
 use crate::refusal::{Denied, Refusal};
 use crate::subject;
+use keybound_dpop::jose::base64url;
+use keybound_dpop::jose::crypto::sha256;
 use keybound_oauth::authorization::{AuthorizationRequest, Prompt};
-use keybound_oauth::claims_request::{Accepted, ClaimsRequest};
+use keybound_oauth::claims_request::{Accepted, ClaimRequest, ClaimsRequest};
 use keybound_oauth::client_metadata::{ErrorDisplay, GrantType};
 use keybound_oauth::error::ErrorCode;
 use keybound_oauth::form::Form;
@@ -82,22 +84,37 @@ impl ValidRequest {
         claims::shown_scope(&self.reach.scope, &self.claims)
     }
 
+    /// Over all that a user reads of the request and that its client could change since: a consent is to that.
+    pub(super) fn digest_of_shown(&self) -> String {
+        let place = self.address.redirect_uri().as_str();
+        let shown = [&self.shown_scope().to_string(), &self.reach.resources.join(" "), place].join("\n");
+        base64url::encode(&sha256(shown.as_bytes()))
+    }
+
     /// Whether this sign-in is one that the request can be answered with: of the user whose `sub` it names, at either
     /// place (OpenID Connect Core §3.1.2.2, §5.5.1), and of the kind that it cannot do without.
     pub(super) fn accepts(&self, provider: &Provider, signed_in: &SignedIn) -> bool {
         if !self.reach.scope.contains("openid") {
             return true;
         }
-        let asked = &self.request.claims;
         let is_theirs = |came: &Value| {
             came.as_str().is_some_and(|came| {
                 subject::is_seen_as(provider, &self.client, &signed_in.user.subject, came)
             })
         };
+        acr::is_enough(&self.request.claims, signed_in.session.acr.as_deref())
+            && self.named_subs().all(|sub| sub.values().iter().any(is_theirs))
+    }
+
+    /// Whether it asks for one user by `sub`, of whom it need not have had an ID token.
+    pub(super) fn names_a_user(&self) -> bool {
+        self.reach.scope.contains("openid") && self.named_subs().next().is_some()
+    }
+
+    fn named_subs(&self) -> impl Iterator<Item = &ClaimRequest> {
+        let asked = &self.request.claims;
         let named = [&asked.id_token, &asked.userinfo].into_iter().filter_map(|claims| claims.get("sub"));
-        let mut demanded = named.filter(|sub| sub.accepted != Accepted::Any);
-        acr::is_enough(asked, signed_in.session.acr.as_deref())
-            && demanded.all(|sub| sub.values().iter().any(is_theirs))
+        named.filter(|sub| sub.accepted != Accepted::Any)
     }
 }
 

@@ -9,11 +9,11 @@ use super::form_token::{self, Purpose};
 use super::submission::Submission;
 use super::visitor::{SignedIn, Visitor};
 use crate::audit::{self, Event, Facts};
-use crate::clients::RegisteredClient;
+use crate::clients::{Origin, RegisteredClient};
 use crate::endpoint;
 use crate::hint;
 use crate::logout::sid;
-use crate::page::{self, DonePage, Frame, Language, LogoutPage};
+use crate::page::{self, DonePage, Frame, Language, LogoutPage, SignedOutPage};
 use crate::provider::Provider;
 use crate::refusal::{Denied, Refusal};
 use crate::respond;
@@ -62,7 +62,12 @@ pub async fn begin(provider: &Provider, visitor: &Visitor, asked: &Asked) -> Res
         Some(signed_in) => return Ok(confirm_page(provider, visitor.language, signed_in, (asked, &judged))),
         None => {}
     }
-    leave(provider, visitor, &judged)
+    match (&visitor.signed_in, &judged.client, &judged.back) {
+        (None, Some(client), Some(back)) if client.origin != Origin::Operator => {
+            Ok(way_back(provider, visitor.language, client, back))
+        }
+        _ => leave(provider, visitor, &judged),
+    }
 }
 
 /// The user's answer to the question.
@@ -181,6 +186,19 @@ fn leave(provider: &Provider, visitor: &Visitor, judged: &Judged) -> Result<Resp
         response.headers_mut().append(SET_COOKIE, cookie);
     }
     Ok(response)
+}
+
+/// The way back as a link: who registered themselves chose the place themselves, and an ID token of theirs is good here
+/// for ever, so that anybody's link would lead there through us (RFC 9700 §4.11.2, ATK-132).
+fn way_back(
+    provider: &Provider,
+    language: Language,
+    client: &RegisteredClient,
+    back: &Back,
+) -> Response<Body> {
+    let frame = Frame::of(&provider.config, language);
+    let shown = SignedOutPage { frame, client: client.display_name(), place: &back.location };
+    page::respond(frame, StatusCode::OK, &shown, None)
 }
 
 fn confirm_page(

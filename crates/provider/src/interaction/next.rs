@@ -51,6 +51,11 @@ pub(super) fn decide(
             false => Next::SignIn,
         };
     };
+    // The answer would be the only thing that tells a client, to which nobody said yes, who is there.
+    if is_silent && remembered.is_none() && request.names_a_user() {
+        let wire = "the user whom the request names is not there, or has not let the client know";
+        return refuse("OIDC-AUT-06", wire);
+    }
     let is_meant = request.meant.is(provider, &request.client, &signed_in.user, done.sign_in);
     if !is_meant || !request.accepts(provider, signed_in) {
         // §3.1.2.2: never an answer about another user. Who just signed in is not asked to do so for ever.

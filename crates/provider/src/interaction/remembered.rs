@@ -4,6 +4,7 @@
 use super::judge::ValidRequest;
 use super::visitor::SignedIn;
 use crate::clients::RegisteredClient;
+use crate::config::Config;
 use crate::provider::Provider;
 use crate::reach::Reach;
 use crate::refusal::Refusal;
@@ -51,7 +52,7 @@ impl Remembered {
         if self.is_empty() || !is_open(provider, request) {
             return None;
         }
-        if let Some(found) = self.covering(request).first() {
+        if let Some(found) = self.covering(&provider.config, request).first() {
             return Some(*found);
         }
         if !request.prompts(Prompt::None) || !request.reach.scope.contains(OFFLINE) {
@@ -59,16 +60,16 @@ impl Remembered {
         }
         let less: Vec<&str> = request.reach.scope.iter().filter(|token| *token != OFFLINE).collect();
         request.reach.scope = Scope::parse(&less.join(" ")).ok()?;
-        self.covering(request).first().copied()
+        self.covering(&provider.config, request).first().copied()
     }
 
     /// The consents that reach as far as the request.
-    pub(super) fn covering(&self, request: &ValidRequest) -> Vec<Id> {
+    pub(super) fn covering(&self, config: &Config, request: &ValidRequest) -> Vec<Id> {
         let shown = request.shown_scope();
         let is_good = |consent: &&Consent| {
             self.now < consent.expires_at
                 && consent.client_hash == self.client_hash
-                && covers(consent, &shown, &request.reach)
+                && covers(config, consent, &shown, &request.reach)
         };
         self.all.iter().filter(is_good).map(|consent| consent.id).collect()
     }
@@ -94,7 +95,7 @@ impl Remembered {
         };
         let is_less = |old: &&Consent| {
             let reach = Reach::kept(&old.scope, &old.resources, &old.authorization_details);
-            old.client_hash != new.client_hash || covers(&new, &reach.scope, &reach)
+            old.client_hash != new.client_hash || covers(&provider.config, &new, &reach.scope, &reach)
         };
         let less = self.all.iter().filter(is_less).map(|old| Write::ForgetConsent { id: old.id });
         let mut writes: Vec<Write> = less.collect();
@@ -127,14 +128,24 @@ fn is_assured(client: &RegisteredClient, redirect_uri: &RedirectUri) -> bool {
 
 /// Whether the request asks for no more than what was allowed. `shown` is its scope as a user reads it: claims that are
 /// asked for by name have the sentence of their scope.
-fn covers(consent: &Consent, shown: &Scope, reach: &Reach) -> bool {
+fn covers(config: &Config, consent: &Consent, shown: &Scope, reach: &Reach) -> bool {
     let has_scope = |token: &str| consent.scope.iter().any(|known| known == token);
-    // Without scope and details it asks for what nobody can name.
-    let is_named = !shown.is_empty() || !reach.details.is_empty();
-    (is_named || consent.scope.is_empty() && consent.authorization_details.is_empty())
-        && shown.iter().all(has_scope)
+    shown.iter().all(has_scope)
         && reach.resources.iter().all(|name| consent.resources.contains(name))
         && reach.details.is_within(&consent.authorization_details)
+        && covers_unnamed(config, consent, reach)
+}
+
+/// Where a request names nothing of a resource, a user reads that it is everything: no scope and no detail that was
+/// allowed there is as much.
+fn covers_unnamed(config: &Config, consent: &Consent, reach: &Reach) -> bool {
+    let unnamed = reach.unnamed(config);
+    if unnamed.is_empty() {
+        return true;
+    }
+    let allowed = Reach::kept(&consent.scope, &consent.resources, &consent.authorization_details);
+    let allowed = allowed.unnamed(config);
+    unnamed.iter().all(|name| allowed.contains(name))
 }
 
 /// What tells the client from another of its name: where its answers go, and how it shows who it is.

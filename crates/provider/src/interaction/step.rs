@@ -293,6 +293,7 @@ fn consent_page(
     let reach = &request.reach;
     let scope = request.shown_scope();
     let scope: Vec<&str> = scope.iter().collect();
+    let token = form_token::mint(&provider.form_key, Purpose::Consent, owner, &asked.text, provider.unix());
     let shown = ConsentPage {
         frame,
         client: request.client.display_name(),
@@ -304,7 +305,7 @@ fn consent_page(
         destination: request.address.shown(),
         remember: is_open(provider, request).then_some(Remember { days, is_ticked }),
         request: &asked.text,
-        csrf: form_token::mint(&provider.form_key, Purpose::Consent, owner, &asked.text, provider.unix()),
+        csrf: format!("{token}.{}", request.digest_of_shown()),
     };
     let target = request.address.form_target();
     page::respond(frame, StatusCode::OK, &shown, Some(&target))

@@ -23,6 +23,7 @@ use parking_lot::Mutex;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use tokio::task::JoinSet;
+use url::Url;
 
 /// The pauses after each try in vain, in seconds; after one more the client is given up.
 pub const PAUSES_SECS: [u64; 4] = [10, 50, 180, 360];
@@ -79,15 +80,14 @@ impl Courier {
 struct Errand {
     provider: Arc<Provider>,
     notice: LogoutNotice,
+    /// Where it is at the moment.
     host: Option<String>,
 }
 
 impl Drop for Errand {
     fn drop(&mut self) {
         self.provider.courier.put_down(self.notice.id);
-        if let Some(host) = &self.host {
-            self.provider.courier.leave(host);
-        }
+        self.leave();
     }
 }
 
@@ -114,11 +114,12 @@ pub async fn deliver_due(provider: Arc<Provider>) {
 impl Errand {
     /// One try, and what becomes of it.
     async fn run(mut self) {
-        let told = match self.client().await {
+        let Some(client) = self.client().await else { return };
+        let told = match client {
             // It may be back, or its metadata may (OAuth Client ID Metadata Document).
             Ok(None) => Some(Err("the client is not known".to_owned())),
             Ok(Some(client)) => match client.backchannel_logout_uri.clone() {
-                Some(uri) if self.enter(&uri) => Some(self.tell(&client, &uri).await),
+                Some(uri) if self.enter(uri.url()) => Some(self.tell(&client, &uri).await),
                 // As many as may are there; the next call finds it due still.
                 Some(_) => return,
                 None => None,
@@ -128,16 +129,29 @@ impl Errand {
         conclude(&self.provider, &self.notice, told).await;
     }
 
-    async fn client(&self) -> Result<Option<Arc<RegisteredClient>>, Fault> {
+    /// The client. Its metadata may be elsewhere, at a host that is silent: none where as many as may ask there already.
+    async fn client(&mut self) -> Option<Result<Option<Arc<RegisteredClient>>, Fault>> {
+        let place = Url::parse(&self.notice.client_id);
+        if place.is_ok_and(|place| !self.enter(&place)) {
+            return None;
+        }
         let provider = &self.provider;
-        provider.clients.find(&provider.store, &self.notice.client_id, provider.now()).await
+        let found = provider.clients.find(&provider.store, &self.notice.client_id, provider.now()).await;
+        self.leave();
+        Some(found)
     }
 
-    fn enter(&mut self, uri: &Endpoint) -> bool {
-        let host = uri.url().host_str().unwrap_or_default();
+    fn enter(&mut self, url: &Url) -> bool {
+        let host = url.host_str().unwrap_or_default();
         let is_free = self.provider.courier.enter(host);
         self.host = is_free.then(|| host.to_owned());
         is_free
+    }
+
+    fn leave(&mut self) {
+        if let Some(host) = self.host.take() {
+            self.provider.courier.leave(&host);
+        }
     }
 
     /// Posts the token; 200 and 204 are a yes (§2.8). Nothing else of the answer is read.

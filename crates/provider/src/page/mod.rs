@@ -16,7 +16,7 @@ pub use details::{Detail, details, ticked};
 pub use headers::{redirect, respond, respond_with_script};
 pub use shown::{
     AccountPage, ConsentPage, DeviceConsentPage, DevicePage, DonePage, ErrorPage, Frame, FrontPage,
-    LogoutPage, PostBackPage, Remember, ReturnPage, SignInPage,
+    LogoutPage, PostBackPage, Remember, ReturnPage, SignInPage, SignedOutPage,
 };
 pub use texts::Language;
 

@@ -170,6 +170,18 @@ pub struct DonePage<'a> {
     pub text: &'a str,
 }
 
+/// The page that says that nobody is signed in, and has a link back to the client.
+#[derive(Debug, Template)]
+#[template(path = "signed_out.html")]
+pub struct SignedOutPage<'a> {
+    /// The frame.
+    pub frame: Frame<'a>,
+    /// Who sent the user here.
+    pub client: &'a str,
+    /// Where the link leads: a place that is registered for it.
+    pub place: &'a str,
+}
+
 /// The page that tells of a faulty request and has a button back to the client.
 #[derive(Debug, Template)]
 #[template(path = "return.html")]

@@ -170,6 +170,35 @@ async fn oidc_clm_03_a_sub_by_value_is_answered_for_that_user_alone() {
 }
 
 #[tokio::test]
+async fn oidc_aut_06_a_client_that_was_let_know_nothing_does_not_learn_who_is_there() {
+    let world = world(json!({}), json!({})).await;
+    let mut browser = world.browser();
+    let page = browser.reach_consent(&[("client_id", "rp"), ("scope", "openid")]).await;
+    for place in ["id_token", "userinfo"] {
+        let mut told = Vec::new();
+        for sub in [json!({"value": "subject-of-ada"}), json!({"values": ["subject-of-bob"]})] {
+            let claims = json!({ place: {"sub": sub} }).to_string();
+            let asked =
+                [("client_id", "rp"), ("scope", "openid"), ("prompt", "none"), ("claims", claims.as_str())];
+            let answer = browser.ask(&asked).await.answer();
+            told.push([answer.get("error").to_owned(), answer.get("error_description").to_owned()]);
+        }
+        assert_eq!(told[0], told[1], "{place}");
+        assert_eq!(told[0][0], "login_required");
+    }
+    let fields = [("request", page.field("request")), ("csrf", page.field("csrf"))];
+    let fields = fields.iter().map(|(name, value)| (*name, value.as_str()));
+    let fields: Vec<_> = fields.chain([("allow", "1"), ("remember", "1")]).collect();
+    assert!(browser.post("/consent", &fields).await.answer().form.has("code"));
+    for (sub, is_there) in [("subject-of-ada", true), ("subject-of-bob", false)] {
+        let claims = json!({"id_token": {"sub": {"value": sub}}}).to_string();
+        let asked =
+            [("client_id", "rp"), ("scope", "openid"), ("prompt", "none"), ("claims", claims.as_str())];
+        assert_eq!(browser.ask(&asked).await.answer().form.has("code"), is_there, "{sub}");
+    }
+}
+
+#[tokio::test]
 async fn oidc_clm_05_an_essential_acr_that_cannot_be_had_is_an_error_and_a_wish_is_not() {
     let world = world(json!({"errors": "redirect"}), json!({})).await;
     let claims = |acr: Value| json!({"id_token": {"acr": acr}}).to_string();
@@ -187,6 +216,9 @@ async fn oidc_clm_05_an_essential_acr_that_cannot_be_had_is_an_error_and_a_wish_
         assert_eq!(answer.get("error"), "unmet_authentication_requirements");
         assert_eq!(answer.get("state"), "s t&a=te");
     }
+    let demanded = claims(json!({"essential": true, "value": "urn:other"}));
+    let page = world.browser().ask(&[("client_id", "rp"), ("scope", "read"), ("claims", &demanded)]).await;
+    assert!(page.asks_to_sign_in(), "without `openid` there is no such request");
     for wish in
         [json!(null), json!({"values": ["urn:other"]}), json!({"essential": true, "values": ["1", ACR]})]
     {

@@ -111,6 +111,10 @@ async fn oidc_dsc_04_webfinger_leads_to_the_issuer() {
         ("acct%3Aada%40id.example", "acct:ada@id.example"),
         ("acct%3Anobody%40id.example", "acct:nobody@id.example"),
         ("https%3A%2F%2Fid.example%2Fada", "https://id.example/ada"),
+        // RFC 7033 §4.1: percent-encoded, which leaves a plus as it is.
+        ("acct:ada+shop@id.example", "acct:ada+shop@id.example"),
+        ("acct:ada%2Bshop@id.example", "acct:ada+shop@id.example"),
+        ("acct:ada%20shop@id.example", "acct:ada shop@id.example"),
     ] {
         let page = finger(&world, &format!("resource={resource}&rel={relation}")).await;
         assert_eq!((page.status.as_u16(), page.header("content-type")), (200, "application/jrd+json"));

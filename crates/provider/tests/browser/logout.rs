@@ -9,6 +9,7 @@ use keybound_dpop::jose::jws;
 use keybound_dpop::jose::signer::SigningKey;
 use keybound_oauth::form::FormWriter;
 use keybound_provider::signing_keys::KeyUse;
+use keybound_provider::store::{Client, ClientSource};
 use serde_json::{Value, json};
 
 const SESSION: &str = "__Host-keybound";
@@ -260,6 +261,30 @@ async fn oidc_lgo_03_who_is_signed_out_already_goes_back_at_once() {
     for _ in 0..2 {
         assert_eq!(log_out(&mut browser, &parameters).await.location(), BYE);
     }
+}
+
+#[tokio::test]
+async fn bcp_red_05_atk_132_who_registered_itself_sends_nobody_on_who_did_not_sign_out() {
+    let world = world().await;
+    let mut metadata = relying_party("rp");
+    metadata["id_token_signed_response_alg"] = json!("ES256");
+    let client_id = "rp".to_owned();
+    let client =
+        Client { client_id, metadata, source: ClientSource::Registered, created_at: world.provider.unix() };
+    world.provider.store.upsert_client(client).await.unwrap();
+    world.clock.turn(1);
+    let mut browser = world.browser();
+    let hint = id_token(&mut browser).await;
+    let parameters =
+        [("id_token_hint", hint.as_str()), ("post_logout_redirect_uri", BYE), ("state", "\"><i>")];
+    let back = "https://rp.example/bye?state=%22%3E%3Ci%3E";
+    let page = log_out(&mut world.browser(), &parameters).await;
+    assert_done(&page);
+    assert!(page.has(&format!("href=\"{back}\"")), "the user may go on: {}", page.body);
+    assert!(page.has("A &#60;b&#62;Relying&#60;/b&#62; Party"), "{}", page.body);
+    assert_eq!(log_out(&mut browser, &parameters).await.location(), back, "who was there signs out");
+    let alone = [("id_token_hint", hint.as_str())];
+    assert!(!log_out(&mut browser, &alone).await.has("href=\"https://rp.example"));
 }
 
 #[tokio::test]

@@ -157,6 +157,40 @@ async fn what_is_remembered_of_two_resources_does_not_make_a_third_thing() {
 }
 
 #[tokio::test]
+async fn a_resource_of_which_nothing_is_named_is_more_than_a_scope_or_a_detail_there() {
+    let config = r#"
+        issuer = "https://id.example"
+        [[resource]]
+        identifier = "urn:a"
+        scopes = ["read"]
+        [[resource.authorization_details]]
+        type = "balance"
+        description = "See what is in your account"
+        remember = true
+    "#;
+    let world = World::with(config, &[]).await;
+    let mut browser = world.browser();
+    let there = ("resource", "urn:a");
+    browser.remember(&[("scope", "openid read"), there]).await;
+    let balance = ("authorization_details", r#"[{"type":"balance"}]"#);
+    let page = browser.ask(&[OPENID, balance]).await;
+    browser.allow_with(&page, &["detail_0", "remember"]).await;
+    for (changes, is_answered) in [
+        (vec![("scope", "openid read"), there], true),
+        (vec![("scope", "read"), there], true),
+        (vec![OPENID, balance], true),
+        (vec![OPENID], true),
+        (vec![OPENID, there], false),
+    ] {
+        let silent = browser.ask(&[&changes[..], &[SILENT]].concat()).await.answer();
+        assert_eq!(silent.form.has("code"), is_answered, "{changes:?}: the page would say `Act for you`");
+    }
+    let page = browser.ask(&[OPENID, there]).await;
+    browser.allow_with(&page, &["remember"]).await;
+    assert!(browser.ask(&[OPENID, there, SILENT]).await.answer().form.has("code"));
+}
+
+#[tokio::test]
 async fn oidc_aut_10_prompt_consent_asks_whatever_is_remembered() {
     let world = World::open().await;
     let mut browser = world.browser();
@@ -187,22 +221,29 @@ async fn consent_is_forgotten_where_the_client_is_not_the_same_any_more() {
         json!({ "keys": [jwk] })
     };
     let keys = [(); 2].map(|()| SigningKey::generate(Algorithm::Es256).unwrap());
-    let client = json!({"client_id": "c", "client_name": "C", "redirect_uris": [CALLBACK],
-        "token_endpoint_auth_method": "private_key_jwt", "jwks": jwks(&keys[0])});
-    let world = World::with_clients(std::slice::from_ref(&client)).await;
-    let mut browser = world.browser();
-    let asked = [OPENID, ("client_id", "c")];
-    browser.remember(&asked).await;
-    for (member, value, is_same) in [
-        ("client_name", json!("Another name"), true),
-        ("scope", json!("openid email"), true),
-        ("redirect_uris", json!([CALLBACK, "https://evil.example/"]), false),
-        ("jwks", jwks(&keys[1]), false),
-        ("token_endpoint_auth_method", json!("none"), false),
+    let by_key = json!({"token_endpoint_auth_method": "private_key_jwt", "jwks": jwks(&keys[0])});
+    let by_url =
+        json!({"token_endpoint_auth_method": "private_key_jwt", "jwks_uri": "https://app.example/a"});
+    let by_secret = json!({"client_secret": "a secret of some length"});
+    for (known_by, member, value, is_same) in [
+        (&by_key, "client_name", json!("Another name"), true),
+        (&by_key, "scope", json!("openid email"), true),
+        (&by_key, "redirect_uris", json!([CALLBACK, "https://evil.example/"]), false),
+        (&by_key, "application_type", json!("native"), false),
+        (&by_key, "jwks", jwks(&keys[1]), false),
+        (&by_key, "token_endpoint_auth_method", json!("none"), false),
+        (&by_url, "jwks_uri", json!("https://app.example/b"), false),
+        (&by_secret, "client_name", json!("Another name"), true),
+        (&by_secret, "client_secret", json!("another secret of that length"), false),
     ] {
-        let mut changed = client.clone();
-        changed[member] = value;
-        change_client(&world, "c", changed).await;
+        let mut client = json!({"client_id": "c", "client_name": "C", "redirect_uris": [CALLBACK]});
+        client.as_object_mut().unwrap().extend(known_by.as_object().unwrap().clone());
+        let world = World::with_clients(std::slice::from_ref(&client)).await;
+        let mut browser = world.browser();
+        let asked = [OPENID, ("client_id", "c")];
+        browser.remember(&asked).await;
+        client[member] = value;
+        change_client(&world, "c", client).await;
         let silent = browser.ask(&[asked[0], asked[1], SILENT]).await.answer();
         assert_eq!(silent.form.has("code"), is_same, "{member}: {silent:?}");
     }

@@ -11,9 +11,13 @@ use keybound_dpop::jose::base64url;
 use keybound_dpop::jose::crypto::random;
 use keybound_dpop::jose::signer::SigningKey;
 use keybound_dpop::time::Clock;
+use keybound_oauth::claims_request::ClaimsRequest;
 use keybound_oauth::client_auth::{ASSERTION_TYPE, sign_assertion};
 use keybound_oauth::identifier::ClientId;
+use keybound_provider::logout::deliver_due;
+use keybound_provider::store::{CREDENTIAL_ENTROPY, Credential, Grant, Id, Session, Write};
 use serde_json::{Value, json};
+use std::time::Duration;
 use tokio::task::JoinSet;
 use tower::ServiceExt;
 
@@ -77,6 +81,7 @@ async fn as_cimd_02_as_cimd_03_as_cimd_04_atk_095_documents_that_are_not_taken()
             200,
             with(good("/sector"), "sector_identifier_uri", json!("https://a.example/s")).to_string(),
         ),
+        ("/pairwise", 200, with(good("/pairwise"), "subject_type", json!("pairwise")).to_string()),
         ("/redirect", 200, with(good("/redirect"), "redirect_uris", json!(["/cb"])).to_string()),
         ("/bearer", 200, with(good("/bearer"), "dpop_bound_access_tokens", json!(false)).to_string()),
     ] {
@@ -293,4 +298,44 @@ async fn off_a_url_is_no_client() {
     let client_id = site.put("/client", document(&site, "/client").to_string());
     assert_eq!(ask(&world, &client_id, CALLBACK).await.shown_error(), "invalid_request");
     assert_eq!(site.asked("/client"), 0);
+}
+
+/// A host whose documents cannot be had keeps no more of those who tell of logouts than a receiver that is silent.
+#[tokio::test]
+async fn oidc_lg2_01_a_host_that_is_silent_does_not_keep_all_messengers() {
+    let world = world(ON).await;
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let (store, now) = (&world.provider.store, world.provider.unix());
+    let id = |n: u8| Id::mint(now, &[n; 10]);
+    let (session_id, _, secret_hash) = Credential::mint(now, &[0; CREDENTIAL_ENTROPY]);
+    let session = Session {
+        id: session_id,
+        secret_hash,
+        subject: "subject-of-ada".to_owned(),
+        auth_time: now,
+        acr: None,
+        created_at: now,
+        last_seen_at: now,
+        expires_at: now.plus_secs(60),
+    };
+    let mut writes = vec![Write::InsertSession(session)];
+    writes.extend((0..40).map(|n| {
+        Write::InsertGrant(Grant {
+            id: id(n),
+            client_id: format!("http://127.0.0.1:{port}/{n}"),
+            subject: Some("subject-of-ada".to_owned()),
+            session_id: Some(session_id),
+            created_at: now,
+            revoked_at: None,
+            session_ended_at: None,
+            claims: ClaimsRequest::default(),
+        })
+    }));
+    writes.push(Write::EndSession { id: session_id, at: now });
+    store.write(writes).await.unwrap();
+    let under_way = deliver_due(std::sync::Arc::clone(&world.provider));
+    assert!(tokio::time::timeout(Duration::from_secs(1), under_way).await.is_err(), "some wait for it");
+    let due = store.due_logout_notices(now, 100).await.unwrap();
+    assert_eq!((due.len(), due.iter().map(|notice| notice.tries).max()), (40, Some(0)), "no try was lost");
 }

@@ -1,9 +1,9 @@
 //! Reading, replacing and removing a registration (RFC 7592 §2).
 
-use crate::common::{Page, World};
+use crate::common::{PASSWORD, Page, World};
 use crate::program::{
-    CALLBACK, OPEN, basic, call, confidential, key_set, new_key, public, refresh, registered, sign_in, text,
-    token, with, world,
+    CALLBACK, OPEN, basic, call, confidential, key_set, new_key, public, refresh, register, registered,
+    sign_in, text, token, with, world,
 };
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -162,6 +162,49 @@ async fn as_dcr_11_oidc_idt_02_a_change_does_not_make_another_of_the_user() {
 }
 
 #[tokio::test]
+async fn as_dcr_11_who_changes_while_the_user_reads_gets_no_more_than_was_read() {
+    let back = ("redirect_uri", CALLBACK);
+    let claims = ("claims", r#"{"userinfo":{"email":null}}"#);
+    for (member, before, after, asked, words) in [
+        ("scope", "openid", "openid email", [("scope", "openid"), claims, back], "See your e-mail address"),
+        (
+            "grant_types",
+            "authorization_code",
+            "authorization_code refresh_token",
+            [("scope", "openid offline_access"), ("state", "s"), back],
+            "while you are signed out",
+        ),
+        (
+            "redirect_uris",
+            CALLBACK,
+            "https://other.example/cb",
+            [("scope", "openid"), ("state", "s"), ("redirect_uri", "")],
+            "<code>other.example</code>",
+        ),
+    ] {
+        let value = |text: &str| match member {
+            "scope" => json!(text),
+            _ => json!(text.split(' ').collect::<Vec<_>>()),
+        };
+        let world = world(OPEN).await;
+        let client = registered(&world, &with(public(), member, value(before))).await;
+        let client_id = text(&client, "client_id");
+        let mut browser = world.browser();
+        let asked = [&[("client_id", client_id.as_str())][..], &asked[..]].concat();
+        let page = browser.ask(&asked).await;
+        browser.sign_in(&page, "ada", PASSWORD).await;
+        let page = browser.ask(&asked).await;
+        assert!(page.asks_for_consent() && !page.has(words), "{}", page.body);
+        let changed = change(&client, with(public(), member, value(after)));
+        assert_eq!(own(&world, Method::PUT, &client, &changed).await.status, StatusCode::OK);
+        assert_eq!(browser.press(&page, "allow").await.status, StatusCode::FORBIDDEN, "{member}");
+        let page = browser.ask(&asked).await;
+        assert!(page.has(words), "{}", page.body);
+        assert!(browser.press(&page, "allow").await.answer().form.has("code"), "{member}");
+    }
+}
+
+#[tokio::test]
 async fn as_dcr_11_atk_094_a_client_goes_on_authenticating() {
     let world = world(OPEN).await;
     let client = registered(&world, &confidential()).await;
@@ -174,6 +217,28 @@ async fn as_dcr_11_atk_094_a_client_goes_on_authenticating() {
     let public_before = registered(&world, &public()).await;
     let page = own(&world, Method::PUT, &public_before, &change(&public_before, confidential())).await;
     assert_eq!(page.status, StatusCode::OK, "{}", page.body);
+}
+
+#[tokio::test]
+async fn oidc_idt_02_as_dcr_11_no_client_gets_at_the_sub_of_a_sector_that_is_not_its_own() {
+    let world = world(OPEN).await;
+    let pairwise = || with(public(), "subject_type", json!("pairwise"));
+    let codes = json!(["authorization_code", "urn:ietf:params:oauth:grant-type:device_code"]);
+    let page = register(&world, &with(pairwise(), "grant_types", codes.clone())).await;
+    assert_eq!(page.refusal(), (400, "invalid_client_metadata".to_owned()), "no redirect shows its host");
+    registered(&world, &with(public(), "grant_types", codes)).await;
+    for before in [public(), pairwise()] {
+        let client = registered(&world, &before).await;
+        let elsewhere = with(pairwise(), "redirect_uris", json!(["https://other.example/cb"]));
+        let page = own(&world, Method::PUT, &client, &change(&client, elsewhere)).await;
+        assert_eq!(page.refusal(), (400, "invalid_client_metadata".to_owned()), "{before}");
+    }
+    let client = registered(&world, &public()).await;
+    let page = own(&world, Method::PUT, &client, &change(&client, pairwise())).await;
+    assert_eq!(page.refusal().0, 400, "it may have tokens by another way than this host");
+    let client = registered(&world, &pairwise()).await;
+    let here = with(pairwise(), "redirect_uris", json!(["https://shop.example/other"]));
+    assert_eq!(own(&world, Method::PUT, &client, &change(&client, here)).await.status, StatusCode::OK);
 }
 
 #[tokio::test]
