@@ -3,6 +3,7 @@
 use super::{Asker, Found, Granted, RefreshRequest, SignIn, invalid_grant, stolen};
 use crate::bind;
 use crate::claims;
+use crate::clients::Origin;
 use crate::config::Rotate;
 use crate::prove;
 use crate::provider::Provider;
@@ -62,9 +63,17 @@ fn decide(
     }
 }
 
-/// A public client's token needs a proof by its own key, each time (AS-RT-02).
+/// A public client's token needs a proof by its own key, each time (AS-RT-02). One without a key was protected by the
+/// authentication of a client whose document says no more that it has any: now it would be anybody's.
 fn check_key(asker: &Asker, token: &RefreshToken) -> Result<(), Denied> {
+    let client = &asker.client;
+    let is_anybodys =
+        client.origin == Origin::Document && client.is_public() && client.dpop_bound_access_tokens;
     match (&token.jkt, &asker.proof) {
+        (None, _) if is_anybodys => Err(invalid_grant(
+            "AS-RT-02",
+            "the refresh token is bound to no key; the user has to sign in again",
+        )),
         (Some(_), None) => Err(prove::missing("AS-RT-02")),
         (Some(jkt), Some(proof)) if *jkt != proof.jkt().to_string() => Err(invalid_grant(
             "AS-RT-01",

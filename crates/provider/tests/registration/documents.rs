@@ -281,6 +281,12 @@ async fn as_cimd_08_new_keys_and_redirect_uris_hold_and_refresh_tokens_need_the_
     world.clock.turn(61);
     assert_eq!(with_key(&fields, &old, "old").await.refusal().1, "invalid_client");
     assert_eq!(with_key(&fields, &new, "new").await.status, StatusCode::OK);
+    // What only its authentication protected is not for whoever found it.
+    let public = with(document(&site, "/c"), "redirect_uris", json!(["https://shop.example/moved"]));
+    site.put("/c", public.to_string());
+    world.clock.turn(61);
+    let found = refresh(&world, &new_key(), &client_id, &refresh_token).await;
+    assert_eq!(found.refusal(), (400, "invalid_grant".to_owned()), "{}", found.body);
     assert!(!ask(&world, &client_id, CALLBACK).await.asks_to_sign_in());
 }
 
