@@ -2,10 +2,10 @@
 
 use super::account::all;
 use super::column::Millis;
-use super::read::time;
+use super::read::{Guarded, time};
 use super::write::run;
 use crate::store::id::Id;
-use crate::store::record::{Grant, LogoutNotice};
+use crate::store::record::{Grant, LogoutNotice, Session};
 use crate::store::verdict::Fault;
 use keybound_dpop::time::UnixTime;
 use rusqlite::{Connection, Row, params};
@@ -41,8 +41,9 @@ pub(super) fn take_part(connection: &Connection, grant: &Grant) -> Result<(), Fa
     let Some(session_id) = grant.session_id else { return Ok(()) };
     let sql =
         "INSERT INTO participants (session_id, client_id, sid) SELECT id, ?2, id FROM sessions WHERE id = ?1
-        ON CONFLICT DO UPDATE SET sid = sid";
-    if run(connection, sql, params![session_id, grant.client_id])? == 0 {
+        ON CONFLICT DO NOTHING";
+    let is_new = run(connection, sql, params![session_id, grant.client_id])? == 1;
+    if !is_new && Session::find(connection, session_id)?.is_none() {
         let sql =
             "UPDATE grants SET session_ended_at = created_at WHERE id = ?1 AND session_ended_at IS NULL";
         run(connection, sql, [grant.id])?;
