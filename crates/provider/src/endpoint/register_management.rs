@@ -11,6 +11,7 @@ use crate::respond;
 use crate::store::{Client, Credential, Decided, SecretHash};
 use axum::body::Body;
 use axum::extract::{Path, State};
+use http::header::AUTHORIZATION;
 use http::{HeaderMap, Request, Response, StatusCode};
 use keybound_dpop::secret::Secret;
 use keybound_oauth::client_secret::ClientSecret;
@@ -91,10 +92,14 @@ pub async fn remove(
 /// An unknown client and a wrong token look the same, so that nobody can search for clients (OpenID Connect Registration
 /// §4.4). The token of a client that is gone is gone with it.
 async fn open(provider: &Provider, client_id: &str, headers: &HeaderMap) -> Result<Managed, Refused> {
-    let wrong = || {
+    let denied = || {
         let wire = "`Authorization: Bearer` must hold the registration access token of this client";
-        Refused::Unauthorized(Denied::new(ErrorCode::InvalidToken, "AS-DCR-11", wire))
+        Denied::new(ErrorCode::InvalidToken, "AS-DCR-11", wire)
     };
+    if !headers.contains_key(AUTHORIZATION) {
+        return Err(Refused::Anonymous(denied()));
+    }
+    let wrong = || Refused::Unauthorized(denied());
     let token = bearer(headers).ok_or_else(wrong)?;
     let (_, hash) = Credential::parse(token.reveal()).ok_or_else(wrong)?;
     let client = provider.store.managed_client(client_id, &hash).await?.ok_or_else(wrong)?;

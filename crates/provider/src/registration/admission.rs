@@ -36,8 +36,10 @@ pub enum Admitted {
 pub enum Refused {
     /// Said as any refusal.
     Plainly(Refusal),
-    /// With a challenge for the token that was missing or is no good.
+    /// With a challenge for the token that is no good.
     Unauthorized(Denied),
+    /// With a challenge for a token: there was none, so that there is nothing wrong with it (RFC 6750 §3.1).
+    Anonymous(Denied),
     /// The guard said no.
     ByGuard(Box<Rejection>),
 }
@@ -56,7 +58,7 @@ pub async fn admit(provider: &Provider, parts: &Parts, now: Now) -> Result<Admit
     if !parts.headers.contains_key(AUTHORIZATION) {
         return match provider.config.registration.mode {
             RegistrationMode::Open => Ok(count(provider, parts).map(|()| Admitted::Anybody)?),
-            RegistrationMode::Token | RegistrationMode::Off => Err(Refused::Unauthorized(Denied::new(
+            RegistrationMode::Token | RegistrationMode::Off => Err(Refused::Anonymous(Denied::new(
                 ErrorCode::InvalidToken,
                 "AS-DCR-12",
                 "registration needs an initial access token: ask the operator for one",
@@ -129,15 +131,18 @@ impl Refused {
             Self::Plainly(refusal) => respond::refusal(&refusal, None),
             Self::ByGuard(rejection) => rejection.into_response().map(Body::new),
             Self::Unauthorized(denied) => {
-                let denied = denied.status(StatusCode::UNAUTHORIZED);
-                let mut response = respond::refusal(&denied.into(), None);
-                let challenge =
-                    HeaderValue::from_static("Bearer realm=\"registration\", error=\"invalid_token\"");
-                response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
-                response
+                challenge(denied, "Bearer realm=\"registration\", error=\"invalid_token\"")
             }
+            Self::Anonymous(denied) => challenge(denied, "Bearer realm=\"registration\""),
         }
     }
+}
+
+fn challenge(denied: Denied, challenge: &'static str) -> Response<Body> {
+    let denied = denied.status(StatusCode::UNAUTHORIZED);
+    let mut response = respond::refusal(&denied.into(), None);
+    response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+    response
 }
 
 /// Makes an initial access token, good for that many clients until then. It is shown once.
