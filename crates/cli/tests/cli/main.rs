@@ -18,6 +18,7 @@ mod registry;
 mod request;
 #[cfg(test)]
 mod service;
+#[cfg(test)]
 mod session;
 #[cfg(test)]
 mod signing_key;
