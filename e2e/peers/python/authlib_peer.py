@@ -1,5 +1,6 @@
 """Authlib: OpenID Connect as it was before DPoP."""
 
+from authlib.common.urls import add_params_to_uri
 from authlib.integrations.requests_client import OAuth2Session
 from authlib.oidc.core import CodeIDToken
 from joserfc import jwt
@@ -33,7 +34,10 @@ def sign_in():
     claims.validate()
     first = session.get(metadata["userinfo_endpoint"]).json()
     session.refresh_token(metadata["token_endpoint"], tokens["refresh_token"])
-    return {"id": dict(claims), "userinfo": [first, session.get(metadata["userinfo_endpoint"]).json()]}
+    second = session.get(metadata["userinfo_endpoint"]).json()
+    leave = {"id_token_hint": tokens["id_token"], "post_logout_redirect_uri": setting["redirect_uri"], "state": "bye"}
+    left = visit(add_params_to_uri(metadata["end_session_endpoint"], leave.items()))
+    return {"id": dict(claims), "userinfo": [first, second], "left": left}
 
 
 play({"legacy": sign_in})

@@ -1,10 +1,11 @@
 //! openidconnect: OpenID Connect as it was before DPoP, every check of an ID token made.
 
-use openidconnect::core::{CoreAuthenticationFlow, CoreClient, CoreProviderMetadata, CoreUserInfoClaims};
+use openidconnect::core::{CoreAuthenticationFlow, CoreClient, CoreUserInfoClaims};
 use openidconnect::reqwest;
 use openidconnect::{
-    AuthorizationCode, ClientId, ClientSecret, CsrfToken, IssuerUrl, Nonce, OAuth2TokenResponse,
-    PkceCodeChallenge, RedirectUrl, Scope, TokenResponse,
+    AuthorizationCode, ClientId, ClientSecret, CsrfToken, IssuerUrl, LogoutRequest, Nonce,
+    OAuth2TokenResponse, PkceCodeChallenge, PostLogoutRedirectUrl, ProviderMetadataWithLogout, RedirectUrl,
+    Scope, TokenResponse,
 };
 use serde_json::{Value, json};
 use std::error::Error;
@@ -19,7 +20,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
 async fn sign_in(setting: &Value) -> Result<Value, Box<dyn Error>> {
     let text = |member: &str| setting[member].as_str().unwrap_or_default().to_owned();
     let http = reqwest::ClientBuilder::new().redirect(reqwest::redirect::Policy::none()).build()?;
-    let metadata = CoreProviderMetadata::discover_async(IssuerUrl::new(text("issuer"))?, &http).await?;
+    let metadata = ProviderMetadataWithLogout::discover_async(IssuerUrl::new(text("issuer"))?, &http).await?;
+    let end_session = metadata.additional_metadata().end_session_endpoint.clone();
     let client = CoreClient::from_provider_metadata(
         metadata,
         ClientId::new(text("client_id")),
@@ -51,7 +53,12 @@ async fn sign_in(setting: &Value) -> Result<Value, Box<dyn Error>> {
     let refreshed = client.exchange_refresh_token(refresh_token)?.request_async(&http).await?;
     let second: CoreUserInfoClaims =
         client.user_info(refreshed.access_token().clone(), Some(subject))?.request_async(&http).await?;
-    Ok(json!({ "id": claims, "userinfo": [first, second] }))
+    let leave = LogoutRequest::from(end_session.ok_or("no end_session_endpoint")?)
+        .set_id_token_hint(id_token)
+        .set_post_logout_redirect_uri(PostLogoutRedirectUrl::new(text("redirect_uri"))?)
+        .set_state(CsrfToken::new("bye".to_owned()));
+    let left = visit(leave.http_get_url().as_str())?;
+    Ok(json!({ "id": claims, "userinfo": [first, second], "left": left.as_str() }))
 }
 
 /// Sends the browser there; gives the URL that it came back to.

@@ -3,7 +3,7 @@
 use crate::peer::Peer;
 use serde_json::json;
 
-/// Signed in with checks of their own, and the same user at UserInfo before and after a refresh.
+/// Signed in with checks of their own, the same user at UserInfo before and after a refresh, and signed out.
 async fn assert_signs_in(peer: Peer) {
     let played = peer.play("legacy", "legacy").await;
     let (report, issuer) = (&played.report, &played.servers.issuer);
@@ -12,6 +12,7 @@ async fn assert_signs_in(peer: Peer) {
         assert_eq!(userinfo["sub"], report["id"]["sub"], "{report:#}");
         assert_eq!(userinfo["email"], "alice@example.org", "{report:#}");
     }
+    assert_eq!(report["left"], "http://127.0.0.1:9/callback?state=bye", "{report:#}");
     let at_token = played.servers.at_provider.at("/token");
     let statuses: Vec<u16> = at_token.iter().map(|exchange| exchange.answer.status.as_u16()).collect();
     assert_eq!(statuses, [200, 200], "{at_token:#?}");
@@ -20,11 +21,11 @@ async fn assert_signs_in(peer: Peer) {
 }
 
 #[tokio::test]
-async fn oidc_aut_23_authlib_signs_in_refreshes_and_asks_who_it_is() {
+async fn oidc_aut_23_oidc_lgo_06_authlib_signs_in_refreshes_and_signs_out() {
     assert_signs_in(Peer::Python("authlib_peer.py")).await;
 }
 
 #[tokio::test]
-async fn oidc_aut_23_openidconnect_signs_in_refreshes_and_asks_who_it_is() {
+async fn oidc_aut_23_oidc_lgo_06_openidconnect_signs_in_refreshes_and_signs_out() {
     assert_signs_in(Peer::Rust("openidconnect-peer")).await;
 }

@@ -124,6 +124,7 @@ fn clients(key: &SigningKey) -> Vec<Value> {
         json!({ "client_id": "key", "jwks": { "keys": [jwk] }, "redirect_uris": [REDIRECT_URI],
                 "grant_types": all_grants, "token_endpoint_auth_method": "private_key_jwt" }),
         json!({ "client_id": "legacy", "client_secret": PLAIN_SECRET, "redirect_uris": [REDIRECT_URI],
+                "post_logout_redirect_uris": [REDIRECT_URI],
                 "grant_types": ["authorization_code", "refresh_token"], "legacy_oidc": true }),
     ]
 }
