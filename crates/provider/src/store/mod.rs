@@ -11,7 +11,9 @@ mod client;
 mod consent;
 mod id;
 mod record;
+mod session;
 mod sqlite;
+mod user;
 mod verdict;
 
 pub use consent::MAX_CONSENTS;
@@ -25,10 +27,8 @@ pub use sqlite::{Embedded, OpenError};
 pub use verdict::{Decided, Fault, Verdict, Write};
 
 use crate::metrics::Metrics;
-use keybound_dpop::secret::Secret;
 use keybound_dpop::time::{Clock, UnixTime};
 use keybound_oauth::device::UserCode;
-use serde_json::{Map, Value};
 use std::ops::AddAssign;
 use std::path::Path;
 use std::sync::Arc;
@@ -259,78 +259,6 @@ impl Store {
             Self::Embedded(db) => db.grant(id),
         }
     }
-
-    /// The sign-in session; none where the secret is not its secret. It may have ended. [`Write`] begins, renews,
-    /// replaces and ends one.
-    pub async fn find_session(&self, id: Id, secret_hash: &SecretHash) -> Result<Option<Session>, Fault> {
-        match self {
-            Self::Embedded(db) => db.find_session(id, secret_hash),
-        }
-    }
-
-    /// The same, with its user; none where the user is gone.
-    ///
-    /// # Errors
-    /// [`Fault`]
-    pub async fn find_signed_in(
-        &self,
-        id: Id,
-        secret_hash: &SecretHash,
-    ) -> Result<Option<(Session, User)>, Fault> {
-        match self {
-            Self::Embedded(db) => db.find_signed_in(id, secret_hash),
-        }
-    }
-}
-
-/// Who takes part in sign-in sessions, and who has yet to be told of their end. Each end that is no expiry writes
-/// notices for the clients that took part and want to be told.
-impl Store {
-    /// At most `limit` sessions in the order of their birth, of that user or of all, from the first after `after` on.
-    /// They may have ended by time.
-    pub async fn sessions(
-        &self,
-        subject: Option<&str>,
-        after: Option<Id>,
-        limit: u32,
-    ) -> Result<Vec<Session>, Fault> {
-        match self {
-            Self::Embedded(db) => db.sessions(subject, after, limit),
-        }
-    }
-
-    /// Ends the session as [`Write::EndSession`] does. False where there is none.
-    pub async fn end_session(&self, id: Id, at: UnixTime) -> Result<bool, Fault> {
-        match self {
-            Self::Embedded(db) => db.end_session(id, at).await,
-        }
-    }
-
-    /// Ends all sessions of the user in the same way; how many there were.
-    pub async fn end_sessions_of(&self, subject: &str, at: UnixTime) -> Result<usize, Fault> {
-        match self {
-            Self::Embedded(db) => db.end_sessions_of(subject.to_owned(), at).await,
-        }
-    }
-
-    /// The ids that the session had when the client came to take part in it: several where the user signed in anew
-    /// meanwhile, none where the client has no part in it.
-    pub async fn sids(&self, session: Id, client_id: &str) -> Result<Vec<Id>, Fault> {
-        match self {
-            Self::Embedded(db) => db.sids(session, client_id),
-        }
-    }
-
-    /// The notices that are due, at most `per_client` of one client.
-    pub async fn due_logout_notices(
-        &self,
-        now: UnixTime,
-        per_client: u32,
-    ) -> Result<Vec<LogoutNotice>, Fault> {
-        match self {
-            Self::Embedded(db) => db.due_logout_notices(now, per_client),
-        }
-    }
 }
 
 /// Device codes.
@@ -393,68 +321,6 @@ impl Store {
     pub async fn device_code_by_user_code(&self, user_code: &UserCode) -> Result<Option<DeviceCode>, Fault> {
         match self {
             Self::Embedded(db) => db.device_code_by_user_code(user_code),
-        }
-    }
-}
-
-/// Users.
-impl Store {
-    /// Adds a user.
-    pub async fn insert_user(&self, user: User) -> Result<Inserted, Fault> {
-        match self {
-            Self::Embedded(db) => db.insert_user(user).await,
-        }
-    }
-
-    /// Gives the user another password; ends their sessions and revokes their grants. False where there is none.
-    pub async fn set_password(
-        &self,
-        username: &str,
-        password_hash: Secret,
-        at: UnixTime,
-    ) -> Result<bool, Fault> {
-        match self {
-            Self::Embedded(db) => db.set_password(username.to_owned(), password_hash, at).await,
-        }
-    }
-
-    /// Gives the user other claims. False where there is none.
-    pub async fn set_claims(
-        &self,
-        username: &str,
-        claims: Map<String, Value>,
-        at: UnixTime,
-    ) -> Result<bool, Fault> {
-        match self {
-            Self::Embedded(db) => db.set_claims(username.to_owned(), claims, at).await,
-        }
-    }
-
-    /// Removes the user; ends their sessions and revokes their grants. False where there is none.
-    pub async fn remove_user(&self, username: &str, at: UnixTime) -> Result<bool, Fault> {
-        match self {
-            Self::Embedded(db) => db.remove_user(username.to_owned(), at).await,
-        }
-    }
-
-    /// The user who signs in with that name.
-    pub async fn find_user_by_username(&self, username: &str) -> Result<Option<User>, Fault> {
-        match self {
-            Self::Embedded(db) => db.user_by_username(username),
-        }
-    }
-
-    /// The user whom tokens call by that subject.
-    pub async fn find_user_by_subject(&self, subject: &str) -> Result<Option<User>, Fault> {
-        match self {
-            Self::Embedded(db) => db.user_by_subject(subject),
-        }
-    }
-
-    /// At most `limit` users in the order of their names, from the first name after `after` on.
-    pub async fn users(&self, after: &str, limit: u32) -> Result<Vec<User>, Fault> {
-        match self {
-            Self::Embedded(db) => db.users(after, limit),
         }
     }
 }
