@@ -46,10 +46,10 @@ impl Remembered {
         self.all.is_empty()
     }
 
-    /// The consent that answers the request without a page. A silent request loses `offline_access` rather than its
+    /// The consent that answers the request, which is [open](is_open) to that, without a page. A silent request loses `offline_access` rather than its
     /// answer, where that alone was not allowed (OpenID Connect Core §11).
     pub(super) fn answer(&self, provider: &Provider, request: &mut ValidRequest) -> Option<Id> {
-        if self.is_empty() || !is_open(provider, request) {
+        if self.is_empty() {
             return None;
         }
         if let Some(found) = self.covering(&provider.config, request).first() {

@@ -57,8 +57,10 @@ pub(super) async fn go_on(
 ) -> Result<Response<Body>, Refusal> {
     let signed_in = visitor.signed_in.as_ref();
     let remembered = match signed_in {
-        Some(signed_in) => Some(Remembered::of(provider, &request.client, signed_in).await?),
-        None => None,
+        Some(signed_in) if is_open(provider, &request) => {
+            Some(Remembered::of(provider, &request.client, signed_in).await?)
+        }
+        _ => None,
     };
     let consent = remembered.as_ref().and_then(|remembered| remembered.answer(provider, &mut request));
     match (decide(provider, &request, signed_in, done, consent), signed_in) {
