@@ -3,6 +3,7 @@
 //! | file | what |
 //! |---|---|
 //! | [`config`] | what is written in the configuration, and what may be relied on |
+//! | `build` | from a configuration to a gateway |
 //! | [`path`] | which request paths have one reading only |
 //! | `message` | requests whose end or host two readers could see differently |
 //! | `route` | which upstream and which scope a path leads to |
@@ -25,6 +26,7 @@
 //! # }
 //! ```
 
+mod build;
 pub mod config;
 mod forward;
 mod headers;
@@ -33,5 +35,6 @@ pub mod path;
 mod route;
 mod service;
 
+pub use build::{StartError, service};
 pub use config::{Config, ConfigError};
-pub use service::{GatewayBody, GatewayService, StartError, service};
+pub use service::{GatewayBody, GatewayService};

@@ -1,6 +1,5 @@
 //! The tower service: what is ambiguous is refused, then the path, then the guard, then the upstream.
 
-use crate::config::{Config, IssuerConfig, KeysFrom};
 use crate::forward::{Forwarder, NoAnswer};
 use crate::headers::{self, Said};
 use crate::route::{self, Route};
@@ -12,12 +11,7 @@ use http::{Request, Response, StatusCode};
 use http_body::Body;
 use http_body_util::{Either, Full};
 use hyper::body::Incoming;
-use keybound_dpop::jose::crypto::CryptoError;
-use keybound_dpop::time::Clock;
-use keybound_fetch::{FetchError, Fetcher, JwksSource, Settings};
-use keybound_resource::{
-    Access, Cors, Guard, GuardConfig, IssuerKeys, Keys, PublicUrl, Rejection, TrustedIssuer,
-};
+use keybound_resource::{Access, Cors, Guard, PublicUrl, Rejection};
 use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
@@ -34,29 +28,16 @@ type Answer = Response<GatewayBody>;
 /// The gateway. Cheap to clone; clones share everything. A request whose extensions hold its peer's [`SocketAddr`] is
 /// forwarded with it.
 #[derive(Clone, Debug)]
-pub struct GatewayService(Arc<Gateway>);
+pub struct GatewayService(pub(crate) Arc<Gateway>);
 
+/// What a gateway is made of; [`service`](crate::service()) puts it together.
 #[derive(Debug)]
-struct Gateway {
-    guard: Guard,
-    public: PublicUrl,
-    cors: Option<Cors>,
-    routes: Vec<Route>,
-    forwarder: Forwarder,
-}
-
-/// Why a gateway cannot start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The system has no entropy.
-    #[error("no random bits can be had")]
-    Entropy(#[from] CryptoError),
-    /// The client for keys and metadata cannot be made.
-    #[error(transparent)]
-    Fetch(#[from] FetchError),
-    /// The guard would take everybody, or nobody.
-    #[error(transparent)]
-    Guard(#[from] keybound_resource::ConfigError),
+pub(crate) struct Gateway {
+    pub(crate) guard: Guard,
+    pub(crate) public: PublicUrl,
+    pub(crate) cors: Option<Cors>,
+    pub(crate) routes: Vec<Route>,
+    pub(crate) forwarder: Forwarder,
 }
 
 /// A refusal of the gateway itself.
@@ -64,46 +45,6 @@ struct Refusal {
     status: StatusCode,
     error: &'static str,
     why: String,
-}
-
-/// The gateway of this configuration. Keys of issuers are fetched when the first token comes.
-///
-/// # Errors
-/// [`StartError`]
-pub fn service(config: &Config, clock: Arc<dyn Clock>) -> Result<GatewayService, StartError> {
-    let fetcher = Fetcher::for_operator(&Settings::default())?;
-    let mut issuers = config.issuers.iter().map(|issuer| trusted(issuer, &fetcher, &clock));
-    let first = issuers.next().ok_or(keybound_resource::ConfigError::NoIssuer)?;
-    let audience = config.audience.first().map_or("", String::as_str);
-    let mut guard = GuardConfig::new(first, audience, Arc::clone(&clock))?;
-    guard.issuers.extend(issuers);
-    guard.audience.clone_from(&config.audience);
-    guard.dpop = config.dpop;
-    guard.realm.clone_from(&config.realm);
-    guard.proof = config.proof.clone();
-    if !config.nonces {
-        guard.nonce = None;
-    }
-    Ok(GatewayService(Arc::new(Gateway {
-        guard: Guard::new(guard)?,
-        public: config.public_url.clone(),
-        cors: config.cors.clone(),
-        routes: config.routes.clone(),
-        forwarder: Forwarder::new(config),
-    })))
-}
-
-fn trusted(issuer: &IssuerConfig, fetcher: &Fetcher, clock: &Arc<dyn Clock>) -> TrustedIssuer {
-    let keys = match &issuer.keys {
-        KeysFrom::Metadata => {
-            Keys::Discovered(IssuerKeys::new(issuer.issuer.clone(), fetcher.clone(), Arc::clone(clock)))
-        }
-        KeysFrom::Url(url) => {
-            Keys::Remote(JwksSource::new(fetcher.clone(), url.url().clone(), Arc::clone(clock)))
-        }
-        KeysFrom::Fixed(keys) => Keys::fixed(keys.clone()),
-    };
-    TrustedIssuer { issuer: issuer.issuer.as_str().to_owned(), keys, tokens: issuer.tokens }
 }
 
 impl<B> Service<Request<B>> for GatewayService

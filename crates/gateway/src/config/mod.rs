@@ -2,19 +2,19 @@
 //! unsafe is refused, with the reason.
 
 mod file;
+mod issuers;
+mod routes;
 
 pub use file::{
     ConfigFile, CorsFile, DpopFile, FromText, IssuerFile, NonceFile, NonceMode, OneOrMany, ProofFile,
     RouteFile, TimeoutFile, TlsFile, TokensFile,
 };
 
-use crate::path;
-use crate::route::{Route, Upstream};
+use crate::route::Route;
 use keybound_dpop::jose::algorithm::{Algorithm, AlgorithmSet};
 use keybound_dpop::jose::key_set::KeySet;
 use keybound_dpop::proof::check::Policy;
-use keybound_oauth::identifier::{Endpoint, Issuer, is_loopback, is_protected};
-use keybound_oauth::scope::Scope;
+use keybound_oauth::identifier::{Endpoint, Issuer, is_protected};
 use keybound_resource::{Cors, DpopUse, PublicUrl, TokenProfile};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -143,7 +143,7 @@ impl TryFrom<ConfigFile> for Config {
         Ok(Self {
             listen: file.listen,
             admin: file.admin,
-            issuers: issuers(&file.issuer.0)?,
+            issuers: issuers::read(&file.issuer.0)?,
             audience,
             dpop: match file.dpop {
                 DpopFile::Required => DpopUse::Required,
@@ -155,7 +155,7 @@ impl TryFrom<ConfigFile> for Config {
             cors: origins.transpose().map_err(|error| value("cors.origins", error))?,
             connect_timeout: timeout("timeout.connect_secs", file.timeout.connect_secs, 5)?,
             answer_timeout: timeout("timeout.answer_secs", file.timeout.answer_secs, 60)?,
-            routes: routes(&file)?,
+            routes: routes::read(&file)?,
             public_url,
             tls: file.tls,
         })
@@ -177,36 +177,6 @@ fn public_url(text: &str) -> Result<PublicUrl, ConfigError> {
         ));
     }
     Ok(public)
-}
-
-fn issuers(files: &[IssuerFile]) -> Result<Vec<IssuerConfig>, ConfigError> {
-    if files.is_empty() {
-        return Err(value("issuer", "somebody must be trusted to issue tokens"));
-    }
-    files.iter().map(issuer).collect()
-}
-
-fn issuer(file: &IssuerFile) -> Result<IssuerConfig, ConfigError> {
-    let issuer = Issuer::parse(&file.url).map_err(|error| value("issuer", error))?;
-    let keys = match (&file.jwks_uri, &file.jwks_file) {
-        (Some(_), Some(_)) => return Err(value("issuer.jwks_file", "there is a jwks_uri already: keep one")),
-        (Some(uri), None) => {
-            KeysFrom::Url(Endpoint::parse(uri).map_err(|error| value("issuer.jwks_uri", error))?)
-        }
-        (None, Some(path)) => KeysFrom::Fixed(key_file(path)?),
-        (None, None) => KeysFrom::Metadata,
-    };
-    let tokens = match file.tokens {
-        TokensFile::Rfc9068 => TokenProfile::Rfc9068,
-        TokensFile::Jwt => TokenProfile::Jwt,
-    };
-    Ok(IssuerConfig { issuer, keys, tokens })
-}
-
-fn key_file(path: &Path) -> Result<KeySet, ConfigError> {
-    let unusable = |error: String| value("issuer.jwks_file", format!("{}: {error}", path.display()));
-    let json = std::fs::read(path).map_err(|error| unusable(error.to_string()))?;
-    KeySet::parse(&json).map_err(|error| unusable(error.to_string()))
 }
 
 fn policy(file: &ProofFile) -> Result<Policy, ConfigError> {
@@ -240,71 +210,6 @@ fn timeout(key: &str, secs: Option<u64>, default: u64) -> Result<Duration, Confi
         secs @ 1..=3600 => Ok(Duration::from_secs(secs)),
         _ => Err(value(key, "must be 1 to 3600")),
     }
-}
-
-/// The routes, and the one for all other paths, the longest path first.
-fn routes(file: &ConfigFile) -> Result<Vec<Route>, ConfigError> {
-    let mut written = file.routes.clone();
-    if file.upstream.is_some() && !written.iter().any(|route| route.path == "/") {
-        written.push(RouteFile {
-            path: "/".to_owned(),
-            upstream: None,
-            scopes: Vec::new(),
-            forward_token: file.forward_token,
-            raw_path: file.raw_path,
-            trusted_network: file.trusted_network,
-        });
-    }
-    let mut routes: Vec<Route> =
-        written.iter().map(|written| route(written, file)).collect::<Result<_, _>>()?;
-    if routes.is_empty() {
-        return Err(value("upstream", "there must be an upstream, or a route with one"));
-    }
-    routes.sort_by(|one, other| (other.path.len(), &other.path).cmp(&(one.path.len(), &one.path)));
-    if let Some((route, _)) =
-        routes.iter().zip(routes.iter().skip(1)).find(|(one, next)| one.path == next.path)
-    {
-        return Err(value("route.path", format!("{:?} is there twice", route.path)));
-    }
-    Ok(routes)
-}
-
-fn route(written: &RouteFile, file: &ConfigFile) -> Result<Route, ConfigError> {
-    let key = |name: &str| format!("route {:?}: {name}", written.path);
-    let path = written.path.trim_end_matches('/');
-    if !path.is_empty() {
-        path::check(path).map_err(|error| value(key("path"), error))?;
-    }
-    let upstream = written.upstream.as_ref().or(file.upstream.as_ref());
-    let upstream =
-        upstream.ok_or_else(|| value(key("upstream"), "there is none, neither here nor for all"))?;
-    let scopes = file.scopes.iter().chain(&written.scopes).map(String::as_str).collect::<Vec<_>>().join(" ");
-    Ok(Route {
-        path: path.to_owned(),
-        upstream: self::upstream(upstream, written.trusted_network || file.trusted_network)
-            .map_err(|reason| value(key("upstream"), reason))?,
-        scopes: Scope::parse(&scopes).map_err(|error| value(key("scopes"), error))?,
-        forward_token: written.forward_token,
-        raw_path: written.raw_path,
-    })
-}
-
-/// The link to the upstream carries what we vouch for: loopback, or a network that the operator vouches for (RFC 9700
-/// §4.13, BCP-PRX-02).
-fn upstream(text: &str, trusted_network: bool) -> Result<Upstream, String> {
-    let url = Url::parse(text).map_err(|error| error.to_string())?;
-    if url.scheme() != "http" || !url.username().is_empty() || url.password().is_some() {
-        return Err("it must be http://host:port".to_owned());
-    }
-    if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
-        return Err("it must have no path: the path of a request goes on as it came".to_owned());
-    }
-    if !is_loopback(&url) && !trusted_network {
-        return Err("it is on another machine, and whoever can speak to it can say who calls; \
-                    if only the gateway can, say `trusted_network = true`"
-            .to_owned());
-    }
-    Upstream::new(url.authority()).ok_or_else(|| "it names no host".to_owned())
 }
 
 #[cfg(test)]

@@ -1,0 +1,64 @@
+//! From a configuration to a gateway.
+
+use crate::config::{Config, IssuerConfig, KeysFrom};
+use crate::forward::Forwarder;
+use crate::service::{Gateway, GatewayService};
+use keybound_dpop::jose::crypto::CryptoError;
+use keybound_dpop::time::Clock;
+use keybound_fetch::{FetchError, Fetcher, JwksSource, Settings};
+use keybound_resource::{Guard, GuardConfig, IssuerKeys, Keys, TrustedIssuer};
+use std::sync::Arc;
+
+/// Why a gateway cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The system has no entropy.
+    #[error("no random bits can be had")]
+    Entropy(#[from] CryptoError),
+    /// The client for keys and metadata cannot be made.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    /// The guard would take everybody, or nobody.
+    #[error(transparent)]
+    Guard(#[from] keybound_resource::ConfigError),
+}
+
+/// The gateway of this configuration. Keys of issuers are fetched when the first token comes.
+///
+/// # Errors
+/// [`StartError`]
+pub fn service(config: &Config, clock: Arc<dyn Clock>) -> Result<GatewayService, StartError> {
+    let fetcher = Fetcher::for_operator(&Settings::default())?;
+    let mut issuers = config.issuers.iter().map(|issuer| trusted(issuer, &fetcher, &clock));
+    let first = issuers.next().ok_or(keybound_resource::ConfigError::NoIssuer)?;
+    let audience = config.audience.first().map_or("", String::as_str);
+    let mut guard = GuardConfig::new(first, audience, Arc::clone(&clock))?;
+    guard.issuers.extend(issuers);
+    guard.audience.clone_from(&config.audience);
+    guard.dpop = config.dpop;
+    guard.realm.clone_from(&config.realm);
+    guard.proof = config.proof.clone();
+    if !config.nonces {
+        guard.nonce = None;
+    }
+    Ok(GatewayService(Arc::new(Gateway {
+        guard: Guard::new(guard)?,
+        public: config.public_url.clone(),
+        cors: config.cors.clone(),
+        routes: config.routes.clone(),
+        forwarder: Forwarder::new(config),
+    })))
+}
+
+fn trusted(issuer: &IssuerConfig, fetcher: &Fetcher, clock: &Arc<dyn Clock>) -> TrustedIssuer {
+    let keys = match &issuer.keys {
+        KeysFrom::Metadata => {
+            Keys::Discovered(IssuerKeys::new(issuer.issuer.clone(), fetcher.clone(), Arc::clone(clock)))
+        }
+        KeysFrom::Url(url) => {
+            Keys::Remote(JwksSource::new(fetcher.clone(), url.url().clone(), Arc::clone(clock)))
+        }
+        KeysFrom::Fixed(keys) => Keys::fixed(keys.clone()),
+    };
+    TrustedIssuer { issuer: issuer.issuer.as_str().to_owned(), keys, tokens: issuer.tokens }
+}
