@@ -1,6 +1,6 @@
 //! What crosses the gateway, what does not, and what it says of the caller.
 
-use crate::route::Route;
+use crate::route::{Route, Upstream};
 use http::header::{
     AUTHORIZATION, CONNECTION, COOKIE, EXPECT, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue,
     PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE,
@@ -45,6 +45,7 @@ pub(crate) struct Said<'a> {
     pub(crate) public: &'a PublicUrl,
     pub(crate) peer: Option<SocketAddr>,
     pub(crate) route: &'a Route,
+    pub(crate) upstream: &'a Upstream,
 }
 
 /// Turns the fields of a request that was let through into those for the upstream.
@@ -64,7 +65,7 @@ pub(crate) fn for_upstream(headers: &mut HeaderMap, said: &Said<'_>) {
     if takes_trailers {
         headers.insert(TE, HeaderValue::from_static("trailers"));
     }
-    headers.insert(HOST, said.route.upstream.host.clone());
+    headers.insert(HOST, said.upstream.host.clone());
     say_where_it_came_in(headers, said);
     say_who_calls(headers, said.access);
 }
@@ -146,7 +147,8 @@ fn say_where_it_came_in(headers: &mut HeaderMap, said: &Said<'_>) {
     }
 }
 
-fn say_who_calls(headers: &mut HeaderMap, access: &Access) {
+/// Who calls, with which key: what a token says, and nothing of what the caller says.
+pub(crate) fn say_who_calls(headers: &mut HeaderMap, access: &Access) {
     put(headers, "keybound-issuer", &escaped(access.issuer()));
     put(headers, "keybound-subject", &escaped(access.subject()));
     put(headers, "keybound-scope", &access.scope().to_string());

@@ -10,6 +10,7 @@
 //! | `headers` | what crosses the gateway, what does not, and what it says of the caller |
 //! | `forward` | the exchange with the upstream: streaming both ways, bounded in time |
 //! | `service` | the tower service that puts them in order |
+//! | `decision` | the same judgement for proxies that ask and forward themselves |
 //!
 //! ```no_run
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -28,6 +29,7 @@
 
 mod build;
 pub mod config;
+mod decision;
 mod forward;
 mod headers;
 mod message;
@@ -37,4 +39,5 @@ mod service;
 
 pub use build::{StartError, service};
 pub use config::{Config, ConfigError};
+pub use decision::{DecisionBody, DecisionService};
 pub use service::{GatewayBody, GatewayService};

@@ -9,7 +9,8 @@ use keybound_oauth::scope::Scope;
 pub(crate) struct Route {
     /// Without a slash at its end; empty for all paths.
     pub(crate) path: String,
-    pub(crate) upstream: Upstream,
+    /// None where the gateway decides for a proxy that forwards.
+    pub(crate) upstream: Option<Upstream>,
     pub(crate) scopes: Scope,
     pub(crate) forward_token: bool,
     pub(crate) raw_path: bool,
@@ -44,7 +45,7 @@ mod tests {
     fn rs_gw_11_a_route_is_a_path_and_what_is_below_it() {
         let route = |path: &str| Route {
             path: path.to_owned(),
-            upstream: Upstream::new("127.0.0.1:1").expect("an upstream"),
+            upstream: Upstream::new("127.0.0.1:1"),
             scopes: Scope::default(),
             forward_token: false,
             raw_path: false,

@@ -41,10 +41,10 @@ pub(crate) struct Gateway {
 }
 
 /// A refusal of the gateway itself.
-struct Refusal {
-    status: StatusCode,
-    error: &'static str,
-    why: String,
+pub(crate) struct Refusal {
+    pub(crate) status: StatusCode,
+    pub(crate) error: &'static str,
+    pub(crate) why: String,
 }
 
 impl<B> Service<Request<B>> for GatewayService
@@ -73,9 +73,9 @@ impl Gateway {
         let (parts, body) = request.into_parts();
         let origin = self.cors.as_ref().and_then(|_| parts.headers.get(ORIGIN).cloned());
         let mut answer = match self.admit(&parts) {
-            Ok(Admitted::Preflight(answer)) => return *answer,
+            Ok(Admitted::Preflight(answer)) => return answer.map(Either::Left),
             Ok(Admitted::Route(route)) => self.guarded(parts, body, route).await,
-            Err(refusal) => refusal.into_answer(),
+            Err(refusal) => refusal.into_answer().map(Either::Left),
         };
         if let Some(cors) = &self.cors {
             cors.mark(origin.as_ref(), answer.headers_mut());
@@ -84,7 +84,7 @@ impl Gateway {
     }
 
     /// Everything that is decided without the token: is there one reading of this request, and where does it lead?
-    fn admit(&self, request: &Parts) -> Result<Admitted<'_>, Refusal> {
+    pub(crate) fn admit(&self, request: &Parts) -> Result<Admitted<'_>, Refusal> {
         message::check(request).map_err(|why| Refusal::bad_request(request, "RS-GW-05", why))?;
         let received = request.uri.path();
         let route = route::find(&self.routes, received);
@@ -92,7 +92,7 @@ impl Gateway {
             path::check(received).map_err(|why| Refusal::bad_request(request, "RS-GW-11", why))?;
         }
         match self.cors.as_ref().and_then(|cors| cors.preflight(request)) {
-            Some(preflight) => Ok(Admitted::Preflight(Box::new(preflight.map(Either::Left)))),
+            Some(preflight) => Ok(Admitted::Preflight(Box::new(preflight))),
             None => Ok(Admitted::Route(route)),
         }
     }
@@ -105,23 +105,24 @@ impl Gateway {
             Ok(access) => access,
             Err(rejection) => return rejection.into_response().map(Either::Left),
         };
-        let mut answer = match route {
-            Some(route) => {
+        let way = route.and_then(|route| Some((route, route.upstream.as_ref()?)));
+        let mut answer = match way {
+            Some((route, upstream)) => {
                 let peer = parts.extensions.get::<SocketAddr>().copied();
-                let said = Said { access: &access, public: &self.public, peer, route };
+                let said = Said { access: &access, public: &self.public, peer, route, upstream };
                 headers::for_upstream(&mut parts.headers, &said);
-                match self.forwarder.send(Request::from_parts(parts, body), &route.upstream).await {
+                match self.forwarder.send(Request::from_parts(parts, body), upstream).await {
                     Ok(answer) => answer.map(Either::Right),
-                    Err(no_answer) => Refusal::from(no_answer).into_answer(),
+                    Err(no_answer) => Refusal::from(no_answer).into_answer().map(Either::Left),
                 }
             }
-            None => Refusal::no_route().into_answer(),
+            None => Refusal::no_route().into_answer().map(Either::Left),
         };
         self.guard.complete(&access, answer.headers_mut());
         answer
     }
 
-    async fn judge(&self, request: &Parts, route: Option<&Route>) -> Result<Access, Rejection> {
+    pub(crate) async fn judge(&self, request: &Parts, route: Option<&Route>) -> Result<Access, Rejection> {
         let target = self.public.target(&request.uri).map_err(|_| self.guard.refuse_target(request))?;
         let access = self.guard.check(request, &target).await?;
         if let Some(route) = route {
@@ -131,28 +132,29 @@ impl Gateway {
     }
 }
 
-enum Admitted<'g> {
-    Preflight(Box<Answer>),
+/// Where a request leads that has one reading.
+pub(crate) enum Admitted<'g> {
+    Preflight(Box<Response<Full<Bytes>>>),
     Route(Option<&'g Route>),
 }
 
 impl Refusal {
     /// One audit event, and 400.
-    fn bad_request(request: &Parts, row: &'static str, why: impl ToString) -> Self {
+    pub(crate) fn bad_request(request: &Parts, row: &'static str, why: impl ToString) -> Self {
         let path: String = request.uri.path().chars().take(200).flat_map(char::escape_default).collect();
         let why = why.to_string();
         tracing::warn!(target: "audit", event = "malformed_request", row, status = 400, path, why, "request refused");
         Self { status: StatusCode::BAD_REQUEST, error: "invalid_request", why: format!("{row}: {why}") }
     }
 
-    fn no_route() -> Self {
+    pub(crate) fn no_route() -> Self {
         let why = "no route leads to this path".to_owned();
         Self { status: StatusCode::NOT_FOUND, error: "not_found", why }
     }
 
-    fn into_answer(self) -> Answer {
+    pub(crate) fn into_answer(self) -> Response<Full<Bytes>> {
         let body = serde_json::json!({ "error": self.error, "error_description": self.why });
-        let mut answer = Response::new(Either::Left(Full::from(body.to_string())));
+        let mut answer = Response::new(Full::from(body.to_string()));
         *answer.status_mut() = self.status;
         answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

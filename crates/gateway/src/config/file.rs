@@ -1,5 +1,6 @@
 //! What an operator writes: TOML. Unknown keys are refused, with their line.
 
+use super::decision::DecisionFile;
 use serde::Deserialize;
 use serde::de::value::SeqAccessDeserializer;
 use serde::de::{Deserializer, Error, SeqAccess, Visitor};
@@ -57,6 +58,8 @@ pub struct ConfigFile {
     /// As in a route, for every upstream.
     #[serde(default)]
     pub trusted_network: bool,
+    /// Where proxies ask whether a request may pass.
+    pub decision: Option<DecisionFile>,
     /// Paths with rules of their own.
     #[serde(default, rename = "route")]
     pub routes: Vec<RouteFile>,

@@ -1,10 +1,13 @@
 //! Configuration in two types: [`ConfigFile`] is what was written, [`Config`] what may be relied on. What would be
 //! unsafe is refused, with the reason.
 
+mod decision;
 mod file;
 mod issuers;
 mod routes;
 
+pub(crate) use decision::Proxy;
+pub use decision::{Decision, DecisionFile, ProxyFile, ProxyKind};
 pub use file::{
     ConfigFile, CorsFile, DpopFile, FromText, IssuerFile, NonceFile, NonceMode, OneOrMany, ProofFile,
     RouteFile, TimeoutFile, TlsFile, TokensFile,
@@ -50,6 +53,8 @@ pub struct Config {
     pub connect_timeout: Duration,
     /// Until its answer begins.
     pub answer_timeout: Duration,
+    /// Where proxies ask, and which.
+    pub decision: Option<Decision>,
     /// The longest path first.
     pub(crate) routes: Vec<Route>,
 }
@@ -121,6 +126,14 @@ impl Config {
     }
 }
 
+impl Config {
+    /// Whether it forwards requests itself; if not, proxies ask it and forward.
+    #[must_use]
+    pub fn forwards(&self) -> bool {
+        self.routes.iter().any(|route| route.upstream.is_some())
+    }
+}
+
 impl TryFrom<ConfigFile> for Config {
     type Error = ConfigError;
 
@@ -155,6 +168,7 @@ impl TryFrom<ConfigFile> for Config {
             cors: origins.transpose().map_err(|error| value("cors.origins", error))?,
             connect_timeout: timeout("timeout.connect_secs", file.timeout.connect_secs, 5)?,
             answer_timeout: timeout("timeout.answer_secs", file.timeout.answer_secs, 60)?,
+            decision: file.decision.as_ref().map(decision::read).transpose()?,
             routes: routes::read(&file)?,
             public_url,
             tls: file.tls,

@@ -10,7 +10,8 @@ use url::Url;
 /// The routes, and the one for all other paths, the longest path first.
 pub(super) fn read(file: &ConfigFile) -> Result<Vec<Route>, ConfigError> {
     let mut written = file.routes.clone();
-    if file.upstream.is_some() && !written.iter().any(|route| route.path == "/") {
+    let has_rest = file.upstream.is_some() || only_decides(file);
+    if has_rest && !written.iter().any(|route| route.path == "/") {
         written.push(RouteFile {
             path: "/".to_owned(),
             upstream: None,
@@ -40,18 +41,28 @@ fn route(written: &RouteFile, file: &ConfigFile) -> Result<Route, ConfigError> {
     if !path.is_empty() {
         path::check(path).map_err(|error| value(key("path"), error))?;
     }
-    let upstream = written.upstream.as_ref().or(file.upstream.as_ref());
-    let upstream =
-        upstream.ok_or_else(|| value(key("upstream"), "there is none, neither here nor for all"))?;
+    let upstream = match written.upstream.as_ref().or(file.upstream.as_ref()) {
+        None if only_decides(file) => None,
+        None => return Err(value(key("upstream"), "there is none, neither here nor for all")),
+        Some(text) => Some(
+            upstream(text, written.trusted_network || file.trusted_network)
+                .map_err(|reason| value(key("upstream"), reason))?,
+        ),
+    };
     let scopes = file.scopes.iter().chain(&written.scopes).map(String::as_str).collect::<Vec<_>>().join(" ");
     Ok(Route {
         path: path.to_owned(),
-        upstream: self::upstream(upstream, written.trusted_network || file.trusted_network)
-            .map_err(|reason| value(key("upstream"), reason))?,
+        upstream,
         scopes: Scope::parse(&scopes).map_err(|error| value(key("scopes"), error))?,
         forward_token: written.forward_token,
         raw_path: written.raw_path,
     })
+}
+
+/// Nothing is forwarded: proxies ask, and forward themselves.
+fn only_decides(file: &ConfigFile) -> bool {
+    let has_upstream = file.upstream.is_some() || file.routes.iter().any(|route| route.upstream.is_some());
+    file.decision.is_some() && !has_upstream
 }
 
 /// The link to the upstream carries what we vouch for: loopback, or a network that the operator vouches for (RFC 9700

@@ -73,7 +73,7 @@ fn everything_that_can_be_said() {
     );
     let [admin, all] = config.routes.as_slice() else { panic!("two routes") };
     assert_eq!((admin.path.as_str(), admin.scopes.to_string().as_str()), ("/admin", "api admin"));
-    assert_eq!(admin.upstream.authority, "10.0.0.1");
+    assert_eq!(admin.upstream.as_ref().expect("an upstream").authority, "10.0.0.1");
     assert!(admin.forward_token && admin.raw_path);
     assert_eq!((all.path.as_str(), all.scopes.to_string().as_str()), ("", "api"));
 }
