@@ -159,11 +159,6 @@ pub async fn serve(name: &'static str, handler: axum::routing::MethodRouter) -> 
     (origin, run(name, door, Router::new().fallback_service(handler)))
 }
 
-/// A port that was free a moment ago, for a program that opens it itself.
-pub async fn free_port() -> SocketAddr {
-    door().await.local_addr().expect("an address")
-}
-
 /// The metadata of the client that is there where nothing else is said.
 pub fn public_client() -> Value {
     json!({

@@ -4,9 +4,10 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 use tempfile::TempDir;
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::process::Child;
 
 /// How long a proxy may take to begin.
@@ -179,6 +180,16 @@ impl Running {
     pub(crate) fn complaints(&self) -> String {
         fs::read_to_string(self.folder.path().join("stderr")).unwrap_or_default()
     }
+}
+
+/// Where callers shall find a proxy, which opens the port itself: on an address of loopback that nobody else uses, so that
+/// it is free still.
+pub(crate) async fn front() -> SocketAddr {
+    static COUNT: AtomicU8 = AtomicU8::new(0);
+    let [process, ..] = std::process::id().to_le_bytes();
+    let address = [127, 100 + process % 100, process, COUNT.fetch_add(1, Ordering::Relaxed)];
+    let door = TcpListener::bind(SocketAddr::from((address, 0))).await.expect("a port");
+    door.local_addr().expect("an address")
 }
 
 fn of(address: SocketAddr) -> String {

@@ -1,7 +1,7 @@
 //! Everybody who takes part: an issuer, the decision point, the API, the proxy in front of it, and a caller with a key.
 
 use crate::caller;
-use crate::proxy::{Neighbours, Proxy, Running};
+use crate::proxy::{Neighbours, Proxy, Running, front};
 use axum::extract::Request as AxumRequest;
 use axum::response::IntoResponse;
 use axum::routing::any;
@@ -12,7 +12,7 @@ use keybound_dpop::jose::algorithm::Algorithm;
 use keybound_dpop::jose::signer::{Signer, SigningKey};
 use keybound_dpop::time::Clock;
 use keybound_e2e::forge::{jkt, new_key};
-use keybound_e2e::servers::{Record, free_port, serve};
+use keybound_e2e::servers::{Record, serve};
 use keybound_e2e::{Answer, Forge, TurnedClock};
 use keybound_gateway::{Config, DecisionService};
 use keybound_serve::{Options, Server, bind};
@@ -22,7 +22,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpSocket;
-use tokio::task::JoinHandle;
 
 pub(crate) struct Stage {
     /// The origin of the API as callers know it.
@@ -38,7 +37,7 @@ pub(crate) struct Stage {
     issuer_key: SigningKey,
     certificate: String,
     proxy: Running,
-    decides: JoinHandle<()>,
+    _nobody: Option<TcpSocket>,
 }
 
 /// One request, good until a test says otherwise.
@@ -59,12 +58,28 @@ impl Stage {
 
     /// With what we ship, and a change to the gateway's file.
     pub(crate) async fn with(proxy: Proxy, change: impl FnOnce(String) -> String) -> Self {
+        Self::asking(proxy, None, change).await
+    }
+
+    /// The same, but nobody listens where the proxy asks.
+    pub(crate) async fn without_decision(proxy: Proxy) -> Self {
+        // Bound, so that nobody else takes the port.
+        let nobody = TcpSocket::new_v4().expect("a socket");
+        nobody.bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a port");
+        Self::asking(proxy, Some(nobody), |text| text).await
+    }
+
+    async fn asking(
+        proxy: Proxy,
+        nobody: Option<TcpSocket>,
+        change: impl FnOnce(String) -> String,
+    ) -> Self {
         let issuer_key = new_key();
         let (issuer, _) = serve("issuer", any(issuer_of(&issuer_key))).await;
         let (api, at_api) = serve("api", any(api)).await;
         let door = bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.expect("a port");
         let decision = door.local_addr().expect("an address");
-        let public = free_port().await;
+        let public = front().await;
         let origin = format!("https://api.example:{}", public.port());
         let shipped = fs::read_to_string(proxy.folder().join("gateway.toml")).expect("what we ship");
         let text = shipped
@@ -77,25 +92,15 @@ impl Stage {
         let asked = config.decision.as_ref().expect("a decision point");
         let service = DecisionService::new(&gateway.expect("a gateway"), asked);
         let server = Server::new(door, service, Options::new("decision")).expect("a server");
-        let decides = tokio::spawn(async move {
-            server.run(std::future::pending()).await;
-        });
+        tokio::spawn(server.run(std::future::pending()));
         let made = rcgen::generate_simple_self_signed(vec!["api.example".to_owned()]).expect("a certificate");
         let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
         let api = api.strip_prefix("http://").expect("an origin").parse().expect("an address");
-        let neighbours = Neighbours { public, decision, api, certificate: certificate.clone(), key };
+        let asked = nobody.as_ref().map_or(decision, |nobody| nobody.local_addr().expect("an address"));
+        let neighbours = Neighbours { public, decision: asked, api, certificate: certificate.clone(), key };
         let proxy = proxy.start(&neighbours).await;
         let key = new_key();
-        Self { origin, at_api, decision, clock, key, issuer, issuer_key, certificate, proxy, decides }
-    }
-
-    /// The same, but the decision point is gone.
-    pub(crate) async fn without_decision(proxy: Proxy) -> Self {
-        let mut stage = Self::behind(proxy).await;
-        stage.decides.abort();
-        // Aborted when it is joined, its door with it.
-        assert!((&mut stage.decides).await.is_err());
-        stage
+        Self { origin, at_api, decision, clock, key, issuer, issuer_key, certificate, proxy, _nobody: nobody }
     }
 
     /// A question as a proxy asks it, from that address of this machine, for GET /orders; what came back, as text.

@@ -6,11 +6,12 @@ use super::{Verdict, decide};
 use crate::config::ProxyKind;
 use crate::service::{Gateway, Refusal};
 use bytes::Bytes;
-use http::header::{ACCESS_CONTROL_REQUEST_METHOD, HOST, HeaderName, HeaderValue, WWW_AUTHENTICATE};
+use http::header::{ACCESS_CONTROL_REQUEST_METHOD, CACHE_CONTROL, HOST, HeaderName, HeaderValue, WWW_AUTHENTICATE};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Method, Response, StatusCode, Uri};
 use http_body_util::Full;
+use keybound_dpop::header::DPOP_NONCE;
 use keybound_resource::PublicUrl;
 
 /// Where questions are asked.
@@ -29,8 +30,14 @@ pub(super) async fn answer(gateway: &Gateway, kind: ProxyKind, question: Parts) 
     match verdict {
         Verdict::Pass(passed) => {
             let mut answer = Response::new(Full::default());
-            *answer.headers_mut() = passed.for_caller;
-            answer.headers_mut().extend(passed.identity);
+            let headers = answer.headers_mut();
+            *headers = passed.for_caller;
+            headers.extend(passed.identity);
+            // Of the decision, which nobody keeps. Envoy hands it on to the caller, whom it concerns with a nonce.
+            headers.remove(CACHE_CONTROL);
+            if kind != ProxyKind::Envoy || headers.contains_key(DPOP_NONCE) {
+                headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            }
             answer
         }
         Verdict::Answer(answer) if kind == ProxyKind::Nginx => for_nginx(answer),

@@ -3,7 +3,7 @@
 
 use super::auth_request::{ask_about, target};
 use super::messages::{
-    Append, CheckRequest, CheckResponse, DeniedResponse, Flag, HeaderLine, HeaderOption, HttpRequest,
+    Append, CheckRequest, CheckResponse, DeniedResponse, HeaderLine, HeaderOption, HttpRequest,
     HttpResponse, HttpStatus, OkResponse, RpcStatus,
 };
 use super::{Passed, Verdict, decide};
@@ -149,10 +149,7 @@ async fn denying(answer: Response<Full<Bytes>>) -> DeniedResponse {
         Ok(body) => String::from_utf8_lossy(&body.to_bytes()).into_owned(),
         Err(never) => match never {},
     };
-    let headers = parts.headers.iter().map(|(name, value)| {
-        let append = parts.headers.get_all(name).iter().count() > 1;
-        HeaderOption { append: append.then_some(Flag { value: true }), ..option(name, value, Append::Always) }
-    });
+    let headers = parts.headers.iter().map(|(name, value)| option(name, value, Append::Always));
     let status = HttpStatus { code: i32::from(parts.status.as_u16()) };
     DeniedResponse { status: Some(status), headers: headers.collect(), body }
 }
@@ -160,7 +157,7 @@ async fn denying(answer: Response<Full<Bytes>>) -> DeniedResponse {
 fn option(name: &HeaderName, value: &HeaderValue, how: Append) -> HeaderOption {
     let value = value.to_str().unwrap_or_default().to_owned();
     let header = HeaderLine { key: name.as_str().to_owned(), value, raw_value: Vec::new() };
-    HeaderOption { header: Some(header), append: None, append_action: how.into() }
+    HeaderOption { header: Some(header), append_action: how.into() }
 }
 
 #[cfg(test)]

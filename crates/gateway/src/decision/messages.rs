@@ -58,19 +58,9 @@ pub(super) struct HeaderLine {
 pub(super) struct HeaderOption {
     #[prost(message, optional, tag = "1")]
     pub(super) header: Option<HeaderLine>,
-    /// What answers to callers go by.
-    #[prost(message, optional, tag = "2")]
-    pub(super) append: Option<Flag>,
-    /// What requests to the API go by, and answers of the API.
+    /// What answers of the API go by. In answers of our own each line is one; what the API is asked is overwritten.
     #[prost(enumeration = "Append", tag = "3")]
     pub(super) append_action: i32,
-}
-
-/// `google.protobuf.BoolValue`
-#[derive(Clone, Copy, PartialEq, Eq, Message)]
-pub(super) struct Flag {
-    #[prost(bool, tag = "1")]
-    pub(super) value: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Enumeration)]
