@@ -35,11 +35,12 @@ pub(crate) async fn send(to: SocketAddr, certificate: &str, request: Request<Ful
 
 fn trusting(certificate: &str, is_http2: bool) -> Arc<ClientConfig> {
     let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_slice(certificate.as_bytes()).expect("a certificate")).expect("a root");
+    roots
+        .add(CertificateDer::from_pem_slice(certificate.as_bytes()).expect("a certificate"))
+        .expect("a root");
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    let mut config =
-        config.expect("versions").with_root_certificates(roots).with_no_client_auth();
+    let mut config = config.expect("versions").with_root_certificates(roots).with_no_client_auth();
     config.alpn_protocols = vec![if is_http2 { b"h2".to_vec() } else { b"http/1.1".to_vec() }];
     Arc::new(config)
 }

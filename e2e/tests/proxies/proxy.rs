@@ -73,7 +73,10 @@ impl Proxy {
         match self {
             Self::Nginx => put("listen 443 ssl", format!("listen {public} ssl")),
             Self::Caddy => {
-                put("https://api.example {", format!("https://api.example:{port} {{\n\tbind {}", public.ip()));
+                put(
+                    "https://api.example {",
+                    format!("https://api.example:{port} {{\n\tbind {}", public.ip()),
+                );
             }
             Self::Haproxy => {
                 put("bind :443", format!("bind {public}"));

@@ -69,11 +69,7 @@ impl Stage {
         Self::asking(proxy, Some(nobody), |text| text).await
     }
 
-    async fn asking(
-        proxy: Proxy,
-        nobody: Option<TcpSocket>,
-        change: impl FnOnce(String) -> String,
-    ) -> Self {
+    async fn asking(proxy: Proxy, nobody: Option<TcpSocket>, change: impl FnOnce(String) -> String) -> Self {
         let issuer_key = new_key();
         let (issuer, _) = serve("issuer", any(issuer_of(&issuer_key))).await;
         let (api, at_api) = serve("api", any(api)).await;
@@ -214,7 +210,9 @@ impl Call<'_> {
 }
 
 /// Metadata and keys of an issuer.
-fn issuer_of(key: &SigningKey) -> impl Fn(AxumRequest) -> std::future::Ready<String> + Clone + Send + 'static {
+fn issuer_of(
+    key: &SigningKey,
+) -> impl Fn(AxumRequest) -> std::future::Ready<String> + Clone + Send + 'static {
     assert_eq!(key.algorithm(), Algorithm::Es256);
     let mut jwk: Value = serde_json::from_str(&key.public_jwk().to_json()).expect("JSON");
     (jwk["kid"], jwk["alg"], jwk["use"]) = ("k1".into(), "ES256".into(), "sig".into());

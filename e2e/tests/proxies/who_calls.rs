@@ -126,7 +126,8 @@ async fn pages_of_listed_origins_may_call(proxy: Proxy) {
     assert!(stage.at_api.all().is_empty(), "a preflight is answered by us");
     let refused = stage.call("GET", "/orders").field("Origin", "https://app.example").send().await;
     assert_eq!(refused.status, 401);
-    let passed = stage.good("GET", "/orders", "orders").await.field("Origin", "https://app.example").send().await;
+    let passed =
+        stage.good("GET", "/orders", "orders").await.field("Origin", "https://app.example").send().await;
     assert_eq!(passed.status, 200, "{passed:?}");
     for answer in [refused, passed] {
         assert_eq!(answer.header("access-control-allow-origin"), ["https://app.example"], "{answer:?}");

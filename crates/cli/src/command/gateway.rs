@@ -60,7 +60,8 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, CommandError> {
     };
     match &config.decision {
         Some(decision) if !config.forwards() => {
-            (place.name, place.listen, place.tls) = ("decision", args.listen.unwrap_or(decision.listen), None);
+            (place.name, place.listen, place.tls) =
+                ("decision", args.listen.unwrap_or(decision.listen), None);
             shell::run(place, DecisionService::new(&service, decision)).await?;
         }
         Some(decision) => {

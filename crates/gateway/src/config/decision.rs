@@ -78,7 +78,10 @@ impl Proxy {
 /// that the operator vouches for (BCP-PRX-02).
 pub(super) fn read(file: &DecisionFile) -> Result<Decision, ConfigError> {
     if file.proxies.is_empty() {
-        return Err(value("decision.proxy", "nobody may ask: say which proxies do, and from which addresses"));
+        return Err(value(
+            "decision.proxy",
+            "nobody may ask: say which proxies do, and from which addresses",
+        ));
     }
     if !file.trusted_network && !file.listen.ip().to_canonical().is_loopback() {
         return Err(value("decision.listen", ON_ANOTHER_MACHINE));
@@ -171,12 +174,15 @@ mod tests {
 
     #[test]
     fn a_decision_point_needs_no_upstream() {
-        let config = with(&format!("[decision]\n{NGINX}[[route]]\npath = \"/a\"\n")).expect("a configuration");
+        let config =
+            with(&format!("[decision]\n{NGINX}[[route]]\npath = \"/a\"\n")).expect("a configuration");
         assert!(!config.forwards());
         assert_eq!(config.routes.iter().map(|route| route.path.as_str()).collect::<Vec<_>>(), ["/a", ""]);
         let decision = config.decision.expect("a decision point");
         assert_eq!(decision.listen.to_string(), "127.0.0.1:9000");
-        assert!(decision.proxies.iter().any(|proxy| proxy.is_at("::ffff:127.0.0.1".parse().expect("an address"))));
+        assert!(
+            decision.proxies.iter().any(|proxy| proxy.is_at("::ffff:127.0.0.1".parse().expect("an address")))
+        );
         let both = with(&format!("upstream = \"http://127.0.0.1:1\"\n[decision]\n{NGINX}"));
         assert!(both.expect("a configuration").forwards());
     }

@@ -6,7 +6,9 @@ use super::{Verdict, decide};
 use crate::config::ProxyKind;
 use crate::service::{Gateway, Refusal};
 use bytes::Bytes;
-use http::header::{ACCESS_CONTROL_REQUEST_METHOD, CACHE_CONTROL, HOST, HeaderName, HeaderValue, WWW_AUTHENTICATE};
+use http::header::{
+    ACCESS_CONTROL_REQUEST_METHOD, CACHE_CONTROL, HOST, HeaderName, HeaderValue, WWW_AUTHENTICATE,
+};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Method, Response, StatusCode, Uri};
@@ -196,7 +198,8 @@ mod tests {
             let twice: Vec<(&str, &str)> = borrowed(own).into_iter().chain(borrowed(own)).collect();
             assert_eq!(asked(kind, "/check", &twice), None, "{kind:?}");
         }
-        let envoy = asked(ProxyKind::Envoy, "/check/a?b", &[("host", "api.example"), ("x-original-uri", "/c")]);
+        let envoy =
+            asked(ProxyKind::Envoy, "/check/a?b", &[("host", "api.example"), ("x-original-uri", "/c")]);
         assert_eq!(envoy, Some(("GET".to_owned(), "/a?b".to_owned())));
         assert_eq!(asked(ProxyKind::Envoy, "/a?b", &[("host", "api.example")]), None);
     }
@@ -208,7 +211,11 @@ mod tests {
             assert_eq!(seen.map(|(_, uri)| uri).as_deref(), Some(same));
         }
         for other in ["", "*", "a", "https://api.example/a", "/a#b", "/a b"] {
-            assert_eq!(asked(ProxyKind::Nginx, "/check", &borrowed(&forwarded("original", other))), None, "{other}");
+            assert_eq!(
+                asked(ProxyKind::Nginx, "/check", &borrowed(&forwarded("original", other))),
+                None,
+                "{other}"
+            );
         }
     }
 

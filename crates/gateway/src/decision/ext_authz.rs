@@ -3,8 +3,8 @@
 
 use super::auth_request::{ask_about, target};
 use super::messages::{
-    Append, CheckRequest, CheckResponse, DeniedResponse, HeaderLine, HeaderOption, HttpRequest,
-    HttpResponse, HttpStatus, OkResponse, RpcStatus,
+    Append, CheckRequest, CheckResponse, DeniedResponse, HeaderLine, HeaderOption, HttpRequest, HttpResponse,
+    HttpStatus, OkResponse, RpcStatus,
 };
 use super::{Passed, Verdict, decide};
 use crate::service::{Gateway, Refusal};
@@ -178,7 +178,9 @@ mod tests {
             [&[flag][..], &length, &message].concat()
         };
         assert_eq!(question(&framed(0, message.len())), Some(http));
-        for bad in [framed(1, message.len()), framed(0, message.len() + 1), Vec::new(), vec![0; 4], vec![0; 5]] {
+        for bad in
+            [framed(1, message.len()), framed(0, message.len() + 1), Vec::new(), vec![0; 4], vec![0; 5]]
+        {
             assert_eq!(question(&bad), None, "{bad:?}");
         }
     }
