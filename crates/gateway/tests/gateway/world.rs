@@ -136,8 +136,7 @@ where
                     async move { Ok::<_, Infallible>(answer.await) }
                 });
                 let _ = auto::Builder::new(TokioExecutor::new())
-                    .http1_only()
-                    .serve_connection(TokioIo::new(stream), service)
+                    .serve_connection_with_upgrades(TokioIo::new(stream), service)
                     .await;
             });
         }
