@@ -5,11 +5,15 @@ mod answers;
 #[cfg(test)]
 mod attacks;
 #[cfg(test)]
+mod http2;
+#[cfg(test)]
 mod identity;
 #[cfg(test)]
 mod issuer;
 #[cfg(test)]
 mod readings;
+#[cfg(test)]
+mod secure;
 #[cfg(test)]
 mod streaming;
 #[cfg(test)]
