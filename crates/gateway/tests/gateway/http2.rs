@@ -71,7 +71,9 @@ async fn tell(
 async fn post_http_2(world: &World, path: &str) -> (http::response::Parts, Bytes, HeaderMap) {
     let stream = TcpStream::connect(world.address).await.expect("connected");
     let (mut sender, connection) =
-        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.expect("HTTP/2");
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
+            .await
+            .expect("HTTP/2");
     tokio::spawn(connection);
     let token = world.token();
     let request = Request::post(format!("http://api.example{path}"))
@@ -84,7 +86,9 @@ async fn post_http_2(world: &World, path: &str) -> (http::response::Parts, Bytes
         .header("cookie", "b=2");
     let mut frames = with_trailers("abc", "x-sum", "7");
     if let Some(Ok(last)) = frames.last_mut() {
-        last.trailers_mut().expect("trailers").insert("keybound-subject", HeaderValue::from_static("mallory"));
+        last.trailers_mut()
+            .expect("trailers")
+            .insert("keybound-subject", HeaderValue::from_static("mallory"));
     }
     let body = StreamBody::new(stream::iter(frames));
     let answer = sender.send_request(request.body(body).expect("a request")).await.expect("an answer");
@@ -104,8 +108,14 @@ async fn every_pair_of_versions_with_trailers_both_ways() {
     let world = World::start_at(PUBLIC, &rest).await;
     for (path, expected) in [("/one", "HTTP/1.1"), ("/two", "HTTP/2.0")] {
         let (head, body, trailers) = post_http_2(&world, path).await;
-        assert_eq!((head.status.as_u16(), &head.headers["x-version"]), (200, &HeaderValue::from_static(expected)));
-        assert_eq!((body.as_ref(), trailers.get("x-end")), (b"data".as_slice(), Some(&HeaderValue::from_static("well"))));
+        assert_eq!(
+            (head.status.as_u16(), &head.headers["x-version"]),
+            (200, &HeaderValue::from_static(expected))
+        );
+        assert_eq!(
+            (body.as_ref(), trailers.get("x-end")),
+            (b"data".as_slice(), Some(&HeaderValue::from_static("well")))
+        );
 
         let credentials = world.credentials("POST", path);
         let heard = world
@@ -122,7 +132,11 @@ async fn every_pair_of_versions_with_trailers_both_ways() {
     for (version, request) in seen {
         assert_eq!((request.body.as_ref(), request.all("te")), (b"abc".as_slice(), vec!["trailers"]));
         let trailers = request.trailers.as_ref().expect("trailers");
-        assert_eq!((trailers.len(), trailers.get("x-sum")), (1, Some(&HeaderValue::from_static("7"))), "{version:?}");
+        assert_eq!(
+            (trailers.len(), trailers.get("x-sum")),
+            (1, Some(&HeaderValue::from_static("7"))),
+            "{version:?}"
+        );
         assert!(request.all("connection").is_empty() && request.all("authorization").is_empty());
         assert_eq!(request.all("keybound-subject").len(), 1);
         assert!(request.all("cookie").is_empty() || request.all("cookie") == ["a=1; b=2"]);
@@ -142,7 +156,8 @@ async fn bcp_prx_02_an_upstream_over_tls_agrees_on_http_2_and_is_known_by_its_au
         })
         .await;
         let ask = async |ca: &str| {
-            let upstream = format!("[upstreams.safe]\nurl = \"https://localhost:{}\"\nca_file = {ca:?}", address.port());
+            let upstream =
+                format!("[upstreams.safe]\nurl = \"https://localhost:{}\"\nca_file = {ca:?}", address.port());
             let rest = format!("upstream = \"safe\"\n[nonce]\nmode = \"off\"\n{upstream}");
             World::start_at(PUBLIC, &rest).await.get("/a", "").await
         };
@@ -271,10 +286,8 @@ async fn grpc_server() -> std::net::SocketAddr {
 
 /// A gateway before a gRPC server, and a channel to it.
 async fn grpc() -> (World, tonic::client::Grpc<Channel>) {
-    let rest = format!(
-        "upstream = \"two\"\n[nonce]\nmode = \"off\"\n{TWO}url = \"http://{}\"",
-        grpc_server().await
-    );
+    let rest =
+        format!("upstream = \"two\"\n[nonce]\nmode = \"off\"\n{TWO}url = \"http://{}\"", grpc_server().await);
     let world = World::start_at(PUBLIC, &rest).await;
     let channel = Endpoint::from_shared(format!("http://{}", world.address)).expect("an endpoint");
     let mut client = tonic::client::Grpc::new(channel.connect().await.expect("connected"));

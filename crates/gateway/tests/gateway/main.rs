@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod answers;
 #[cfg(test)]
+mod assertions;
+#[cfg(test)]
 mod attacks;
 #[cfg(test)]
 mod http2;
@@ -13,8 +15,12 @@ mod issuer;
 #[cfg(test)]
 mod readings;
 #[cfg(test)]
+mod routes;
+#[cfg(test)]
 mod secure;
 #[cfg(test)]
 mod streaming;
+#[cfg(test)]
+mod tunnels;
 #[cfg(test)]
 mod world;

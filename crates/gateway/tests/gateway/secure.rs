@@ -86,7 +86,9 @@ where
     let builder = match callers {
         None => builder.with_no_client_auth(),
         Some(callers) => builder.with_client_cert_verifier(
-            WebPkiClientVerifier::builder_with_provider(callers.roots(), provider).build().expect("a verifier"),
+            WebPkiClientVerifier::builder_with_provider(callers.roots(), provider)
+                .build()
+                .expect("a verifier"),
         ),
     };
     let certificate = CertificateDer::from_pem_slice(certificate.as_bytes()).expect("a certificate");
