@@ -35,11 +35,14 @@ mod challenges;
 mod config;
 mod cors;
 mod credentials;
+mod demand;
 #[cfg(feature = "jwks")]
 mod discovered;
 mod guard;
+mod judge;
 mod keys;
 mod layer;
+mod observed;
 mod public_url;
 mod rejection;
 mod replay;
@@ -49,11 +52,14 @@ mod token;
 pub use access::Access;
 pub use config::{ConfigError, DpopUse, GuardConfig, TokenProfile, TrustedIssuer};
 pub use cors::{Cors, CorsError};
+pub use credentials::Scheme;
+pub use demand::{Authentication, Demand, WithoutReplayLog};
 #[cfg(feature = "jwks")]
 pub use discovered::IssuerKeys;
 pub use guard::{Guard, LookedUp};
 pub use keys::{Keys, KeysUnavailable, LocalKeys};
 pub use layer::{GuardLayer, GuardService, GuardedBody};
+pub use observed::Observed;
 pub use public_url::PublicUrl;
 pub use rejection::{Reason, Rejection};
 #[cfg(any(feature = "postgres", feature = "redis"))]
