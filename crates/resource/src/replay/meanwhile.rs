@@ -14,6 +14,7 @@ pub(super) struct Meanwhile {
     /// Until when the last of them could be accepted, in seconds since 1970.
     until_secs: AtomicU64,
     /// What the log of all has yet to be told.
+    taken: AtomicU64,
     owed: Mutex<Owed>,
 }
 
@@ -27,7 +28,8 @@ struct Owed {
 impl Meanwhile {
     pub(super) fn new(now: Now) -> Self {
         let log = MemoryLog::new(DEFAULT_CAPACITY, now);
-        Self { log, started: now, until_secs: AtomicU64::new(0), owed: Mutex::default() }
+        let (until_secs, taken) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { log, started: now, until_secs, taken, owed: Mutex::default() }
     }
 
     /// Records a proof with a nonce of the current step. In the minute in which the node has started none is taken:
@@ -39,10 +41,16 @@ impl Meanwhile {
         }
         let recorded = self.log.record(entry, now);
         if recorded == Recorded::Fresh {
+            self.taken.fetch_add(1, Relaxed);
             self.until_secs.fetch_max(entry.until.as_secs(), Relaxed);
             self.owed.lock().add(entry, now);
         }
         recorded
+    }
+
+    /// How many it has taken.
+    pub(super) fn taken(&self) -> u64 {
+        self.taken.load(Relaxed)
     }
 
     /// Whether a proof that is new to the log of all is new to this node too.

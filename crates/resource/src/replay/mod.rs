@@ -9,6 +9,7 @@ mod postgres;
 mod redis;
 #[cfg(any(feature = "postgres", feature = "redis"))]
 mod server;
+mod share;
 mod shared;
 #[cfg(test)]
 mod shared_tests;
@@ -29,7 +30,7 @@ pub enum ReplayLog {
     /// In the memory of this process: for one node.
     Memory(Arc<MemoryLog>),
     /// Somewhere else, for several nodes. Their nonces must come from one secret too, and so must the salt of what is
-    /// recorded.
+    /// recorded: [`GuardConfig::share`](crate::GuardConfig::share) sees to that.
     Shared(SharedLog),
 }
 
@@ -49,6 +50,19 @@ impl ReplayLog {
             Self::Memory(_) => Ok(()),
             Self::Shared(log) => log.is_reachable(now).await,
         }
+    }
+
+    /// How many proofs were taken though the log was away, because their route says that a nonce will do (RS-GW-09).
+    #[must_use]
+    pub fn taken_without_log(&self) -> u64 {
+        match self {
+            Self::Memory(_) => 0,
+            Self::Shared(log) => log.taken_without(),
+        }
+    }
+
+    pub(crate) const fn is_shared(&self) -> bool {
+        matches!(self, Self::Shared(_))
     }
 
     /// Records the entry unless it is there: one atomic step. Fails closed.

@@ -84,6 +84,10 @@ impl SharedLog {
         self.0.circuit.is_open()
     }
 
+    pub(super) fn taken_without(&self) -> u64 {
+        self.0.meanwhile.taken()
+    }
+
     pub(super) async fn is_reachable(&self, now: Now) -> Result<(), String> {
         let log = &self.0;
         match log.place.reach().await {
