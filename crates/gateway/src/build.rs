@@ -2,11 +2,12 @@
 
 use crate::config::{Config, IssuerConfig, KeysFrom};
 use crate::forward::Forwarder;
+use crate::replay;
 use crate::service::{Gateway, GatewayService};
 use keybound_dpop::jose::crypto::CryptoError;
 use keybound_dpop::time::Clock;
 use keybound_fetch::{FetchError, Fetcher, JwksSource, Settings};
-use keybound_resource::{Guard, GuardConfig, IssuerKeys, Keys, TrustedIssuer};
+use keybound_resource::{Guard, GuardConfig, IssuerKeys, Keys, ReplayLogError, TrustedIssuer};
 use std::sync::Arc;
 
 /// Why a gateway cannot start.
@@ -18,6 +19,9 @@ pub enum StartError {
     /// The client for keys and metadata cannot be made.
     #[error(transparent)]
     Fetch(#[from] FetchError),
+    /// The log of used proofs cannot be used.
+    #[error("`replay`: {0}")]
+    Replay(#[from] ReplayLogError),
     /// The guard would take everybody, or nobody.
     #[error(transparent)]
     Guard(#[from] keybound_resource::ConfigError),
@@ -33,6 +37,7 @@ pub fn service(config: &Config, clock: Arc<dyn Clock>) -> Result<GatewayService,
     let first = issuers.next().ok_or(keybound_resource::ConfigError::NoIssuer)?;
     let audience = config.audience.first().map_or("", String::as_str);
     let mut guard = GuardConfig::new(first, audience, Arc::clone(&clock))?;
+    replay::install(&config.replay, &mut guard)?;
     guard.issuers.extend(issuers);
     guard.audience.clone_from(&config.audience);
     guard.dpop = config.dpop;

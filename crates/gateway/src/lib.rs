@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`config`] | what is written in the configuration, and what may be relied on |
 //! | `build` | from a configuration to a gateway |
+//! | `replay` | where used proofs are recorded |
 //! | [`path`] | which request paths have one reading only |
 //! | `message` | requests whose end or host two readers could see differently |
 //! | `route` | which upstream and which scope a path leads to |
@@ -32,6 +33,7 @@ mod forward;
 mod headers;
 mod message;
 pub mod path;
+mod replay;
 mod route;
 mod service;
 

@@ -3,12 +3,14 @@
 
 mod file;
 mod issuers;
+mod replay;
 mod routes;
 
 pub use file::{
     ConfigFile, CorsFile, DpopFile, FromText, IssuerFile, NonceFile, NonceMode, OneOrMany, ProofFile,
     RouteFile, TimeoutFile, TlsFile, TokensFile,
 };
+pub use replay::{LogKind, ReplayConfig, ReplayFile};
 
 use crate::route::Route;
 use keybound_dpop::jose::algorithm::{Algorithm, AlgorithmSet};
@@ -42,6 +44,8 @@ pub struct Config {
     pub realm: Option<String>,
     /// Whether proofs must carry a nonce.
     pub nonces: bool,
+    /// Where used proofs are recorded.
+    pub replay: ReplayConfig,
     /// What is taken of proofs.
     pub proof: Policy,
     /// Which pages may call.
@@ -117,6 +121,10 @@ impl Config {
         for keys in written.issuer.0.iter_mut().filter_map(|issuer| issuer.jwks_file.as_mut()) {
             *keys = folder.join(&*keys);
         }
+        written.replay.resolve(folder);
+        if let Some(secret) = &mut written.nonce.secret_file {
+            *secret = folder.join(&*secret);
+        }
         Self::try_from(written)
     }
 }
@@ -151,6 +159,7 @@ impl TryFrom<ConfigFile> for Config {
             },
             realm: file.realm.clone(),
             nonces: file.nonce.mode == NonceMode::Required,
+            replay: replay::read(&file)?,
             proof: policy(&file.proof)?,
             cors: origins.transpose().map_err(|error| value("cors.origins", error))?,
             connect_timeout: timeout("timeout.connect_secs", file.timeout.connect_secs, 5)?,

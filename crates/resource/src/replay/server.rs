@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 /// The server of a shared log.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogServer {
     /// Its URL, with the password if it has one: `redis`, `rediss` (TLS), `valkey`, `valkeys` or `redis+unix`; or
     /// `postgresql`, with `sslmode=require` for TLS. Several where they are nodes of one cluster of Redis.
