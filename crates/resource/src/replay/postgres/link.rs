@@ -29,6 +29,7 @@ ON CONFLICT DO NOTHING RETURNING key";
 pub(super) struct Link {
     config: Config,
     tls: Option<MakeRustlsConnect>,
+    timeout_ms: u128,
 }
 
 /// A connection that ends with this.
@@ -69,7 +70,7 @@ impl Link {
             SslMode::Disable => None,
             _ => Some(tls(server.trusted_roots.as_deref())?),
         };
-        Ok(Self { config, tls })
+        Ok(Self { config, tls, timeout_ms: server.timeout.as_millis() })
     }
 
     pub(super) async fn connect(&self) -> Result<Connected, Error> {
@@ -89,7 +90,12 @@ impl Link {
     pub(super) async fn writer(&self) -> Result<Writer, Error> {
         let connected = self.connect().await?;
         let client = &connected.client;
-        client.batch_execute("SET default_transaction_isolation = 'read committed'").await?;
+        // A statement that nobody waits for any more must not wait on, for a lock for instance.
+        let settings = format!(
+            "SET default_transaction_isolation = 'read committed'; SET statement_timeout = {}",
+            self.timeout_ms
+        );
+        client.batch_execute(&settings).await?;
         if !client.query_one(IS_THERE, &[]).await?.try_get::<_, bool>(0)? {
             client.batch_execute(TABLE).await?;
         }
@@ -128,6 +134,9 @@ fn tls(trusted_roots: Option<&[u8]>) -> Result<MakeRustlsConnect, ReplayLogError
             for certificate in CertificateDer::pem_slice_iter(pem) {
                 let certificate = certificate.map_err(|error| unusable(&error))?;
                 roots.add(certificate).map_err(|error| unusable(&error))?;
+            }
+            if roots.is_empty() {
+                return Err(unusable(&"there is no certificate in PEM"));
             }
         }
         None => {

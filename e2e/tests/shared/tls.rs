@@ -1,0 +1,2 @@
+//! A log behind TLS.
+
