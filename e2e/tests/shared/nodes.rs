@@ -20,6 +20,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -178,14 +179,14 @@ const CALLERS: usize = 32;
 /// Sends each of so many proofs to both gateways at once: one lets it through, the other calls it a replay.
 pub(crate) async fn each_counts_once(world: &Arc<World>, nodes: [Node; 2], proofs: usize) -> [Node; 2] {
     world.call(&nodes[0], "/").await.is_let_through();
-    let signed: Vec<String> = (0..proofs).map(|_| world.proof("/")).collect();
-    let (signed, nodes) = (Arc::new(Mutex::new(signed)), Arc::new(nodes));
+    let (left, nodes) = (Arc::new(AtomicUsize::new(proofs)), Arc::new(nodes));
     let callers: Vec<JoinHandle<()>> = (0..CALLERS)
         .map(|_| {
-            let (world, nodes, signed) = (Arc::clone(world), Arc::clone(&nodes), Arc::clone(&signed));
+            let (world, nodes, left) = (Arc::clone(world), Arc::clone(&nodes), Arc::clone(&left));
             tokio::spawn(async move {
-                let next = || signed.lock().pop();
-                while let Some(proof) = next() {
+                let one_less = |left: usize| left.checked_sub(1);
+                while left.fetch_update(Relaxed, Relaxed, one_less).is_ok() {
+                    let proof = world.proof("/");
                     let [one, other] = &*nodes;
                     let both =
                         tokio::join!(world.send(one, "/", &proof), world.send(other, "/", &proof));

@@ -13,15 +13,17 @@ use tempfile::TempDir;
 pub(crate) struct Postgres {
     process: Process,
     folder: TempDir,
+    port: u16,
     more: Vec<String>,
 }
 
 impl Postgres {
     pub(crate) async fn start() -> Self {
-        Self::with(&[]).await
+        Self::at(5432, &["listen_addresses=".to_owned()]).await
     }
 
-    pub(crate) async fn with(more: &[String]) -> Self {
+    /// With these settings; its socket is named after the port.
+    pub(crate) async fn at(port: u16, more: &[String]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         own(folder.path());
         let mut initdb = program("initdb");
@@ -29,7 +31,7 @@ impl Postgres {
         initdb.args(["-U", "keybound", "--auth=trust", "--no-sync", "-E", "UTF8", "--locale=C"]);
         let made = initdb.output().expect("initdb");
         assert!(made.status.success(), "{made:?}");
-        let mut postgres = Self { process: spawn(&folder, more), folder, more: more.to_vec() };
+        let mut postgres = Self { process: spawn(&folder, port, more), folder, port, more: more.to_vec() };
         postgres.is_up().await;
         postgres
     }
@@ -50,7 +52,7 @@ impl Postgres {
 
     /// Starts it again, with all that was committed.
     pub(crate) async fn start_again(&mut self) {
-        self.process = spawn(&self.folder, &self.more);
+        self.process = spawn(&self.folder, self.port, &self.more);
         self.is_up().await;
     }
 
@@ -81,7 +83,8 @@ impl Postgres {
 
     fn psql(&self) -> Command {
         let mut psql = program("psql");
-        psql.arg("-h").arg(self.folder.path()).args(["-U", "keybound", "-d", "postgres", "-XqtA"]);
+        psql.arg("-h").arg(self.folder.path()).args(["-p", &self.port.to_string()]);
+        psql.args(["-U", "keybound", "-d", "postgres", "-XqtA"]);
         psql
     }
 
@@ -104,12 +107,10 @@ impl Drop for Locked {
     }
 }
 
-fn spawn(folder: &TempDir, more: &[String]) -> Process {
+fn spawn(folder: &TempDir, port: u16, more: &[String]) -> Process {
     let mut command = program("postgres");
     command.arg("-D").arg(folder.path().join("data")).arg("-k").arg(folder.path());
-    if !more.iter().any(|argument| argument.starts_with("listen_addresses")) {
-        command.args(["-c", "listen_addresses="]);
-    }
+    command.args(["-p", &port.to_string()]);
     for setting in more {
         command.args(["-c", setting]);
     }
