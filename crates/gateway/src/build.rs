@@ -3,13 +3,14 @@
 use crate::assertion::Assertions;
 use crate::config::{Config, IssuerConfig, KeysFrom};
 use crate::headers::Entrance;
+use crate::replay;
 use crate::route::Identity;
 use crate::service::{Gateway, GatewayService};
 use keybound_dpop::jose::crypto::CryptoError;
 use keybound_dpop::jose::signer::{SignError, SigningKey};
 use keybound_dpop::time::Clock;
 use keybound_fetch::{FetchError, Fetcher, JwksSource, Settings};
-use keybound_resource::{Guard, GuardConfig, IssuerKeys, Keys, TrustedIssuer};
+use keybound_resource::{Guard, GuardConfig, IssuerKeys, Keys, ReplayLogError, TrustedIssuer};
 use std::sync::Arc;
 
 /// Why a gateway cannot start.
@@ -27,6 +28,9 @@ pub enum StartError {
     /// The public URL cannot be said to an upstream.
     #[error("the public URL has a host that no field of a message can hold")]
     PublicUrl,
+    /// The log of used proofs cannot be used.
+    #[error("`replay`: {0}")]
+    Replay(#[from] ReplayLogError),
     /// The guard would take everybody, or nobody.
     #[error(transparent)]
     Guard(#[from] keybound_resource::ConfigError),
@@ -42,6 +46,7 @@ pub fn service(config: &Config, clock: Arc<dyn Clock>) -> Result<GatewayService,
     let first = issuers.next().ok_or(keybound_resource::ConfigError::NoIssuer)?;
     let audience = config.audience.first().map_or("", String::as_str);
     let mut guard = GuardConfig::new(first, audience, Arc::clone(&clock))?;
+    replay::install(&config.replay, &mut guard)?;
     guard.issuers.extend(issuers);
     guard.audience.clone_from(&config.audience);
     guard.dpop = config.dpop;

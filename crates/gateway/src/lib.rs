@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`config`] | what is written in the configuration, and what may be relied on |
 //! | `build` | from a configuration to a gateway |
+//! | `replay` | where used proofs are recorded |
 //! | [`path`] | which request paths have one reading only |
 //! | `message` | requests whose end or host two readers could see differently |
 //! | `route` | which upstream a path leads to, and what is asked of its requests |
@@ -38,6 +39,7 @@ mod headers;
 mod message;
 pub mod path;
 mod refusal;
+mod replay;
 mod route;
 mod service;
 mod timer;

@@ -1,5 +1,6 @@
 //! What an operator writes: TOML. Unknown keys are refused, with their line.
 
+use super::replay::ReplayFile;
 use super::route_file::{
     AssertionFile, DpopFile, IdentityFile, RouteFile, TimeoutFile, UpstreamFile, WithoutReplayLogFile,
 };
@@ -39,6 +40,9 @@ pub struct ConfigFile {
     /// Nonces.
     #[serde(default)]
     pub nonce: NonceFile,
+    /// Where used proofs are recorded.
+    #[serde(default)]
+    pub replay: ReplayFile,
     /// What is taken of proofs.
     #[serde(default)]
     pub proof: ProofFile,
@@ -119,12 +123,15 @@ pub enum TokensFile {
 }
 
 /// `[nonce]`
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NonceFile {
     /// Whether proofs must carry a nonce.
     #[serde(default)]
     pub mode: NonceMode,
+    /// What nonces and records are derived from where nodes share a log: 64 random hexadecimal digits, the same at every
+    /// node.
+    pub secret_file: Option<PathBuf>,
 }
 
 /// `mode` of `[nonce]`
@@ -157,7 +164,7 @@ pub struct CorsFile {
 }
 
 /// One thing, or a list of things.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OneOrMany<T>(pub Vec<T>);
 
 /// A thing that can be written as a text alone.

@@ -3,6 +3,7 @@
 
 mod file;
 mod issuers;
+mod replay;
 mod route_file;
 mod routes;
 mod upstreams;
@@ -14,6 +15,7 @@ pub use file::{
 pub use route_file::{
     AssertionFile, DpopFile, IdentityFile, RouteFile, TimeoutFile, UpstreamFile, WithoutReplayLogFile,
 };
+pub use replay::{LogKind, ReplayConfig, ReplayFile};
 
 use crate::route::Route;
 use keybound_dpop::jose::algorithm::{Algorithm, AlgorithmSet};
@@ -48,6 +50,8 @@ pub struct Config {
     pub realm: Option<String>,
     /// Whether proofs must carry a nonce.
     pub nonces: bool,
+    /// Where used proofs are recorded.
+    pub replay: ReplayConfig,
     /// What is taken of proofs.
     pub proof: Policy,
     /// Which pages may call.
@@ -124,6 +128,10 @@ impl Config {
         for keys in written.issuer.0.iter_mut().filter_map(|issuer| issuer.jwks_file.as_mut()) {
             *keys = folder.join(&*keys);
         }
+        written.replay.resolve(folder);
+        if let Some(secret) = &mut written.nonce.secret_file {
+            *secret = folder.join(&*secret);
+        }
         Self::try_from(written)
     }
 }
@@ -158,6 +166,7 @@ impl TryFrom<ConfigFile> for Config {
             },
             realm: file.realm.clone(),
             nonces: file.nonce.mode == NonceMode::Required,
+            replay: replay::read(&file)?,
             proof: policy(&file.proof)?,
             cors: origins.transpose().map_err(|error| value("cors.origins", error))?,
             assertion_key: file.assertion.key_file.as_deref().map(assertion_key).transpose()?,
