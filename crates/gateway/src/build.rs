@@ -60,5 +60,5 @@ fn trusted(issuer: &IssuerConfig, fetcher: &Fetcher, clock: &Arc<dyn Clock>) -> 
         }
         KeysFrom::Fixed(keys) => Keys::fixed(keys.clone()),
     };
-    TrustedIssuer { issuer: issuer.issuer.as_str().to_owned(), keys, tokens: issuer.tokens }
+    TrustedIssuer::new(issuer.issuer.as_str(), keys, issuer.tokens)
 }

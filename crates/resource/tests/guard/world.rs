@@ -67,11 +67,8 @@ impl World {
     pub(crate) fn with(change: impl FnOnce(&mut GuardConfig)) -> Self {
         let clock = Arc::new(TestClock::default());
         let issuer_key = SigningKey::generate(Algorithm::Es256).expect("a key");
-        let issuer = TrustedIssuer {
-            issuer: ISSUER.to_owned(),
-            keys: Keys::fixed(key_set(&issuer_key)),
-            tokens: TokenProfile::Rfc9068,
-        };
+        let keys = Keys::fixed(key_set(&issuer_key));
+        let issuer = TrustedIssuer::new(ISSUER, keys, TokenProfile::Rfc9068);
         let mut config =
             GuardConfig::new(issuer, API, Arc::clone(&clock) as Arc<dyn Clock>).expect("a configuration");
         change(&mut config);
