@@ -58,6 +58,9 @@ impl Guard {
         };
         let scheme = Some(credentials.scheme);
         let hash = TokenHash::of(credentials.token);
+        if self.denied.contains(&hash) {
+            return failed(scheme, Reason::Token(TokenError::Revoked));
+        }
         let audience = question.demand.audience.as_ref().unwrap_or(&self.config().audience);
         let about = About { text: credentials.token, hash, audience, now: question.now };
         let token = match look_up {
@@ -80,9 +83,6 @@ impl Guard {
 
     /// What may be otherwise with each use of a token that its issuer vouches for.
     async fn check_token(&self, token: &Token, about: About<'_>) -> Result<(), Reason> {
-        if self.denied.contains(&about.hash) {
-            return Err(Reason::Token(TokenError::Revoked));
-        }
         token.check_audience(about.audience).map_err(Reason::Token)?;
         token.check_time(about.now.unix).map_err(|error| {
             self.verdicts.remove(&about.hash);

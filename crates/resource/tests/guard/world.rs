@@ -101,7 +101,11 @@ impl World {
     }
 
     pub(crate) fn sign_as(&self, typ: &str, claims: &Value) -> String {
-        jws::sign(&self.issuer_key, typ, Some("k1"), claims.to_string().as_bytes()).expect("signed")
+        self.sign_by(&self.issuer_key, typ, claims)
+    }
+
+    pub(crate) fn sign_by(&self, key: &SigningKey, typ: &str, claims: &Value) -> String {
+        jws::sign(key, typ, Some("k1"), claims.to_string().as_bytes()).expect("signed")
     }
 
     pub(crate) fn token(&self) -> String {
