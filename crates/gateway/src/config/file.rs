@@ -1,5 +1,6 @@
 //! What an operator writes: TOML. Unknown keys are refused, with their line.
 
+use super::introspection::{IntrospectionFile, RevocationFile};
 use super::replay::ReplayFile;
 use super::route_file::{
     AssertionFile, DpopFile, IdentityFile, RouteFile, TimeoutFile, UpstreamFile, WithoutReplayLogFile,
@@ -109,6 +110,11 @@ pub struct IssuerFile {
     /// The shape of its access tokens.
     #[serde(default)]
     pub tokens: TokensFile,
+    /// How it is known that a signed token was revoked. Default: `"expiry"`.
+    #[serde(default)]
+    pub revocation: RevocationFile,
+    /// How it is asked about tokens.
+    pub introspection: Option<IntrospectionFile>,
 }
 
 /// `tokens`
@@ -120,6 +126,8 @@ pub enum TokensFile {
     Rfc9068,
     /// Any JWT that is none of the other kinds.
     Jwt,
+    /// Tokens that say nothing themselves: the issuer is asked about each.
+    Opaque,
 }
 
 /// `[nonce]`
@@ -181,7 +189,14 @@ impl FromText for String {
 
 impl FromText for IssuerFile {
     fn from_text(text: &str) -> Self {
-        Self { url: text.to_owned(), jwks_uri: None, jwks_file: None, tokens: TokensFile::default() }
+        Self {
+            url: text.to_owned(),
+            jwks_uri: None,
+            jwks_file: None,
+            tokens: TokensFile::default(),
+            revocation: RevocationFile::default(),
+            introspection: None,
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 //! unsafe is refused, with the reason.
 
 mod file;
+mod introspection;
 mod issuers;
 mod replay;
 mod route_file;
@@ -16,6 +17,8 @@ pub use route_file::{
     AssertionFile, DpopFile, IdentityFile, RouteFile, TimeoutFile, UpstreamFile, WithoutReplayLogFile,
 };
 pub use replay::{LogKind, ReplayConfig, ReplayFile};
+
+pub use introspection::{AuthMethodFile, IntrospectionFile, IssuerAsked, RevocationFile};
 
 use crate::route::Route;
 use keybound_dpop::jose::algorithm::{Algorithm, AlgorithmSet};
@@ -71,6 +74,8 @@ pub struct IssuerConfig {
     pub keys: KeysFrom,
     /// The shape of its access tokens.
     pub tokens: TokenProfile,
+    /// How it is asked about them.
+    pub asked: Option<IssuerAsked>,
 }
 
 /// Where the keys of an issuer come from.
@@ -125,8 +130,13 @@ impl Config {
         for file in written.files_of_upstreams() {
             *file = folder.join(&*file);
         }
-        for keys in written.issuer.0.iter_mut().filter_map(|issuer| issuer.jwks_file.as_mut()) {
-            *keys = folder.join(&*keys);
+        for issuer in &mut written.issuer.0 {
+            if let Some(keys) = &mut issuer.jwks_file {
+                *keys = folder.join(&*keys);
+            }
+            if let Some(introspection) = &mut issuer.introspection {
+                introspection.place_in(folder);
+            }
         }
         written.replay.resolve(folder);
         if let Some(secret) = &mut written.nonce.secret_file {

@@ -11,6 +11,8 @@ mod http2;
 #[cfg(test)]
 mod identity;
 #[cfg(test)]
+mod introspection;
+#[cfg(test)]
 mod issuer;
 #[cfg(test)]
 mod readings;
