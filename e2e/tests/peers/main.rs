@@ -2,6 +2,7 @@
 //! `target/peers`; the scripts that play them are in `e2e/peers`.
 
 mod client_credentials;
+mod gate;
 mod guards;
 mod legacy;
 mod peer;
