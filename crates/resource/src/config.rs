@@ -1,6 +1,7 @@
 //! What a guard is told: whom it trusts, for which resource it stands, and what it takes.
 
 use crate::keys::Keys;
+use crate::metadata::MetadataUrls;
 use crate::replay::ReplayLog;
 use keybound_dpop::jose::algorithm::{Algorithm, AlgorithmSet};
 use keybound_dpop::jose::crypto::{CryptoError, random};
@@ -64,6 +65,8 @@ pub struct GuardConfig {
     pub realm: Option<String>,
     /// `scope` in challenges that have no narrower one.
     pub scope: Option<Scope>,
+    /// Where the metadata of its resources are published: challenges name the URL. Default: nowhere.
+    pub metadata: MetadataUrls,
     /// How many access tokens' verdicts are remembered.
     pub remembered_tokens: usize,
     /// The time.
@@ -109,6 +112,7 @@ impl GuardConfig {
             token_algorithms: default_token_algorithms(),
             realm: None,
             scope: None,
+            metadata: MetadataUrls::default(),
             remembered_tokens: 10_000,
             clock,
         })

@@ -80,7 +80,7 @@ impl Guard {
         question: &Question<'_>,
         hash: TokenHash,
     ) -> Result<Arc<Token>, Reason> {
-        let audience = question.demand.audience.as_ref().unwrap_or(&self.config().audience);
+        let audience = self.config().audience_of(question.demand);
         token.check_audience(audience).map_err(Reason::Token)?;
         token.check_time(question.now.unix).map_err(|error| {
             self.forget(&hash);

@@ -9,6 +9,8 @@ mod demands;
 #[cfg(test)]
 mod layer;
 #[cfg(test)]
+mod metadata;
+#[cfg(test)]
 mod nonces;
 #[cfg(test)]
 mod schemes;
