@@ -2,6 +2,7 @@
 
 use crate::config::{Config, IssuerConfig, KeysFrom};
 use crate::forward::Forwarder;
+use crate::publish;
 use crate::service::{Gateway, GatewayService};
 use keybound_dpop::jose::crypto::CryptoError;
 use keybound_dpop::time::Clock;
@@ -41,7 +42,9 @@ pub fn service(config: &Config, clock: Arc<dyn Clock>) -> Result<GatewayService,
     if !config.nonces {
         guard.nonce = None;
     }
+    let metadata = publish::metadata(config, &mut guard);
     Ok(GatewayService(Arc::new(Gateway {
+        metadata,
         guard: Guard::new(guard)?,
         public: config.public_url.clone(),
         cors: config.cors.clone(),

@@ -9,6 +9,7 @@
 //! | `route` | which upstream and which scope a path leads to |
 //! | `headers` | what crosses the gateway, what does not, and what it says of the caller |
 //! | `forward` | the exchange with the upstream: streaming both ways, bounded in time |
+//! | `publish` | what everybody may know of the API |
 //! | `service` | the tower service that puts them in order |
 //!
 //! ```no_run
@@ -32,6 +33,7 @@ mod forward;
 mod headers;
 mod message;
 pub mod path;
+mod publish;
 mod route;
 mod service;
 

@@ -3,6 +3,7 @@
 use http::HeaderValue;
 use http::uri::Authority;
 use keybound_oauth::scope::Scope;
+use keybound_resource::{Demand, GuardConfig, WithoutReplayLog};
 
 /// A path with all paths below it, and the rules for them.
 #[derive(Clone, Debug)]
@@ -20,6 +21,20 @@ pub(crate) struct Route {
 pub(crate) struct Upstream {
     pub(crate) authority: Authority,
     pub(crate) host: HeaderValue,
+}
+
+impl Route {
+    /// What it asks of the guard.
+    pub(crate) fn demand(&self, guard: &GuardConfig) -> Demand {
+        Demand {
+            dpop: guard.dpop,
+            nonces: guard.nonce.is_some(),
+            scope: self.scopes.clone(),
+            audience: None,
+            authentication: None,
+            without_replay_log: WithoutReplayLog::default(),
+        }
+    }
 }
 
 impl Upstream {

@@ -11,7 +11,7 @@ use http::{Request, Response, StatusCode};
 use http_body::Body;
 use http_body_util::{Either, Full};
 use hyper::body::Incoming;
-use keybound_resource::{Access, Cors, Guard, PublicUrl, Rejection};
+use keybound_resource::{Access, Cors, Guard, MetadataService, PublicUrl, Rejection};
 use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
@@ -36,6 +36,7 @@ pub(crate) struct Gateway {
     pub(crate) guard: Guard,
     pub(crate) public: PublicUrl,
     pub(crate) cors: Option<Cors>,
+    pub(crate) metadata: Option<MetadataService>,
     pub(crate) routes: Vec<Route>,
     pub(crate) forwarder: Forwarder,
 }
@@ -71,6 +72,9 @@ impl Gateway {
         B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
     {
         let (parts, body) = request.into_parts();
+        if let Some(answer) = self.published(&parts) {
+            return answer;
+        }
         let origin = self.cors.as_ref().and_then(|_| parts.headers.get(ORIGIN).cloned());
         let mut answer = match self.admit(&parts) {
             Ok(Admitted::Preflight(answer)) => return *answer,
@@ -81,6 +85,12 @@ impl Gateway {
             cors.mark(origin.as_ref(), answer.headers_mut());
         }
         answer
+    }
+
+    /// What everybody may know, and pages of every origin (RFC 9728 §3). What has more than one reading is not answered.
+    fn published(&self, request: &Parts) -> Option<Answer> {
+        let answer = self.metadata.as_ref()?.answer(request)?;
+        message::check(request).is_ok().then(|| answer.map(Either::Left))
     }
 
     /// Everything that is decided without the token: is there one reading of this request, and where does it lead?

@@ -1,5 +1,6 @@
 //! What an operator writes: TOML. Unknown keys are refused, with their line.
 
+use super::metadata::MetadataFile;
 use serde::Deserialize;
 use serde::de::value::SeqAccessDeserializer;
 use serde::de::{Deserializer, Error, SeqAccess, Visitor};
@@ -40,6 +41,9 @@ pub struct ConfigFile {
     pub proof: ProofFile,
     /// Which pages may call.
     pub cors: Option<CorsFile>,
+    /// What is published of the API.
+    #[serde(default)]
+    pub metadata: MetadataFile,
     /// How long the upstream may take.
     #[serde(default)]
     pub timeout: TimeoutFile,

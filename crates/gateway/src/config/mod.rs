@@ -3,18 +3,21 @@
 
 mod file;
 mod issuers;
+mod metadata;
 mod routes;
 
 pub use file::{
     ConfigFile, CorsFile, DpopFile, FromText, IssuerFile, NonceFile, NonceMode, OneOrMany, ProofFile,
     RouteFile, TimeoutFile, TlsFile, TokensFile,
 };
+pub use metadata::{MetadataFile, WordingFile};
 
 use crate::route::Route;
 use keybound_dpop::jose::algorithm::{Algorithm, AlgorithmSet};
 use keybound_dpop::jose::key_set::KeySet;
 use keybound_dpop::proof::check::Policy;
 use keybound_oauth::identifier::{Endpoint, Issuer, is_protected};
+use keybound_oauth::resource_metadata::ForPeople;
 use keybound_resource::{Cors, DpopUse, PublicUrl, TokenProfile};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -46,6 +49,8 @@ pub struct Config {
     pub proof: Policy,
     /// Which pages may call.
     pub cors: Option<Cors>,
+    /// What people read in the metadata that are published; none where none are.
+    pub metadata: Option<ForPeople>,
     /// Until there is a connection to an upstream.
     pub connect_timeout: Duration,
     /// Until its answer begins.
@@ -153,6 +158,7 @@ impl TryFrom<ConfigFile> for Config {
             nonces: file.nonce.mode == NonceMode::Required,
             proof: policy(&file.proof)?,
             cors: origins.transpose().map_err(|error| value("cors.origins", error))?,
+            metadata: metadata::read(&file.metadata)?,
             connect_timeout: timeout("timeout.connect_secs", file.timeout.connect_secs, 5)?,
             answer_timeout: timeout("timeout.answer_secs", file.timeout.answer_secs, 60)?,
             routes: routes::read(&file)?,

@@ -9,6 +9,8 @@ mod identity;
 #[cfg(test)]
 mod issuer;
 #[cfg(test)]
+mod metadata;
+#[cfg(test)]
 mod readings;
 #[cfg(test)]
 mod streaming;
