@@ -11,11 +11,19 @@ fn assert_served(played: &Played) {
     let report = &played.report;
     assert_told(&report["first"], "use_dpop_nonce", report);
     for served in report["served"].as_array().expect("an array") {
-        assert_eq!((&served["status"], &served["body"]), (&json!(200), &json!({ "orders": [] })), "{report:#}");
+        assert_eq!(
+            (&served["status"], &served["body"]),
+            (&json!(200), &json!({ "orders": [] })),
+            "{report:#}"
+        );
     }
     let at_api = played.servers.at_api.all();
-    assert!(at_api.iter().all(|call| call.header("authorization").is_empty() && call.header("dpop").is_empty()));
-    assert!(at_api.iter().all(|call| call.one("keybound-jkt") == report["jkt"].as_str().expect("a thumbprint")));
+    assert!(
+        at_api.iter().all(|call| call.header("authorization").is_empty() && call.header("dpop").is_empty())
+    );
+    assert!(
+        at_api.iter().all(|call| call.one("keybound-jkt") == report["jkt"].as_str().expect("a thumbprint"))
+    );
 }
 
 fn assert_told(answer: &Value, error: &str, report: &Value) {
@@ -63,9 +71,11 @@ async fn rs_prm_01_rs_prm_05_oauth4webapi_finds_the_server_by_the_metadata_of_th
     let played = Peer::Node("oauth4webapi.mjs").play("gate", "secret").await;
     assert_served(&played);
     let (report, servers) = (&played.report, &played.servers);
-    for (what, error) in
-        [("sentAsPost", "invalid_dpop_proof"), ("otherKey", "invalid_token"), ("bearerAlone", "invalid_token")]
-    {
+    for (what, error) in [
+        ("sentAsPost", "invalid_dpop_proof"),
+        ("otherKey", "invalid_token"),
+        ("bearerAlone", "invalid_token"),
+    ] {
         assert_told(&report["refused"][what], error, report);
     }
     let resource = ResourceId::parse(&format!("{}/", servers.api)).expect("a resource");

@@ -4,6 +4,7 @@
 mod client_credentials;
 mod gate;
 mod guards;
+mod issuers;
 mod legacy;
 mod peer;
 mod registered;
