@@ -7,7 +7,10 @@ use crate::service::{Gateway, GatewayService};
 use keybound_dpop::jose::crypto::CryptoError;
 use keybound_dpop::time::Clock;
 use keybound_fetch::{FetchError, Fetcher, JwksSource, Settings};
-use keybound_resource::{Guard, GuardConfig, IssuerKeys, Keys, TrustedIssuer};
+use keybound_resource::{
+    Guard, GuardConfig, Introspection, IntrospectionConfig, IntrospectionEndpoint, Introspector, IssuerKeys,
+    Keys, TrustedIssuer,
+};
 use std::sync::Arc;
 
 /// Why a gateway cannot start.
@@ -54,14 +57,33 @@ pub fn service(config: &Config, clock: Arc<dyn Clock>) -> Result<GatewayService,
 }
 
 fn trusted(issuer: &IssuerConfig, fetcher: &Fetcher, clock: &Arc<dyn Clock>) -> TrustedIssuer {
+    let by_metadata = IssuerKeys::new(issuer.issuer.clone(), fetcher.clone(), Arc::clone(clock));
     let keys = match &issuer.keys {
-        KeysFrom::Metadata => {
-            Keys::Discovered(IssuerKeys::new(issuer.issuer.clone(), fetcher.clone(), Arc::clone(clock)))
-        }
+        KeysFrom::Metadata => Keys::Discovered(by_metadata.clone()),
         KeysFrom::Url(url) => {
             Keys::Remote(JwksSource::new(fetcher.clone(), url.url().clone(), Arc::clone(clock)))
         }
         KeysFrom::Fixed(keys) => Keys::fixed(keys.clone()),
     };
-    TrustedIssuer { issuer: issuer.issuer.as_str().to_owned(), keys, tokens: issuer.tokens }
+    let mut trusted = TrustedIssuer::new(issuer.issuer.as_str(), keys, issuer.tokens);
+    if let Some(asked) = &issuer.asked {
+        let endpoint = match &asked.endpoint {
+            Some(endpoint) => IntrospectionEndpoint::Url(endpoint.clone()),
+            None => IntrospectionEndpoint::Metadata(by_metadata),
+        };
+        let (client_id, auth) = (asked.client_id.clone(), asked.auth.clone());
+        let mut config = IntrospectionConfig::new(issuer.issuer.clone(), endpoint, client_id, auth);
+        config.prefix.clone_from(&asked.prefix);
+        config.staleness = asked.staleness;
+        config.issuer_minds_audience = asked.issuer_minds_audience;
+        if asked.signed {
+            config = config.signed(trusted.keys.clone());
+        }
+        let introspector = Introspector::new(config, fetcher.clone(), Arc::clone(clock));
+        trusted.introspection = match asked.every {
+            true => Introspection::Every(introspector),
+            false => Introspection::Opaque(introspector),
+        };
+    }
+    trusted
 }

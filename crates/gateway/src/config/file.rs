@@ -1,5 +1,6 @@
 //! What an operator writes: TOML. Unknown keys are refused, with their line.
 
+use super::introspection::{IntrospectionFile, RevocationFile};
 use super::metadata::MetadataFile;
 use serde::Deserialize;
 use serde::de::value::SeqAccessDeserializer;
@@ -89,6 +90,11 @@ pub struct IssuerFile {
     /// The shape of its access tokens.
     #[serde(default)]
     pub tokens: TokensFile,
+    /// How it is known that a signed token was revoked. Default: `"expiry"`.
+    #[serde(default)]
+    pub revocation: RevocationFile,
+    /// How it is asked about tokens.
+    pub introspection: Option<IntrospectionFile>,
 }
 
 /// `tokens`
@@ -100,6 +106,8 @@ pub enum TokensFile {
     Rfc9068,
     /// Any JWT that is none of the other kinds.
     Jwt,
+    /// Tokens that say nothing themselves: the issuer is asked about each.
+    Opaque,
 }
 
 /// `dpop`
@@ -201,7 +209,14 @@ impl FromText for String {
 
 impl FromText for IssuerFile {
     fn from_text(text: &str) -> Self {
-        Self { url: text.to_owned(), jwks_uri: None, jwks_file: None, tokens: TokensFile::default() }
+        Self {
+            url: text.to_owned(),
+            jwks_uri: None,
+            jwks_file: None,
+            tokens: TokensFile::default(),
+            revocation: RevocationFile::default(),
+            introspection: None,
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 //! unsafe is refused, with the reason.
 
 mod file;
+mod introspection;
 mod issuers;
 mod metadata;
 mod routes;
@@ -11,6 +12,8 @@ pub use file::{
     RouteFile, TimeoutFile, TlsFile, TokensFile,
 };
 pub use metadata::{MetadataFile, WordingFile};
+
+pub use introspection::{AuthMethodFile, IntrospectionFile, IssuerAsked, RevocationFile};
 
 use crate::route::Route;
 use keybound_dpop::jose::algorithm::{Algorithm, AlgorithmSet};
@@ -68,6 +71,8 @@ pub struct IssuerConfig {
     pub keys: KeysFrom,
     /// The shape of its access tokens.
     pub tokens: TokenProfile,
+    /// How it is asked about them.
+    pub asked: Option<IssuerAsked>,
 }
 
 /// Where the keys of an issuer come from.
@@ -119,8 +124,13 @@ impl Config {
             tls.certificate = folder.join(&tls.certificate);
             tls.key = folder.join(&tls.key);
         }
-        for keys in written.issuer.0.iter_mut().filter_map(|issuer| issuer.jwks_file.as_mut()) {
-            *keys = folder.join(&*keys);
+        for issuer in &mut written.issuer.0 {
+            if let Some(keys) = &mut issuer.jwks_file {
+                *keys = folder.join(&*keys);
+            }
+            if let Some(introspection) = &mut issuer.introspection {
+                introspection.place_in(folder);
+            }
         }
         Self::try_from(written)
     }

@@ -1,11 +1,15 @@
 //! The guard from outside: requests in, answers out, on a clock that the test turns.
 
+#[cfg(all(test, feature = "introspect"))]
+mod asked;
 #[cfg(test)]
 mod attacks;
 #[cfg(test)]
 mod challenges;
 #[cfg(test)]
 mod demands;
+#[cfg(all(test, feature = "introspect"))]
+mod introspection;
 #[cfg(test)]
 mod layer;
 #[cfg(test)]
