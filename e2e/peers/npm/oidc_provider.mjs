@@ -104,7 +104,15 @@ async function tokens(format) {
         small: await call(await obtain(server, "peer", "write", setting.resource, DPoP), DPoP),
         made: await call(token.slice(0, -2) + (token.endsWith("AA") ? "BB" : "AA"), DPoP),
     };
-    return { format: token.split(".").length, jkt: await DPoP.calculateThumbprint(), served, refused };
+    const revoked = format === "opaque" && await revoke(server, token) && await call(token, DPoP);
+    return { format: token.split(".").length, jkt: await DPoP.calculateThumbprint(), served, refused, revoked };
+}
+
+/** The end of a token. */
+async function revoke(server, token) {
+    const response = await oauth.revocationRequest(server, client, oauth.ClientSecretBasic("secret"), token, insecure);
+    await oauth.processRevocationResponse(response);
+    return true;
 }
 
 await play({ jwt: () => tokens("jwt"), opaque: () => tokens("opaque") });

@@ -3,6 +3,9 @@
 use crate::peer::Peer;
 use keybound_e2e::servers::Gate;
 use serde_json::{Value, json};
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+use tempfile::TempDir;
 
 /// What the API's client is known by at the issuer.
 const API_SECRET: &str = "a secret of the API";
@@ -47,4 +50,19 @@ async fn assert_guarded(flow: &str, more: &str) -> Value {
 async fn rs_chk_01_rs_dwn_01_dpop_cnf_01_signed_tokens_of_oidc_provider() {
     let report = assert_guarded("jwt", "").await;
     assert_eq!(report["format"], 3, "{report:#}");
+}
+
+#[tokio::test]
+async fn rs_int_03_rs_chk_04_dpop_cnf_01_opaque_tokens_of_oidc_provider_also_revoked_ones() {
+    let folder = TempDir::new().expect("a folder");
+    let secret = folder.path().join("secret");
+    std::fs::write(&secret, API_SECRET).expect("written");
+    std::fs::set_permissions(&secret, Permissions::from_mode(0o600)).expect("permitted");
+    let more = format!(
+        "tokens = \"opaque\"\n[issuer.introspection]\nclient_id = \"api\"\nclient_secret_file = {secret:?}\n\
+         staleness_secs = 0\n"
+    );
+    let report = assert_guarded("opaque", &more).await;
+    assert_eq!(report["format"], 1, "{report:#}");
+    assert_eq!(report["revoked"], json!({ "status": 401, "error": "invalid_token" }), "{report:#}");
 }
