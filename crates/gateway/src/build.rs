@@ -3,6 +3,7 @@
 use crate::assertion::Assertions;
 use crate::config::{Config, IssuerConfig, KeysFrom};
 use crate::headers::Entrance;
+use crate::publish;
 use crate::replay;
 use crate::route::Identity;
 use crate::service::{Gateway, GatewayService};
@@ -58,8 +59,10 @@ pub fn service(config: &Config, clock: Arc<dyn Clock>) -> Result<GatewayService,
     if !config.nonces {
         guard.nonce = None;
     }
+    let metadata = publish::metadata(config, &mut guard);
     let public = &config.public_url;
     Ok(GatewayService(Arc::new(Gateway {
+        metadata,
         guard: Guard::new(guard)?,
         public: public.clone(),
         entrance: Entrance::new(public).ok_or(StartError::PublicUrl)?,

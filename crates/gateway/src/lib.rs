@@ -14,6 +14,7 @@
 //! | `forward` | the exchange with the upstream: streaming both ways, bounded in time |
 //! | `tunnel` | another protocol in place of HTTP, until the token expires |
 //! | `refusal` | what the gateway itself refuses |
+//! | `publish` | what everybody may know of the API |
 //! | `service` | the tower service that puts them in order |
 //!
 //! ```no_run
@@ -38,6 +39,7 @@ mod forward;
 mod headers;
 mod message;
 pub mod path;
+mod publish;
 mod refusal;
 mod replay;
 mod route;

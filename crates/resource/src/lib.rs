@@ -43,6 +43,7 @@ mod introspection;
 mod judge;
 mod keys;
 mod layer;
+mod metadata;
 mod observed;
 mod public_url;
 mod rejection;
@@ -65,6 +66,7 @@ pub use introspect::{
 pub use introspection::Introspection;
 pub use keys::{Keys, KeysUnavailable, LocalKeys};
 pub use layer::{GuardLayer, GuardService, GuardedBody};
+pub use metadata::{MetadataService, MetadataUrls};
 pub use observed::Observed;
 pub use public_url::PublicUrl;
 pub use rejection::{Reason, Rejection};

@@ -13,6 +13,8 @@ mod introspection;
 #[cfg(test)]
 mod layer;
 #[cfg(test)]
+mod metadata;
+#[cfg(test)]
 mod nonces;
 #[cfg(test)]
 mod schemes;
