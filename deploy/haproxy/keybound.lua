@@ -1,7 +1,9 @@
 -- The action `lua.keybound`: asks the decision point about a request, and answers for it where it says no.
 -- Goes beside haproxy.cfg, which says where the decision point is.
 
-local asked = { "authorization", "dpop", "origin", "access-control-request-method", "access-control-request-headers" }
+local asked = {
+    "authorization", "dpop", "early-data", "origin", "access-control-request-method", "access-control-request-headers",
+}
 local identity = { "keybound-issuer", "keybound-subject", "keybound-client-id", "keybound-scope", "keybound-jkt" }
 -- Fields of the answer that are for the connection between us and the decision point.
 local hop = { ["connection"] = true, ["keep-alive"] = true, ["transfer-encoding"] = true, ["content-length"] = true }

@@ -8,6 +8,8 @@ use keybound_e2e::forge::jkt;
 behind_each_proxy! {
     bcp_prx_03_rs_gw_01_rs_gw_03_only_we_say_who_calls
     what_we_do_not_say_nobody_says
+    a_public_path_passes_and_nobody_is_named
+    rs_meta_01_everybody_may_know_what_the_api_wants
     the_request_goes_on_as_it_came
     as_non_08_the_next_nonce_comes_with_a_yes
     http_2_is_the_same
@@ -67,6 +69,40 @@ async fn what_we_do_not_say_nobody_says(proxy: Proxy) {
     for name in ["keybound-jkt", "authorization", "dpop"] {
         assert!(seen.header(name).iter().all(String::is_empty), "{name}: {seen:?}");
     }
+}
+
+async fn a_public_path_passes_and_nobody_is_named(proxy: Proxy) {
+    let public =
+        "[[route]]\npath = \"/open\"\npublic = true\n\n[[route]]\npath = \"/read\"\nmethods = [\"GET\"]\n";
+    let stage = Stage::with(proxy, |text| format!("{text}\n{public}")).await;
+    let mut call = stage.call("POST", "/open/door").body("x");
+    for name in CLAIMED {
+        call = call.field(name, "mallory");
+    }
+    let answer = call.send().await;
+    assert_eq!(answer.status, 200, "{answer:?} {}", stage.complaints());
+    let [seen] = &stage.at_api.all()[..] else { panic!("one request") };
+    for (name, value) in &seen.headers {
+        assert!(!name.as_str().starts_with("keybound") || value.is_empty(), "{name}: {value:?}");
+        assert!(!value.to_str().expect("text").contains("mallory"), "{name}: {value:?}");
+    }
+    let written = stage.good("POST", "/read", "").await.send().await;
+    assert_eq!((written.status.as_u16(), written.header("allow")), (405, vec!["GET".to_owned()]));
+    let early = stage.good("GET", "/read", "").await.field("Early-Data", "1").send().await;
+    assert_eq!((early.status.as_u16(), stage.at_api.all().len()), (425, 1), "{early:?}");
+}
+
+async fn rs_meta_01_everybody_may_know_what_the_api_wants(proxy: Proxy) {
+    let stage = Stage::behind(proxy).await;
+    let challenged = stage.call("GET", "/orders").send().await;
+    let url = challenged.challenges()[0].get("resource_metadata").expect("a URL").to_owned();
+    let path = url.strip_prefix(&stage.origin).expect("a path here");
+    let answer = stage.call("GET", path).send().await;
+    assert_eq!(answer.status, 200, "{answer:?} {}", stage.complaints());
+    assert_eq!(answer.json()["dpop_bound_access_tokens_required"], true, "{answer:?}");
+    let below = stage.call("GET", &format!("{path}/../../admin")).send().await;
+    assert!(!below.status.is_success(), "{below:?}");
+    assert!(stage.at_api.all().is_empty());
 }
 
 async fn the_request_goes_on_as_it_came(proxy: Proxy) {

@@ -4,7 +4,8 @@
 
 use super::{Verdict, decide};
 use crate::config::ProxyKind;
-use crate::service::{Gateway, Refusal};
+use crate::refusal::Refusal;
+use crate::service::Gateway;
 use bytes::Bytes;
 use http::header::{
     ACCESS_CONTROL_REQUEST_METHOD, CACHE_CONTROL, HOST, HeaderName, HeaderValue, WWW_AUTHENTICATE,

@@ -7,7 +7,9 @@ use super::messages::{
     HttpStatus, OkResponse, RpcStatus,
 };
 use super::{Passed, Verdict, decide};
-use crate::service::{Gateway, Refusal};
+use crate::headers::IDENTITY;
+use crate::refusal::Refusal;
+use crate::service::Gateway;
 use bytes::{BufMut, Bytes, BytesMut};
 use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, VARY};
 use http::request::Parts;
@@ -30,10 +32,6 @@ const PREFIX: usize = 5;
 const OK: i32 = 0;
 const INVALID_ARGUMENT: i32 = 3;
 const PERMISSION_DENIED: i32 = 7;
-
-/// What we say of a caller, and what must not be said by a caller.
-const IDENTITY: [&str; 5] =
-    ["keybound-issuer", "keybound-subject", "keybound-client-id", "keybound-scope", "keybound-jkt"];
 
 type Answered = Response<WithTrailers<Full<Bytes>, Ready<Option<Result<HeaderMap, Infallible>>>>>;
 
@@ -120,14 +118,9 @@ async fn response(verdict: Verdict) -> CheckResponse {
 }
 
 fn passing(passed: Passed) -> OkResponse {
-    let unsaid = IDENTITY.into_iter().filter(|name| !passed.identity.contains_key(*name));
-    let mut removed: Vec<String> = unsaid.map(str::to_owned).collect();
-    if !passed.forward_token {
-        removed.push(AUTHORIZATION.as_str().to_owned());
-    }
-    if !passed.forward_token || !passed.identity.contains_key("keybound-jkt") {
-        removed.push(DPOP.as_str().to_owned());
-    }
+    let unsaid = IDENTITY.into_iter().filter(|name| !passed.identity.contains_key(name));
+    let token = (!passed.kept.token).then_some(AUTHORIZATION);
+    let removed = unsaid.chain(token).chain((!passed.kept.proof).then_some(DPOP));
     let for_caller = passed.for_caller.iter().map(|(name, value)| {
         let how = match *name {
             VARY => Append::Always,
@@ -138,7 +131,7 @@ fn passing(passed: Passed) -> OkResponse {
     });
     OkResponse {
         headers: passed.identity.iter().map(|(name, value)| option(name, value, Append::Overwrite)).collect(),
-        headers_to_remove: removed,
+        headers_to_remove: removed.map(|name| name.as_str().to_owned()).collect(),
         response_headers_to_add: for_caller.collect(),
     }
 }

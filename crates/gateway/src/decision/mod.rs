@@ -8,8 +8,10 @@ mod ext_authz;
 mod messages;
 
 use crate::config::{Decision, Proxy, ProxyKind};
-use crate::headers::say_who_calls;
-use crate::service::{Admitted, Gateway, GatewayService, Refusal};
+use crate::headers::{Kept, Who, say_who_calls};
+use crate::refusal::Refusal;
+use crate::route::{Identity, Route, Rule};
+use crate::service::{Admitted, Gateway, GatewayService, note};
 use bytes::Bytes;
 use http::header::{HeaderMap, ORIGIN};
 use http::request::Parts;
@@ -51,8 +53,8 @@ struct Passed {
     identity: HeaderMap,
     /// For the caller, besides what the API says.
     for_caller: HeaderMap,
-    /// Whether the API is itself a verifier, and gets the token and the proof.
-    forward_token: bool,
+    /// Whether the API gets the token and the proof.
+    kept: Kept,
 }
 
 impl DecisionService {
@@ -68,7 +70,11 @@ impl DecisionService {
     {
         let gateway = &*self.gateway.0;
         let (parts, body) = request.into_parts();
-        match self.asking(&parts) {
+        let kind = self.asking(&parts);
+        if let Some(answer) = kind.and_then(|_| gateway.published(&parts)) {
+            return answer.map(Either::Left);
+        }
+        match kind {
             None => unlisted(&parts).into_answer().map(Either::Left),
             Some(ProxyKind::Envoy) if ext_authz::is_grpc(&parts) => {
                 ext_authz::answer(gateway, body).await.map(Either::Right)
@@ -105,27 +111,50 @@ where
 /// Judges a request that a listed proxy asks about, just as if it had come to the gateway.
 async fn decide(gateway: &Gateway, original: &Parts) -> Verdict {
     let mut verdict = match gateway.admit(original) {
-        Ok(Admitted::Preflight(answer)) => return Verdict::Answer(*answer),
+        Ok(Admitted::Here(answer)) if answer.status() == StatusCode::NO_CONTENT => {
+            return Verdict::Answer(*answer);
+        }
+        // What else is answered here is a 200, which a proxy would take for a yes.
+        Ok(Admitted::Here(_)) => Verdict::Answer(Refusal::no_route().into_answer()),
+        Ok(Admitted::Route(Some(route))) => by_rule(gateway, original, route).await,
+        Ok(Admitted::Route(None)) => Verdict::Answer(gateway.nowhere(original).await),
         Err(refusal) => Verdict::Answer(refusal.into_answer()),
-        Ok(Admitted::Route(route)) => match (gateway.judge(original, route).await, route) {
-            (Err(rejection), _) => Verdict::Answer(rejection.into_response()),
-            (Ok(access), None) => {
-                let mut answer = Refusal::no_route().into_answer();
-                gateway.guard.complete(&access, answer.headers_mut());
-                Verdict::Answer(answer)
-            }
-            (Ok(access), Some(route)) => {
-                let (mut identity, mut for_caller) = (HeaderMap::new(), HeaderMap::new());
-                say_who_calls(&mut identity, &access);
-                gateway.guard.complete(&access, &mut for_caller);
-                Verdict::Pass(Box::new(Passed { identity, for_caller, forward_token: route.forward_token }))
-            }
-        },
     };
     if let Some(cors) = &gateway.cors {
         cors.mark(original.headers.get(ORIGIN), verdict.for_caller_mut());
     }
     verdict
+}
+
+async fn by_rule(gateway: &Gateway, original: &Parts, route: &Route) -> Verdict {
+    if let Rule::Guarded(demand) = &route.rule {
+        return match gateway.judge(original, demand).await {
+            Ok(access) => {
+                let mut verdict = pass(original, route, Who::Caller(&access));
+                gateway.guard.complete(&access, verdict.for_caller_mut());
+                verdict
+            }
+            Err(rejection) => Verdict::Answer(rejection.into_response()),
+        };
+    }
+    if let Rule::Observed(demand) = &route.rule {
+        if let Ok(target) = gateway.public.target(&original.uri) {
+            note(route, &gateway.guard.observe(original, &target, demand).await);
+        }
+        return pass(original, route, Who::Unjudged);
+    }
+    pass(original, route, Who::Anybody)
+}
+
+fn pass(original: &Parts, route: &Route, who: Who<'_>) -> Verdict {
+    if !route.takes(&original.method) {
+        return Verdict::Answer(Refusal::wrong_method(&route.methods).into_answer());
+    }
+    let (mut identity, for_caller) = (HeaderMap::new(), HeaderMap::new());
+    if let (Who::Caller(access), Identity::Headers) = (who, route.identity) {
+        say_who_calls(&mut identity, access);
+    }
+    Verdict::Pass(Box::new(Passed { identity, for_caller, kept: Kept::of(who, route) }))
 }
 
 impl Verdict {
@@ -141,6 +170,5 @@ impl Verdict {
 fn unlisted(question: &Parts) -> Refusal {
     let peer = question.extensions.get::<SocketAddr>().map(ToString::to_string).unwrap_or_default();
     tracing::warn!(target: "audit", event = "unlisted_proxy", row = "BCP-PRX-01", status = 403, peer, "question refused");
-    let why = "BCP-PRX-01: only listed proxies may ask".to_owned();
-    Refusal { status: StatusCode::FORBIDDEN, error: "access_denied", why }
+    Refusal::not_listed()
 }
