@@ -29,7 +29,7 @@ async fn rs_chl_01_rs_chl_09_challenges_arrive_each_on_its_line(proxy: Proxy) {
     let answer = stage.call("GET", "/orders").send().await;
     assert_eq!(refused(&stage, &answer), (401, String::new()), "{}", stage.complaints());
     let [only] = &answer.header("www-authenticate")[..] else { panic!("one line: {answer:?}") };
-    assert!(only.starts_with("DPoP algs=\""), "{answer:?}");
+    assert!(only.starts_with("DPoP ") && only.contains("algs=\""), "{answer:?}");
     assert!(answer.header("dpop-nonce").len() == 1, "{answer:?}");
 
     let stage = Stage::with(proxy, |text| text.replace("issuer = ", "dpop = \"allowed\"\nissuer = ")).await;

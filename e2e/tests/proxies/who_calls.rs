@@ -9,7 +9,7 @@ behind_each_proxy! {
     bcp_prx_03_rs_gw_01_rs_gw_03_only_we_say_who_calls
     what_we_do_not_say_nobody_says
     a_public_path_passes_and_nobody_is_named
-    rs_meta_01_everybody_may_know_what_the_api_wants
+    rs_prm_05_everybody_may_know_what_the_api_wants
     the_request_goes_on_as_it_came
     as_non_08_the_next_nonce_comes_with_a_yes
     http_2_is_the_same
@@ -92,7 +92,7 @@ async fn a_public_path_passes_and_nobody_is_named(proxy: Proxy) {
     assert_eq!((early.status.as_u16(), stage.at_api.all().len()), (425, 1), "{early:?}");
 }
 
-async fn rs_meta_01_everybody_may_know_what_the_api_wants(proxy: Proxy) {
+async fn rs_prm_05_everybody_may_know_what_the_api_wants(proxy: Proxy) {
     let stage = Stage::behind(proxy).await;
     let challenged = stage.call("GET", "/orders").send().await;
     let url = challenged.challenges()[0].get("resource_metadata").expect("a URL").to_owned();
