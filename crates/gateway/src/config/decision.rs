@@ -198,6 +198,7 @@ mod tests {
             (format!("[decision]\n{}", NGINX.replace("127.0.0.1", "10.0.0.1/8")), "neither"),
             (format!("[decision]\n{}", NGINX.replace("127.0.0.1", "localhost")), "neither"),
             (format!("[decision]\n{NGINX}{NGINX}"), "once"),
+            (format!("identity = \"assertion\"\n[decision]\n{NGINX}"), "assertion"),
             (format!("[decision]\n{NGINX}{}", NGINX.replace("127.0.0.1", "127.0.0.0/8")), "once"),
         ] {
             let error = refused(&decision);
