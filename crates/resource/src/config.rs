@@ -1,6 +1,7 @@
 //! What a guard is told: whom it trusts, for which resource it stands, and what it takes.
 
 use crate::keys::Keys;
+use crate::metrics::GuardMetrics;
 use crate::replay::ReplayLog;
 use keybound_dpop::jose::algorithm::{Algorithm, AlgorithmSet};
 use keybound_dpop::jose::crypto::{CryptoError, random};
@@ -66,6 +67,8 @@ pub struct GuardConfig {
     pub scope: Option<Scope>,
     /// How many access tokens' verdicts are remembered.
     pub remembered_tokens: usize,
+    /// Where it counts.
+    pub metrics: GuardMetrics,
     /// The time.
     pub clock: Arc<dyn Clock>,
 }
@@ -107,6 +110,7 @@ impl GuardConfig {
             realm: None,
             scope: None,
             remembered_tokens: 10_000,
+            metrics: GuardMetrics::default(),
             clock,
         })
     }

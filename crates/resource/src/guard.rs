@@ -5,6 +5,7 @@ use crate::challenges;
 use crate::config::{ConfigError, DpopUse, GuardConfig, TokenProfile};
 use crate::credentials::{self, Scheme};
 use crate::rejection::{Reason, Rejection};
+use crate::replay::ReplayLog;
 use crate::token::{self, Token, TokenError};
 use http::header::{CACHE_CONTROL, VARY};
 use http::request::Parts;
@@ -16,6 +17,7 @@ use keybound_dpop::jose::key_set::KeySet;
 use keybound_dpop::jose::thumbprint::Thumbprint;
 use keybound_dpop::nonce::Nonce;
 use keybound_dpop::proof::check::{BoundToken, Expected, FreshProof, NotFresh, verify};
+use keybound_dpop::replay::{Recorded, ReplayEntry};
 use keybound_dpop::secret::Secret;
 use keybound_dpop::target::Target;
 use keybound_dpop::time::Now;
@@ -194,11 +196,19 @@ impl Guard {
                 (Some(credentials.scheme), judged)
             }
         };
-        judged.map_err(|reason| {
+        self.counted(judged).map_err(|reason| {
             let rejection = self.reject(reason, scheme, now);
             audit(&rejection, request);
             rejection
         })
+    }
+
+    fn counted(&self, judged: Result<Access, Reason>) -> Result<Access, Reason> {
+        match &judged {
+            Ok(access) => self.config.metrics.accepted(access),
+            Err(reason) => self.config.metrics.refused(reason),
+        }
+        judged
     }
 
     /// The token decides what has to be proven, never the scheme that the caller chose (RS-DWN-02).
@@ -243,7 +253,9 @@ impl Guard {
     }
 
     async fn token(&self, text: &str, presented: &Presented<'_>) -> Result<Arc<Token>, Reason> {
-        let verdict = match self.remembered(&presented.hash).await {
+        let remembered = self.remembered(&presented.hash).await;
+        self.config.metrics.token_judged(remembered.is_some());
+        let verdict = match remembered {
             Some(verdict) => verdict,
             None => self.verify_token(text, presented).await?,
         };
@@ -294,11 +306,25 @@ impl Guard {
         let proof = verify(header, &expected, presented.now.unix).map_err(Reason::Proof)?;
         let audience = config.audience.first().map_or("", String::as_str);
         let entry = proof.replay_entry(&config.replay_salt, audience);
-        let recorded = config.replay.record(entry, presented.now).await;
-        proof.after(recorded).map_err(|not_fresh| match not_fresh {
+        let recorded = self.record(entry, presented.now).await;
+        let fresh = proof.after(recorded).map_err(|not_fresh| match not_fresh {
             NotFresh::Replayed(refusal) => Reason::Proof(refusal),
             NotFresh::Unavailable => Reason::ReplayLogUnavailable,
-        })
+        })?;
+        config.metrics.dated(fresh.iat(), presented.now.unix);
+        Ok(fresh)
+    }
+
+    /// A log in this process's memory is quicker than two looks at the clock: it is not timed.
+    async fn record(&self, entry: ReplayEntry, now: Now) -> Recorded {
+        let GuardConfig { replay, metrics, clock, .. } = &self.config;
+        if matches!(replay, ReplayLog::Memory(_)) {
+            return replay.record(entry, now).await;
+        }
+        let begun = clock.now().monotonic;
+        let recorded = replay.record(entry, now).await;
+        metrics.recorded(clock.now().monotonic.saturating_sub(begun));
+        recorded
     }
 
     fn reject(&self, reason: Reason, scheme: Option<Scheme>, now: Now) -> Rejection {

@@ -6,6 +6,8 @@ mod attacks;
 mod challenges;
 #[cfg(test)]
 mod layer;
+#[cfg(all(test, feature = "metrics"))]
+mod metrics;
 #[cfg(test)]
 mod nonces;
 #[cfg(test)]
