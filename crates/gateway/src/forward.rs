@@ -52,6 +52,11 @@ impl Forwarder {
         Self { client, answer_timeout: config.answer_timeout }
     }
 
+    /// The same, with its connections, and with another patience.
+    pub(crate) fn patient(&self, answer_timeout: Duration) -> Self {
+        Self { answer_timeout, ..self.clone() }
+    }
+
     /// Sends the request to the upstream, its path and query as they came, and returns as soon as the answer begins.
     pub(crate) async fn send<B>(
         &self,

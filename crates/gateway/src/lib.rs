@@ -10,6 +10,8 @@
 //! | `headers` | what crosses the gateway, what does not, and what it says of the caller |
 //! | `forward` | the exchange with the upstream: streaming both ways, bounded in time |
 //! | `service` | the tower service that puts them in order |
+//! | `reload` | another configuration for a gateway that runs |
+//! | `readiness` `metrics` | how it is, and what it counts |
 //!
 //! ```no_run
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -31,10 +33,15 @@ pub mod config;
 mod forward;
 mod headers;
 mod message;
+mod metrics;
 pub mod path;
+mod readiness;
+mod reload;
 mod route;
 mod service;
 
 pub use build::{StartError, service};
 pub use config::{Config, ConfigError};
+pub use metrics::GatewayMetrics;
+pub use reload::ReloadError;
 pub use service::{GatewayBody, GatewayService};

@@ -2,6 +2,8 @@
 
 use crate::forward::{Forwarder, NoAnswer};
 use crate::headers::{self, Said};
+use crate::metrics::{Decision, GatewayMetrics, RouteTable};
+use crate::reload::Current;
 use crate::route::{self, Route};
 use crate::{message, path};
 use bytes::Bytes;
@@ -28,7 +30,7 @@ type Answer = Response<GatewayBody>;
 /// The gateway. Cheap to clone; clones share everything. A request whose extensions hold its peer's [`SocketAddr`] is
 /// forwarded with it.
 #[derive(Clone, Debug)]
-pub struct GatewayService(pub(crate) Arc<Gateway>);
+pub struct GatewayService(pub(crate) Arc<Current>);
 
 /// What a gateway is made of; [`service`](crate::service()) puts it together.
 #[derive(Debug)]
@@ -38,6 +40,8 @@ pub(crate) struct Gateway {
     pub(crate) cors: Option<Cors>,
     pub(crate) routes: Vec<Route>,
     pub(crate) forwarder: Forwarder,
+    pub(crate) metrics: GatewayMetrics,
+    pub(crate) counts: RouteTable,
 }
 
 /// A refusal of the gateway itself.
@@ -60,7 +64,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let gateway = Arc::clone(&self.0);
+        let gateway = self.0.gateway();
         Box::pin(async move { Ok(gateway.answer(request).await) })
     }
 }
@@ -75,7 +79,10 @@ impl Gateway {
         let mut answer = match self.admit(&parts) {
             Ok(Admitted::Preflight(answer)) => return *answer,
             Ok(Admitted::Route(route)) => self.guarded(parts, body, route).await,
-            Err(refusal) => refusal.into_answer(),
+            Err(refusal) => {
+                self.metrics.malformed();
+                refusal.into_answer()
+            }
         };
         if let Some(cors) = &self.cors {
             cors.mark(origin.as_ref(), answer.headers_mut());
@@ -101,7 +108,9 @@ impl Gateway {
     where
         B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
     {
-        let access = match self.judge(&parts, route).await {
+        let judged = self.judge(&parts, route).await;
+        self.count(route, &judged);
+        let access = match judged {
             Ok(access) => access,
             Err(rejection) => return rejection.into_response().map(Either::Left),
         };
@@ -110,7 +119,8 @@ impl Gateway {
                 let peer = parts.extensions.get::<SocketAddr>().copied();
                 let said = Said { access: &access, public: &self.public, peer, route };
                 headers::for_upstream(&mut parts.headers, &said);
-                match self.forwarder.send(Request::from_parts(parts, body), &route.upstream).await {
+                let exchange = self.forwarder.send(Request::from_parts(parts, body), &route.upstream);
+                match self.timed(route, exchange).await {
                     Ok(answer) => answer.map(Either::Right),
                     Err(no_answer) => Refusal::from(no_answer).into_answer(),
                 }
@@ -118,6 +128,31 @@ impl Gateway {
             None => Refusal::no_route().into_answer(),
         };
         self.guard.complete(&access, answer.headers_mut());
+        answer
+    }
+
+    fn count(&self, route: Option<&Route>, judged: &Result<Access, Rejection>) {
+        match (route.and_then(|route| self.counts.of(&route.path)), judged) {
+            (Some(counts), Ok(_)) => counts.decided(Decision::Allowed),
+            (Some(counts), Err(rejection)) => counts.decided(Decision::of_refusal(rejection.status())),
+            (None, Ok(_)) => self.metrics.no_route(),
+            (None, Err(_)) => {}
+        }
+    }
+
+    async fn timed<T>(
+        &self,
+        route: &Route,
+        exchange: impl Future<Output = Result<T, NoAnswer>>,
+    ) -> Result<T, NoAnswer> {
+        let Some(counts) = self.counts.of(&route.path) else { return exchange.await };
+        let clock = &self.guard.config().clock;
+        let begun = clock.now().monotonic;
+        let answer = exchange.await;
+        match &answer {
+            Ok(_) => counts.answered(clock.now().monotonic.saturating_sub(begun)),
+            Err(no_answer) => counts.not_answered(*no_answer),
+        }
         answer
     }
 

@@ -115,6 +115,16 @@ impl GuardConfig {
         })
     }
 
+    /// Whether a token that is good here is good there, as long as its issuer has the same keys.
+    pub(crate) fn judges_tokens_like(&self, other: &Self) -> bool {
+        let mut pairs = self.issuers.iter().zip(&other.issuers);
+        self.issuers.len() == other.issuers.len()
+            && pairs.all(|(one, other)| one.issuer == other.issuer && one.tokens == other.tokens)
+            && self.audience == other.audience
+            && self.token_algorithms == other.token_algorithms
+            && self.remembered_tokens == other.remembered_tokens
+    }
+
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
         let twice = |index: usize, entry: &TrustedIssuer| {
             self.issuers.iter().skip(index + 1).any(|other| other.issuer == entry.issuer)

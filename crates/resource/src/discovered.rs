@@ -36,6 +36,14 @@ impl IssuerKeys {
         Self(Arc::new(Shared { issuer, fetcher, clock, source, failure }))
     }
 
+    /// Why there are no keys. None where there are some, where nobody has asked for any, and while somebody asks.
+    pub(crate) fn failure(&self) -> Option<String> {
+        match self.0.source.get() {
+            Some(source) => source.failure().map(|error| error.to_string()),
+            None => self.0.failure.try_lock().ok()?.as_ref().map(|(_, error)| error.to_string()),
+        }
+    }
+
     pub(crate) async fn for_kid(&self, kid: Option<&str>) -> Result<Arc<KeySet>, KeysUnavailable> {
         let source = match self.0.source.get() {
             Some(source) => source,

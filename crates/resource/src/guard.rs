@@ -33,7 +33,7 @@ use std::sync::Arc;
 /// (RS-CHK-08).
 pub struct Guard {
     config: GuardConfig,
-    verdicts: Cache<TokenHash, Arc<Verdict>>,
+    verdicts: Arc<Cache<TokenHash, Arc<Verdict>>>,
 }
 
 /// A token that was found good, and under which keys. It holds as long as these are the issuer's keys.
@@ -62,8 +62,21 @@ impl Guard {
     /// [`ConfigError`] where it would let through everybody, or nobody.
     pub fn new(config: GuardConfig) -> Result<Self, ConfigError> {
         config.check()?;
-        let verdicts = Cache::new(config.remembered_tokens);
+        let verdicts = Arc::new(Cache::new(config.remembered_tokens));
         Ok(Self { config, verdicts })
+    }
+
+    /// A guard in the place of this one, which may go on meanwhile. What is remembered of tokens stays, if they are
+    /// judged as before; of an issuer with other keys they are judged again.
+    ///
+    /// # Errors
+    /// As for [`Guard::new`].
+    pub fn succeeding(&self, config: GuardConfig) -> Result<Self, ConfigError> {
+        let next = Self::new(config)?;
+        if !self.config.judges_tokens_like(&next.config) {
+            return Ok(next);
+        }
+        Ok(Self { verdicts: Arc::clone(&self.verdicts), ..next })
     }
 
     /// Judges a request by its head; its body is not read. `target` is the URI at which it arrived, from configuration

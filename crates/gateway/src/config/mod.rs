@@ -66,7 +66,7 @@ pub struct IssuerConfig {
 }
 
 /// Where the keys of an issuer come from.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeysFrom {
     /// From where its metadata says.
     Metadata,
