@@ -7,8 +7,8 @@ use keybound_dpop::jose::algorithm::{Algorithm, AlgorithmSet};
 use keybound_dpop::jose::crypto::{CryptoError, random};
 use keybound_dpop::nonce::NonceKeys;
 use keybound_dpop::proof::check::Policy;
-use keybound_dpop::replay::{DEFAULT_CAPACITY, MemoryLog, ReplaySalt};
-use keybound_dpop::time::Clock;
+use keybound_dpop::replay::{DEFAULT_CAPACITY, MemoryLog, Recorded, ReplayEntry, ReplaySalt};
+use keybound_dpop::time::{Clock, Now};
 use keybound_oauth::scope::Scope;
 use std::sync::Arc;
 
@@ -48,10 +48,10 @@ pub struct GuardConfig {
     pub issuers: Vec<TrustedIssuer>,
     /// The identifiers of this resource: `aud` must hold one of them. The first one names it in the replay log.
     pub audience: Vec<String>,
-    /// Which tokens are taken.
+    /// Which tokens are taken, where a [`Demand`](crate::Demand) does not say.
     pub dpop: DpopUse,
-    /// The keys of the nonces that proofs must carry; `None` where no nonce is asked for. Never an authorization
-    /// server's (RS-NON-04).
+    /// The keys of the nonces that proofs must carry; `None` where no nonce is asked for unless a
+    /// [`Demand`](crate::Demand) says so. Never an authorization server's (RS-NON-04).
     pub nonce: Option<NonceKeys>,
     /// Where used proofs are recorded.
     pub replay: ReplayLog,
@@ -88,6 +88,9 @@ pub enum ConfigError {
     /// No proof or no token could ever be taken.
     #[error("the list of accepted algorithms is empty")]
     NoAlgorithm,
+    /// No secret for nonces could be drawn.
+    #[error("no random bits can be had")]
+    Entropy(#[from] CryptoError),
 }
 
 impl GuardConfig {
@@ -115,14 +118,24 @@ impl GuardConfig {
         })
     }
 
-    /// Whether a token that is good here is good there, as long as its issuer has the same keys.
-    pub(crate) fn judges_tokens_like(&self, other: &Self) -> bool {
+    /// Whether a token's signature is good there if it is good here, as long as its issuer has the same keys.
+    pub(crate) fn verifies_tokens_like(&self, other: &Self) -> bool {
         let mut pairs = self.issuers.iter().zip(&other.issuers);
         self.issuers.len() == other.issuers.len()
             && pairs.all(|(one, other)| one.issuer == other.issuer && one.tokens == other.tokens)
-            && self.audience == other.audience
             && self.token_algorithms == other.token_algorithms
             && self.remembered_tokens == other.remembered_tokens
+    }
+
+    /// A log in this process's memory is quicker than two looks at the clock: it is not timed.
+    pub(crate) async fn record(&self, entry: ReplayEntry, now: Now) -> Recorded {
+        if matches!(self.replay, ReplayLog::Memory(_)) {
+            return self.replay.record(entry, now).await;
+        }
+        let begun = self.clock.now().monotonic;
+        let recorded = self.replay.record(entry, now).await;
+        self.metrics.recorded(self.clock.now().monotonic.saturating_sub(begun));
+        recorded
     }
 
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
