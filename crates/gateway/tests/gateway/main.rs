@@ -11,6 +11,8 @@ mod issuer;
 #[cfg(test)]
 mod readings;
 #[cfg(test)]
+mod reload;
+#[cfg(test)]
 mod streaming;
 #[cfg(test)]
 mod world;
