@@ -4,6 +4,7 @@ mod adapter;
 mod command;
 mod demo;
 mod error;
+mod handed;
 mod input;
 mod logging;
 mod output;

@@ -3,6 +3,7 @@
 use crate::config::{Config, IssuerConfig, KeysFrom};
 use crate::forward::Forwarder;
 use crate::metrics::GatewayMetrics;
+use crate::observe::Observations;
 use crate::reload::Current;
 use crate::service::{Gateway, GatewayService};
 use keybound_dpop::jose::crypto::CryptoError;
@@ -43,6 +44,7 @@ pub(crate) struct Kept {
     /// Its log, salt, nonces, clock and metrics are those of every guard that follows.
     pub(crate) guard: GuardConfig,
     pub(crate) metrics: GatewayMetrics,
+    pub(crate) observations: Observations,
     pub(crate) started: Duration,
     fetcher: Fetcher,
 }
@@ -61,7 +63,9 @@ impl Kept {
         let audience = config.audience.first().map_or("", String::as_str);
         let started = clock.now().monotonic;
         let guard = GuardConfig::new(first, audience, clock)?;
-        Ok(Self { guard, metrics: GatewayMetrics::default(), started, fetcher })
+        let observations = Observations::default();
+        let metrics = GatewayMetrics::of(observations.clone());
+        Ok(Self { guard, metrics, observations, started, fetcher })
     }
 
     /// The gateway of this configuration. Of the one before it takes over what the configuration did not change: the keys

@@ -11,7 +11,7 @@
 //! | `forward` | the exchange with the upstream: streaming both ways, bounded in time |
 //! | `service` | the tower service that puts them in order |
 //! | `reload` | another configuration for a gateway that runs |
-//! | `readiness` `metrics` | how it is, and what it counts |
+//! | `readiness` `metrics` `observe` | how it is, what it counts, and who would pass where it only looks on |
 //!
 //! ```no_run
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -34,6 +34,7 @@ mod forward;
 mod headers;
 mod message;
 mod metrics;
+mod observe;
 pub mod path;
 mod readiness;
 mod reload;
@@ -43,5 +44,6 @@ mod service;
 pub use build::{StartError, service};
 pub use config::{Config, ConfigError};
 pub use metrics::GatewayMetrics;
+pub use observe::Observations;
 pub use reload::ReloadError;
 pub use service::{GatewayBody, GatewayService};

@@ -3,6 +3,7 @@
 //! is configured, never as it came.
 
 use crate::forward::NoAnswer;
+use crate::observe::Observations;
 use http::StatusCode;
 use keybound_resource::Histogram;
 use parking_lot::Mutex;
@@ -28,6 +29,7 @@ pub struct GatewayMetrics(Arc<Shared>);
 struct Shared {
     routes: Mutex<BTreeMap<String, Arc<RouteCounts>>>,
     tunnels: Arc<AtomicI64>,
+    observations: Observations,
     malformed: AtomicU64,
     no_route: AtomicU64,
     reloads: AtomicU64,
@@ -85,13 +87,13 @@ impl Decision {
     }
 }
 
-impl Default for GatewayMetrics {
-    fn default() -> Self {
-        Self(Arc::default())
-    }
-}
 
 impl GatewayMetrics {
+    /// Counts, and tells of what was observed.
+    pub(crate) fn of(observations: Observations) -> Self {
+        Self(Arc::new(Shared { observations, ..Shared::default() }))
+    }
+
     /// Puts them into `registry`, under names that begin with `gateway_`.
     pub fn register(&self, registry: &mut Registry) {
         registry.sub_registry_with_prefix("gateway").register_collector(Box::new(self.clone()));
@@ -194,6 +196,14 @@ impl Collector for GatewayMetrics {
             let labels = [("result", result)];
             let mut member = metric.encode_family(&labels)?;
             member.encode_counter::<NoLabelSet, _, u64>(&count.load(Relaxed), None)?;
+        }
+        let (seen, would_pass) = self.0.observations.totals();
+        let help = "Requests on routes that only look on, by what would have become of them";
+        let mut metric = encoder.encode_descriptor("observed_requests", help, None, MetricType::Counter)?;
+        for (result, count) in [("would_pass", would_pass), ("would_be_refused", seen - would_pass)] {
+            let labels = [("result", result)];
+            let mut member = metric.encode_family(&labels)?;
+            member.encode_counter::<NoLabelSet, _, u64>(&count, None)?;
         }
         let help = "Tunnels (upgraded connections) open now";
         let mut metric = encoder.encode_descriptor("tunnels_open", help, None, MetricType::Gauge)?;

@@ -4,18 +4,22 @@
 use crate::service::GatewayService;
 
 impl GatewayService {
-    /// Whether the keys of every issuer can be had, as far as anybody has asked for them. The reason is for the log.
+    /// Whether the keys of an issuer can be had, as far as anybody has asked for them: while those of one can, its tokens
+    /// are taken. The reason is for the log.
     ///
     /// # Errors
-    /// The first issuer without keys, and why.
+    /// The last issuer without keys, and why.
     pub fn keys_are_known(&self) -> Result<(), String> {
         let gateway = self.0.gateway();
         let issuers = gateway.guard.config().issuers.iter();
-        let failed = issuers.filter_map(|issuer| Some((&issuer.issuer, issuer.keys.failure()?))).next();
-        match failed {
-            Some((issuer, why)) => Err(format!("{issuer}: {why}")),
-            None => Ok(()),
+        let mut failed = Ok(());
+        for issuer in issuers {
+            match issuer.keys.failure() {
+                Some(why) => failed = Err(format!("{}: {why}", issuer.issuer)),
+                None => return Ok(()),
+            }
         }
+        failed
     }
 
     /// Whether proofs are taken: where no nonce is asked for, none that may have been used before the start

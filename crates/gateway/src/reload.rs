@@ -7,6 +7,7 @@
 use crate::build::{Before, Kept, StartError};
 use crate::config::Config;
 use crate::metrics::GatewayMetrics;
+use crate::observe::Observations;
 use crate::service::{Gateway, GatewayService};
 use arc_swap::ArcSwap;
 use keybound_resource::GuardMetrics;
@@ -70,6 +71,12 @@ impl GatewayService {
     #[must_use]
     pub fn metrics(&self) -> (GatewayMetrics, GuardMetrics) {
         (self.0.kept.metrics.clone(), self.0.kept.guard.metrics.clone())
+    }
+
+    /// Who would pass, on routes that only look on.
+    #[must_use]
+    pub fn observations(&self) -> Observations {
+        self.0.kept.observations.clone()
     }
 
     fn replace(&self, before: &Config, after: &Config) -> Result<(), ReloadError> {

@@ -22,6 +22,9 @@ use crate::metrics::{Cut, Metrics, Open};
 use crate::tls::Tls;
 use crate::wire::{Protocol, Wire};
 
+/// How long the first request of a connection may take to come after the listener has stopped.
+const LAST_MOMENT: Duration = Duration::from_secs(1);
+
 /// What one connection's parts know of each other.
 pub(crate) struct Link {
     metrics: Metrics,
@@ -140,7 +143,7 @@ impl Shell {
             return self.serve_plain(stream, exchange, place, phase).await;
         };
         let handshake = timeout(self.limits.tls_handshake, tls.acceptor().accept(stream));
-        match unless_leaving(&mut phase, handshake).await {
+        match with_a_moment(&mut phase, handshake).await {
             None => {}
             Some(Ok(Ok(stream))) => self.serve_plain(stream, exchange, place, phase).await,
             Some(Ok(Err(error))) => {
@@ -164,7 +167,7 @@ impl Shell {
     {
         let link = Arc::new(Link::new(self.metrics.clone()));
         let opening = Wire::open(stream, Arc::clone(&link), &self.limits, place);
-        let (wire, protocol) = match unless_leaving(&mut phase, opening).await {
+        let (wire, protocol) = match with_a_moment(&mut phase, opening).await {
             Some(Ok(opened)) => opened,
             Some(Err(Ending::Gone)) | None => return,
             Some(Err(Ending::Cut(reason))) => return self.metrics.cut(reason),
@@ -186,12 +189,19 @@ impl Shell {
     }
 }
 
-/// What comes before the first request need not be finished when the listener stops.
-async fn unless_leaving<F: Future>(phase: &mut watch::Receiver<Phase>, step: F) -> Option<F::Output> {
+/// A peer whose connection was accepted may have sent its first request already when the listener stops: it is waited
+/// for, for a moment.
+async fn with_a_moment<F: Future>(phase: &mut watch::Receiver<Phase>, step: F) -> Option<F::Output> {
+    let mut step = pin!(step);
     tokio::select! {
         biased;
-        done = step => Some(done),
-        _ = phase.changed() => None,
+        done = step.as_mut() => return Some(done),
+        _ = phase.wait_for(|phase| *phase != Phase::Serving) => {}
+    }
+    tokio::select! {
+        biased;
+        done = timeout(LAST_MOMENT, step) => done.ok(),
+        _ = phase.wait_for(|phase| *phase == Phase::Closing) => None,
     }
 }
 
@@ -214,6 +224,9 @@ impl Life {
         clock.tick().await;
         let mut last_rest = None;
         let mut leaving = false;
+        if *self.phase.borrow_and_update() != Phase::Serving {
+            leave(connection.as_mut());
+        }
         loop {
             tokio::select! {
                 biased;

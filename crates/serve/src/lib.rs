@@ -35,7 +35,7 @@ mod tls;
 mod trace;
 mod wire;
 
-pub use admin::{AdminService, admin_service};
+pub use admin::{AdminPage, AdminService, admin_service};
 pub use body::{BodyError, IncomingBody};
 pub use drain::{Drained, stop_signal};
 pub use exchange::{Handler, ResponseBody};

@@ -3,6 +3,7 @@
 mod client;
 mod consent;
 mod gateway;
+mod gateway_report;
 mod key;
 mod login;
 mod nonce;
@@ -15,6 +16,7 @@ mod user;
 
 use crate::demo;
 use crate::error::CommandError;
+use crate::handed::Handed;
 use crate::logging::{self, Lines};
 use clap::Subcommand;
 use keybound_provider::config::ConfigFile;
@@ -28,7 +30,7 @@ use std::process::ExitCode;
 pub(crate) enum Command {
     Demo(demo::Args),
     Serve(serve::Args),
-    Gateway(gateway::Args),
+    Gateway(Box<gateway::Args>),
     Client(client::Args),
     User(user::Args),
     Consent(consent::Args),
@@ -46,12 +48,17 @@ const SERVICE_LOG: &str = "info";
 
 /// Does it. `log` is the filter of the command line.
 pub(crate) fn run(command: Command, log: Option<&str>) -> Result<ExitCode, CommandError> {
-    let is_service = matches!(command, Command::Serve(_) | Command::Gateway(_));
+    let is_service = match &command {
+        Command::Serve(_) => true,
+        Command::Gateway(args) => args.is_service(),
+        _ => false,
+    };
+    let handed = if is_service { Handed::take()? } else { Handed::default() };
     let lines = log.or(is_service.then_some(SERVICE_LOG)).map(logging::start).transpose()?;
     match command {
         Command::Demo(args) => on_all_processors(lines, demo::run(args)),
-        Command::Serve(args) => on_all_processors(lines, serve::run(args)),
-        Command::Gateway(args) => on_all_processors(lines, gateway::run(args)),
+        Command::Serve(args) => on_all_processors(lines, serve::run(args, handed)),
+        Command::Gateway(args) => on_all_processors(lines, gateway::run(*args, handed)),
         Command::Client(args) => on_this_thread(client::run(args)),
         Command::User(args) => on_this_thread(user::run(args)),
         Command::Consent(args) => on_this_thread(consent::run(args)),

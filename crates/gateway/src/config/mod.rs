@@ -2,13 +2,17 @@
 //! unsafe is refused, with the reason.
 
 mod file;
+mod flags;
 mod issuers;
 mod routes;
+mod told;
 
 pub use file::{
     ConfigFile, CorsFile, DpopFile, FromText, IssuerFile, NonceFile, NonceMode, OneOrMany, ProofFile,
     RouteFile, TimeoutFile, TlsFile, TokensFile,
 };
+pub use flags::Flags;
+pub use told::Told;
 
 use crate::route::Route;
 use keybound_dpop::jose::algorithm::{Algorithm, AlgorithmSet};
@@ -106,9 +110,19 @@ impl Config {
     /// # Errors
     /// [`ConfigError`] names the line or the key, and the reason.
     pub fn read(file: &Path) -> Result<Self, ConfigError> {
+        Self::try_from(ConfigFile::read(file)?)
+    }
+}
+
+impl ConfigFile {
+    /// Reads a configuration file as it was written, but for paths in it, which count from its folder.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the line and the reason.
+    pub fn read(file: &Path) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(file);
         let text = text.map_err(|error| value("the file", format!("{}: {error}", file.display())))?;
-        let mut written: ConfigFile = toml::from_str(&text)?;
+        let mut written: Self = toml::from_str(&text)?;
         let folder = file.parent().unwrap_or_else(|| Path::new("."));
         if let Some(tls) = &mut written.tls {
             tls.certificate = folder.join(&tls.certificate);
@@ -117,7 +131,7 @@ impl Config {
         for keys in written.issuer.0.iter_mut().filter_map(|issuer| issuer.jwks_file.as_mut()) {
             *keys = folder.join(&*keys);
         }
-        Self::try_from(written)
+        Ok(written)
     }
 }
 
