@@ -11,7 +11,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, watch};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tracing::debug;
 
@@ -30,6 +30,7 @@ pub(crate) struct Link {
     metrics: Metrics,
     in_flight: AtomicUsize,
     begun: AtomicU64,
+    first: Notify,
     distrusted: AtomicBool,
     tunnel: AtomicBool,
 }
@@ -58,6 +59,7 @@ impl Link {
             metrics,
             in_flight: AtomicUsize::new(0),
             begun: AtomicU64::new(0),
+            first: Notify::new(),
             distrusted: AtomicBool::new(false),
             tunnel: AtomicBool::new(false),
         }
@@ -65,7 +67,9 @@ impl Link {
 
     pub(crate) fn begin(link: &Arc<Self>) -> Busy {
         link.in_flight.fetch_add(1, Relaxed);
-        link.begun.fetch_add(1, Relaxed);
+        if link.begun.fetch_add(1, Relaxed) == 0 {
+            link.first.notify_one();
+        }
         Busy(Arc::clone(link))
     }
 
@@ -89,6 +93,13 @@ impl Link {
 
     pub(crate) fn is_tunnel(&self) -> bool {
         self.tunnel.load(Relaxed)
+    }
+
+    /// Until its first request has begun.
+    async fn first_request(&self) {
+        if self.begun.load(Relaxed) == 0 {
+            self.first.notified().await;
+        }
     }
 
     /// Requests begun so far, if none is open.
@@ -224,9 +235,8 @@ impl Life {
         clock.tick().await;
         let mut last_rest = None;
         let mut leaving = false;
-        if *self.phase.borrow_and_update() != Phase::Serving {
-            leave(connection.as_mut());
-        }
+        // A connection that is asked to finish before its first request ends without having read that.
+        let (mut may_finish, mut finishing) = (*self.phase.borrow_and_update() != Phase::Serving, false);
         loop {
             tokio::select! {
                 biased;
@@ -240,6 +250,10 @@ impl Life {
                     if changed.is_err() || *self.phase.borrow_and_update() == Phase::Closing {
                         return self.link.cut(Cut::Drain);
                     }
+                    may_finish = true;
+                }
+                _ = timeout(LAST_MOMENT, self.link.first_request()), if may_finish && !finishing => {
+                    finishing = true;
                     leave(connection.as_mut());
                 }
                 _ = clock.tick() => {

@@ -5,9 +5,13 @@ mod common;
 #[cfg(test)]
 mod consent;
 #[cfg(test)]
+mod gateway;
+#[cfg(test)]
 mod guide;
 #[cfg(test)]
 mod help;
+#[cfg(test)]
+mod load;
 #[cfg(test)]
 mod login;
 #[cfg(test)]
