@@ -10,6 +10,7 @@ mod logging;
 mod output;
 mod places;
 mod shell;
+mod telemetry;
 mod wallet;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser};

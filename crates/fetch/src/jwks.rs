@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
+use tracing::Instrument;
 use url::Url;
 
 /// Bytes in a JWK set, at the most.
@@ -126,7 +127,7 @@ impl JwksSource {
 
     fn spawn_fetch(&self, kid: Option<String>) -> tokio::task::JoinHandle<()> {
         let shared = Arc::clone(&self.shared);
-        tokio::spawn(async move { shared.fetch_once(kid.as_deref()).await })
+        tokio::spawn(async move { shared.fetch_once(kid.as_deref()).await }.in_current_span())
     }
 }
 

@@ -6,6 +6,7 @@ use crate::metrics::GatewayMetrics;
 use crate::observe::Observations;
 use crate::reload::Current;
 use crate::service::{Gateway, GatewayService};
+use crate::trace::Propagation;
 use keybound_dpop::jose::crypto::CryptoError;
 use keybound_dpop::time::Clock;
 use keybound_fetch::{FetchError, Fetcher, JwksSource, Settings};
@@ -32,7 +33,19 @@ pub enum StartError {
 /// # Errors
 /// [`StartError`]
 pub fn service(config: &Config, clock: Arc<dyn Clock>) -> Result<GatewayService, StartError> {
-    let kept = Kept::new(config, clock)?;
+    service_in_trace(config, clock, Propagation::default())
+}
+
+/// The same for a process that collects traces: upstreams are told where in a trace their requests are.
+///
+/// # Errors
+/// [`StartError`]
+pub fn service_in_trace(
+    config: &Config,
+    clock: Arc<dyn Clock>,
+    propagation: Propagation,
+) -> Result<GatewayService, StartError> {
+    let kept = Kept { propagation, ..Kept::new(config, clock)? };
     let gateway = kept.gateway(config, None)?;
     Ok(GatewayService(Arc::new(Current::new(kept, config.clone(), gateway))))
 }
@@ -46,6 +59,7 @@ pub(crate) struct Kept {
     pub(crate) metrics: GatewayMetrics,
     pub(crate) observations: Observations,
     pub(crate) started: Duration,
+    propagation: Propagation,
     fetcher: Fetcher,
 }
 
@@ -65,7 +79,7 @@ impl Kept {
         let guard = GuardConfig::new(first, audience, clock)?;
         let observations = Observations::default();
         let metrics = GatewayMetrics::of(observations.clone());
-        Ok(Self { guard, metrics, observations, started, fetcher })
+        Ok(Self { guard, metrics, observations, started, propagation: Propagation::default(), fetcher })
     }
 
     /// The gateway of this configuration. Of the one before it takes over what the configuration did not change: the keys
@@ -97,6 +111,7 @@ impl Kept {
             cors: config.cors.clone(),
             counts: self.metrics.routes(config.routes.iter().map(|route| route.path.as_str())),
             metrics: self.metrics.clone(),
+            propagation: self.propagation,
             routes: config.routes.clone(),
             forwarder: forwarder.unwrap_or_else(|| Forwarder::new(config)),
         })

@@ -10,6 +10,7 @@
 //! | `headers` | what crosses the gateway, what does not, and what it says of the caller |
 //! | `forward` | the exchange with the upstream: streaming both ways, bounded in time |
 //! | `service` | the tower service that puts them in order |
+//! | `trace` | the exchange with an upstream as a part of a trace |
 //! | `reload` | another configuration for a gateway that runs |
 //! | `readiness` `metrics` `observe` | how it is, what it counts, and who would pass where it only looks on |
 //!
@@ -40,10 +41,12 @@ mod readiness;
 mod reload;
 mod route;
 mod service;
+mod trace;
 
-pub use build::{StartError, service};
+pub use build::{StartError, service, service_in_trace};
 pub use config::{Config, ConfigError};
 pub use metrics::GatewayMetrics;
 pub use observe::Observations;
 pub use reload::ReloadError;
 pub use service::{GatewayBody, GatewayService};
+pub use trace::Propagation;

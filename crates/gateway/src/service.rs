@@ -5,6 +5,7 @@ use crate::headers::{self, Said};
 use crate::metrics::{Decision, GatewayMetrics, RouteTable};
 use crate::reload::Current;
 use crate::route::{self, Route};
+use crate::trace::Propagation;
 use crate::{message, path};
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, ORIGIN};
@@ -21,6 +22,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use tower_service::Service;
+use tracing::Instrument;
 
 /// The body of an answer: the gateway's, or the upstream's.
 pub type GatewayBody = Either<Full<Bytes>, Incoming>;
@@ -42,6 +44,7 @@ pub(crate) struct Gateway {
     pub(crate) forwarder: Forwarder,
     pub(crate) metrics: GatewayMetrics,
     pub(crate) counts: RouteTable,
+    pub(crate) propagation: Propagation,
 }
 
 /// A refusal of the gateway itself.
@@ -119,8 +122,9 @@ impl Gateway {
                 let peer = parts.extensions.get::<SocketAddr>().copied();
                 let said = Said { access: &access, public: &self.public, peer, route };
                 headers::for_upstream(&mut parts.headers, &said);
+                let span = self.propagation.begin(route, &mut parts);
                 let exchange = self.forwarder.send(Request::from_parts(parts, body), &route.upstream);
-                match self.timed(route, exchange).await {
+                match self.timed(route, exchange).instrument(span).await {
                     Ok(answer) => answer.map(Either::Right),
                     Err(no_answer) => Refusal::from(no_answer).into_answer(),
                 }

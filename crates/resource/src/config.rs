@@ -11,6 +11,7 @@ use keybound_dpop::replay::{DEFAULT_CAPACITY, MemoryLog, Recorded, ReplayEntry, 
 use keybound_dpop::time::{Clock, Now};
 use keybound_oauth::scope::Scope;
 use std::sync::Arc;
+use tracing::Instrument;
 
 /// An authorization server whose access tokens are taken.
 #[derive(Clone, Debug)]
@@ -133,7 +134,8 @@ impl GuardConfig {
             return self.replay.record(entry, now).await;
         }
         let begun = self.clock.now().monotonic;
-        let recorded = self.replay.record(entry, now).await;
+        let span = tracing::trace_span!(target: "traces", "record_proof");
+        let recorded = self.replay.record(entry, now).instrument(span).await;
         self.metrics.recorded(self.clock.now().monotonic.saturating_sub(begun));
         recorded
     }

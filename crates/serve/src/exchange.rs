@@ -15,11 +15,13 @@ use http::uri::Scheme;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use tower_service::Service;
+use tracing::Instrument;
 
 use crate::alarm::Stopwatch;
 use crate::body::{IncomingBody, OutgoingBody, Source};
 use crate::connection::{Link, Shell};
 use crate::request_line;
+use crate::span;
 use crate::trace::{Escaped, Line};
 
 /// A tower service that a [`Server`](crate::Server) can run: it answers every request, and is cloned for each.
@@ -74,11 +76,13 @@ where
     let (parts, body) = request.into_parts();
     let line = Line::begin(shell.name, exchange.peer, &parts);
     let is_connect = parts.method == Method::CONNECT;
+    let span = span::begin(exchange.peer, shell.tls.is_some(), &parts);
     let response = match refusal(&shell, &link, &parts) {
         Some((status, reason)) => own(status, reason, parts.version),
-        None => exchange.call(parts, body).await,
+        None => exchange.call(parts, body).instrument(span.clone()).await,
     };
     let status = response.status();
+    span::end(&span, status);
     if status == StatusCode::SWITCHING_PROTOCOLS || (is_connect && status.is_success()) {
         link.become_tunnel();
     }

@@ -31,6 +31,7 @@ mod limits;
 mod listen;
 mod metrics;
 pub mod request_line;
+mod span;
 mod tls;
 mod trace;
 mod wire;
@@ -44,4 +45,7 @@ pub use limits::Limits;
 pub use listen::{Options, ServeError, Server, bind};
 pub use metrics::Metrics;
 pub use tls::{Tls, TlsError, TlsFiles};
+#[cfg(feature = "telemetry")]
+pub use span::propagate;
+pub use span::TRACES;
 pub use trace::Escaped;

@@ -8,8 +8,8 @@ use crate::shell::{self, Place};
 use clap::Subcommand;
 use keybound_dpop::time::SystemClock;
 use keybound_gateway::config::Flags;
-use keybound_gateway::{Config, GatewayService, service};
-use keybound_serve::{AdminPage, Readiness};
+use keybound_gateway::{Config, GatewayService, Propagation, service, service_in_trace};
+use keybound_serve::{AdminPage, Readiness, propagate};
 use prometheus_client::registry::Registry;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -126,7 +126,8 @@ async fn serve(setup: Setup, handed: Handed) -> Result<ExitCode, CommandError> {
     for warning in config.warnings() {
         tracing::info!(warning, "configuration");
     }
-    let service = service(&config, Arc::new(SystemClock::start()))?;
+    let clock = Arc::new(SystemClock::start());
+    let service = service_in_trace(&config, clock, Propagation(Some(propagate)))?;
     let mut registry = Registry::default();
     let (metrics, guard) = service.metrics();
     metrics.register(&mut registry);

@@ -18,6 +18,7 @@ use crate::demo;
 use crate::error::CommandError;
 use crate::handed::Handed;
 use crate::logging::{self, Lines};
+use crate::telemetry::Telemetry;
 use clap::Subcommand;
 use keybound_provider::config::ConfigFile;
 use keybound_provider::store::Store;
@@ -54,7 +55,13 @@ pub(crate) fn run(command: Command, log: Option<&str>) -> Result<ExitCode, Comma
         _ => false,
     };
     let handed = if is_service { Handed::take()? } else { Handed::default() };
-    let lines = log.or(is_service.then_some(SERVICE_LOG)).map(logging::start).transpose()?;
+    let telemetry = match &command {
+        Command::Serve(_) => Telemetry::from_env("keybound-provider")?,
+        Command::Gateway(_) if is_service => Telemetry::from_env("keybound-gateway")?,
+        _ => None,
+    };
+    let lines = log.or(is_service.then_some(SERVICE_LOG)).map(|filter| logging::start(filter, telemetry.as_ref()));
+    let lines = lines.transpose()?;
     match command {
         Command::Demo(args) => on_all_processors(lines, demo::run(args)),
         Command::Serve(args) => on_all_processors(lines, serve::run(args, handed)),

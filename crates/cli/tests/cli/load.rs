@@ -51,6 +51,7 @@ impl<T> Grown<T> {
 pub(crate) struct Upstream {
     pub(crate) address: SocketAddr,
     asked: Grown<u64>,
+    heads: Grown<Vec<String>>,
 }
 
 impl Upstream {
@@ -62,15 +63,26 @@ impl Upstream {
     pub(crate) fn slow(name: &'static str, pause: Duration) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address");
-        let asked = Grown::<u64>::default();
-        let count = asked.clone();
+        let (asked, heads) = (Grown::<u64>::default(), Grown::<Vec<String>>::default());
+        let (count, kept) = (asked.clone(), heads.clone());
         thread::spawn(move || {
             for stream in listener.incoming() {
-                let (stream, count) = (stream.expect("a connection"), count.clone());
-                thread::spawn(move || answer_all(&stream, name, pause, &count));
+                let (stream, count, kept) = (stream.expect("a connection"), count.clone(), kept.clone());
+                let answer = move |head| {
+                    kept.grow(|heads| heads.push(head));
+                    count.grow(|count| *count += 1);
+                    thread::sleep(pause);
+                    name
+                };
+                thread::spawn(move || answer_all(&stream, answer));
             }
         });
-        Self { address, asked }
+        Self { address, asked, heads }
+    }
+
+    /// What it was asked so far.
+    pub(crate) fn heads(&self) -> Vec<String> {
+        self.heads.read(Clone::clone)
     }
 
     pub(crate) fn asked(&self) -> u64 {
@@ -82,14 +94,16 @@ impl Upstream {
     }
 }
 
-fn answer_all(stream: &TcpStream, name: &str, pause: Duration, count: &Grown<u64>) {
+fn answer_all(mut stream: &TcpStream, answer: impl Fn(String) -> &'static str) {
     let mut lines = BufReader::new(stream).lines();
-    let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{name}", name.len());
+    let mut head = String::new();
     while let Some(Ok(line)) = lines.next() {
+        head.push_str(&line);
+        head.push('\n');
         if line.is_empty() {
-            count.grow(|count| *count += 1);
-            thread::sleep(pause);
-            let mut stream = stream;
+            let body = answer(std::mem::take(&mut head));
+            let length = body.len();
+            let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{body}");
             if stream.write_all(answer.as_bytes()).is_err() {
                 return;
             }
@@ -137,6 +151,18 @@ impl Gate {
         Running::start(self.world.command(args))
     }
 
+    /// Starts it with these variables.
+    pub(crate) fn start_with(&self, variables: &[(&str, &str)], args: &[&str]) -> Running {
+        Running::start_with(self.world.command(args), variables)
+    }
+
+    /// A token as another issuer might have made it, with a key that it does not have.
+    pub(crate) fn token_of(&self, issuer: &str) -> String {
+        let claims = serde_json::json!({ "iss": issuer, "sub": "alice", "aud": PUBLIC });
+        let key = &self.keys.client;
+        jws::sign(key, "at+jwt", Some("k"), claims.to_string().as_bytes()).expect("signed")
+    }
+
     /// Starts it with this socket, as systemd would.
     pub(crate) fn start_with_socket(&self, socket: &TcpListener, args: &[&str]) -> Running {
         let inner = self.world.command(args);
@@ -182,6 +208,12 @@ impl Running {
         BufReader::new(child.stdout.take().expect("stdout")).read_line(&mut ready).expect("a line");
         assert!(ready.starts_with("ready "), "{}", log.read(Clone::clone));
         Self { child, ready, log }
+    }
+
+    /// Starts a service with these variables.
+    pub(crate) fn start_with(mut command: Command, variables: &[(&str, &str)]) -> Self {
+        command.envs(variables.iter().copied());
+        Self::start(command)
     }
 
     pub(crate) fn told(&self, name: &str) -> &str {

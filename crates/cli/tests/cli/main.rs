@@ -26,3 +26,5 @@ mod service;
 mod session;
 #[cfg(test)]
 mod signing_key;
+#[cfg(test)]
+mod traces;
