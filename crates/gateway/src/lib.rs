@@ -4,11 +4,16 @@
 //! |---|---|
 //! | [`config`] | what is written in the configuration, and what may be relied on |
 //! | `build` | from a configuration to a gateway |
+//! | `replay` | where used proofs are recorded |
 //! | [`path`] | which request paths have one reading only |
 //! | `message` | requests whose end or host two readers could see differently |
-//! | `route` | which upstream and which scope a path leads to |
+//! | `route` | which upstream a path leads to, and what is asked of its requests |
+//! | `upstream` | the servers behind: their addresses, and the connections to them |
 //! | `headers` | what crosses the gateway, what does not, and what it says of the caller |
+//! | `assertion` | who calls, signed |
 //! | `forward` | the exchange with the upstream: streaming both ways, bounded in time |
+//! | `tunnel` | another protocol in place of HTTP, until the token expires |
+//! | `refusal` | what the gateway itself refuses |
 //! | `service` | the tower service that puts them in order |
 //! | `trace` | the exchange with an upstream as a part of a trace |
 //! | `reload` | another configuration for a gateway that runs |
@@ -29,6 +34,7 @@
 //! # }
 //! ```
 
+mod assertion;
 mod build;
 pub mod config;
 mod forward;
@@ -38,15 +44,21 @@ mod metrics;
 mod observe;
 pub mod path;
 mod readiness;
+mod refusal;
 mod reload;
+mod replay;
 mod route;
 mod service;
+mod timer;
 mod trace;
+mod tunnel;
+mod upstream;
 
 pub use build::{StartError, service, service_in_trace};
 pub use config::{Config, ConfigError};
 pub use metrics::GatewayMetrics;
 pub use observe::Observations;
 pub use reload::ReloadError;
+pub use forward::AnswerBody;
 pub use service::{GatewayBody, GatewayService};
 pub use trace::Propagation;

@@ -54,7 +54,8 @@ pub(crate) enum Decision {
 /// The counts of one route.
 pub(crate) struct RouteCounts {
     decisions: [AtomicU64; 5],
-    unreachable: AtomicU64,
+    away: AtomicU64,
+    broken: AtomicU64,
     too_slow: AtomicU64,
     latency: Histogram,
 }
@@ -147,7 +148,8 @@ impl Default for RouteCounts {
     fn default() -> Self {
         Self {
             decisions: std::array::from_fn(|_| AtomicU64::new(0)),
-            unreachable: AtomicU64::new(0),
+            away: AtomicU64::new(0),
+            broken: AtomicU64::new(0),
             too_slow: AtomicU64::new(0),
             latency: Histogram::new(&UPSTREAM_SECS),
         }
@@ -171,8 +173,11 @@ impl RouteCounts {
     /// It has not.
     pub(crate) fn not_answered(&self, why: NoAnswer) {
         let count = match why {
-            NoAnswer::Broken => &self.unreachable,
+            NoAnswer::Away => &self.away,
+            NoAnswer::Broken => &self.broken,
             NoAnswer::TooSlow => &self.too_slow,
+            // The caller's fault.
+            NoAnswer::TooLarge => return,
         };
         count.fetch_add(1, Relaxed);
     }
@@ -235,7 +240,7 @@ fn upstreams(encoder: &mut DescriptorEncoder<'_>, routes: &Routes) -> fmt::Resul
     let help = "Requests that an upstream did not answer, by route and why";
     let mut metric = encoder.encode_descriptor("upstream_errors", help, None, MetricType::Counter)?;
     for (route, counts) in routes {
-        for (kind, count) in [("unreachable", &counts.unreachable), ("timeout", &counts.too_slow)] {
+        for (kind, count) in [("unreachable", &counts.away), ("broken", &counts.broken), ("timeout", &counts.too_slow)] {
             let labels = [("route", route.as_str()), ("kind", kind)];
             let mut member = metric.encode_family(&labels)?;
             member.encode_counter::<NoLabelSet, _, u64>(&count.load(Relaxed), None)?;

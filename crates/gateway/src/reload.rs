@@ -8,6 +8,7 @@ use crate::build::{Before, Kept, StartError};
 use crate::config::Config;
 use crate::metrics::GatewayMetrics;
 use crate::observe::Observations;
+use crate::route::{self, Route, Rule};
 use crate::service::{Gateway, GatewayService};
 use arc_swap::ArcSwap;
 use keybound_resource::GuardMetrics;
@@ -94,7 +95,9 @@ impl GatewayService {
 /// A record is kept until the proof is too old, and under a name; both follow from these (OPS-REP-09, DPOP-JTI-05).
 fn would_forget(before: &Config, after: &Config) -> Option<&'static str> {
     let ages = |config: &Config| (config.proof.past_window_secs, config.proof.future_window_secs);
-    if before.nonces != after.nonces {
+    if before.replay != after.replay {
+        Some("replay")
+    } else if before.nonces != after.nonces || nonces_differ(&before.routes, &after.routes) {
         Some("nonce.mode")
     } else if ages(before) != ages(after) {
         Some("proof.window_secs")
@@ -103,6 +106,19 @@ fn would_forget(before: &Config, after: &Config) -> Option<&'static str> {
     } else {
         None
     }
+}
+
+/// Whether a path is asked for nonces by one list of routes and not by the other. Where a path leads changes at the paths
+/// of routes alone, so that those are all there is to look at.
+fn nonces_differ(before: &[Route], after: &[Route]) -> bool {
+    let asks = |routes: &[Route], path: &str| match &route::find(routes, path)?.rule {
+        Rule::Guarded(demand) | Rule::Observed(demand) => Some(demand.nonces),
+        Rule::Public => None,
+    };
+    before.iter().chain(after).any(|route| match (asks(before, &route.path), asks(after, &route.path)) {
+        (Some(before), Some(after)) => before != after,
+        _ => false,
+    })
 }
 
 fn needs_restart(before: &Config, after: &Config) -> Vec<&'static str> {

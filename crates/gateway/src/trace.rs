@@ -3,6 +3,7 @@
 //! function.
 
 use crate::route::Route;
+use crate::upstream::Upstream;
 use http::request::Parts;
 use std::fmt;
 use tracing::field::Empty;
@@ -23,7 +24,8 @@ impl Propagation {
         }
         let path = if route.path.is_empty() { "/" } else { &route.path };
         Span::current().record("http.route", path);
-        let authority = &route.upstream.authority;
+        let upstream = route.upstream.as_deref().map_or("", Upstream::name).parse::<http::Uri>().unwrap_or_default();
+        let port = upstream.port_u16().unwrap_or(if upstream.scheme_str() == Some("https") { 443 } else { 80 });
         let span = trace_span!(
             target: TRACES,
             "upstream",
@@ -32,8 +34,8 @@ impl Propagation {
             http.request.method = parts.method.as_str(),
             http.route = path,
             http.response.status_code = Empty,
-            server.address = authority.host(),
-            server.port = authority.port_u16().unwrap_or(80),
+            server.address = upstream.host().unwrap_or_default(),
+            server.port = port,
         );
         if let Some(write) = self.0 {
             span.in_scope(|| write(&mut parts.headers));

@@ -5,6 +5,7 @@ use crate::challenges;
 use crate::config::{ConfigError, GuardConfig};
 use crate::credentials::Scheme;
 use crate::demand::Demand;
+use crate::denied::Denied;
 use crate::judge::{Judged, Question};
 use crate::observed::Observed;
 use crate::rejection::{Reason, Rejection};
@@ -13,13 +14,13 @@ use http::header::{CACHE_CONTROL, VARY};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue};
 use keybound_dpop::header::DPOP_NONCE;
-use keybound_dpop::jose::crypto::random;
 use keybound_dpop::jose::key_set::KeySet;
 use keybound_dpop::nonce::{Nonce, NonceKeys};
 use keybound_dpop::secret::Secret;
 use keybound_dpop::target::Target;
-use keybound_dpop::time::Now;
+use keybound_dpop::time::{Now, UnixTime};
 use keybound_dpop::token_hash::TokenHash;
+use keybound_oauth::error::ErrorCode;
 use keybound_oauth::scope::Scope;
 use quick_cache::sync::Cache;
 use std::fmt;
@@ -32,8 +33,9 @@ pub struct Guard {
     config: GuardConfig,
     demand: Demand,
     /// The configured keys, or else some for the routes that ask for nonces where the guard does not.
-    nonces: NonceKeys,
+    pub(crate) nonces: NonceKeys,
     pub(crate) verdicts: Arc<Cache<TokenHash, Arc<Verdict>>>,
+    pub(crate) denied: Arc<Denied>,
 }
 
 /// A token that was found good, and under which keys. It holds as long as these are the issuer's keys.
@@ -58,20 +60,22 @@ impl Guard {
             Some(keys) => keys.clone(),
             None => {
                 let audience = config.audience.first().map_or("", String::as_str);
-                NonceKeys::new(random()?, format!("resource {audience}"), None)
+                NonceKeys::new(config.replay_salt.nonce_secret(), format!("resource {audience}"), None)
             }
         };
         let verdicts = Arc::new(Cache::new(config.remembered_tokens));
-        Ok(Self { demand: Demand::of(&config), config, nonces, verdicts })
+        let denied = Arc::default();
+        Ok(Self { demand: Demand::of(&config), config, nonces, verdicts, denied })
     }
 
-    /// A guard in the place of this one, which may go on meanwhile. Nonces stay good, and what is remembered of tokens
-    /// stays, if their signatures are judged as before; of an issuer with other keys they are judged again.
+    /// A guard in the place of this one, which may go on meanwhile. Tokens that were denied stay denied and nonces stay
+    /// good; what is remembered of tokens stays, if their signatures are judged as before; of an issuer with other keys they are judged again.
     ///
     /// # Errors
     /// As for [`Guard::new`].
     pub fn succeeding(&self, config: GuardConfig) -> Result<Self, ConfigError> {
         let mut next = Self::new(config)?;
+        next.denied = Arc::clone(&self.denied);
         if next.config.nonce.is_none() {
             next.nonces = self.nonces.clone();
         }
@@ -169,6 +173,23 @@ impl Guard {
         self.refuse(Reason::Token(TokenError::Revoked), Some(scheme_of(access)), request)
     }
 
+    /// Cuts a token off: from now on this guard refuses it, until `until`, which is its `exp`
+    /// ([`Access::expires_at`]). For a service that learns of a revocation before its issuer would tell (RS-CHK-04).
+    ///
+    /// Whether there was room for it: 100 000 tokens are kept, each until its end.
+    pub fn deny(&self, token: TokenHash, until: UnixTime) -> bool {
+        self.forget(&token);
+        self.denied.add(token, until, self.config.clock.now().unix)
+    }
+
+    /// Forgets what is known of a token: at its next use it is verified, and its issuer asked, anew.
+    pub fn forget(&self, token: &TokenHash) {
+        self.verdicts.remove(token);
+        for issuer in &self.config.issuers {
+            issuer.introspection.forget(token);
+        }
+    }
+
     /// The refusal of a request whose target makes no URI. It has been written to the audit log.
     #[must_use]
     pub fn refuse_target(&self, request: &Parts) -> Rejection {
@@ -245,7 +266,8 @@ impl Guard {
     fn reject(&self, reason: Reason, scheme: Option<Scheme>, demand: &Demand, now: Now) -> Rejection {
         let challenges = challenges::of(&self.config, demand, &reason, scheme);
         let challenged = challenges.iter().any(|challenge| challenge.is("DPoP"));
-        let nonce = (demand.nonces && challenged).then(|| self.nonces.issue(now.unix));
+        let asked = demand.nonces || reason.code() == Some(ErrorCode::UseDpopNonce);
+        let nonce = (asked && challenged).then(|| self.nonces.issue(now.unix));
         Rejection::new(reason, challenges, nonce)
     }
 }
@@ -281,6 +303,6 @@ fn audit(rejection: &Rejection, request: &Parts) {
     );
 }
 
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     text.chars().take(200).flat_map(char::escape_default).collect()
 }

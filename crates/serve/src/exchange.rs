@@ -116,6 +116,7 @@ impl<S> Exchange<S> {
         let (version, method, path) = (parts.version, parts.method.clone(), parts.uri.clone());
         let (body, late) = IncomingBody::new(body, shell.limits.body_pause);
         parts.extensions.insert(peer);
+        parts.extensions.insert(shell.leaving.clone());
         parts.extensions.insert(if shell.tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP });
         let request = Request::from_parts(parts, body);
         let answer = AssertUnwindSafe(async move {

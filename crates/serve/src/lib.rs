@@ -16,8 +16,9 @@
 //! # }
 //! ```
 //!
-//! A request reaches the service with its peer ([`std::net::SocketAddr`]) and the connection's
-//! [`http::uri::Scheme`] among its extensions. Upgrades work: `hyper::upgrade::on(&mut request)`.
+//! A request reaches the service with its peer ([`std::net::SocketAddr`]), the connection's [`http::uri::Scheme`] and a
+//! [`CancellationToken`](tokio_util::sync::CancellationToken) that is cancelled when the listener stops among its
+//! extensions. Upgrades work: `hyper::upgrade::on(&mut request)`.
 
 mod admin;
 mod alarm;

@@ -170,10 +170,15 @@ fn reload(setup: &Setup, service: &GatewayService) {
 }
 
 fn readiness(service: &GatewayService) -> Readiness {
-    let (issuers, proofs) = (service.clone(), service.clone());
+    let (issuers, proofs, log) = (service.clone(), service.clone(), service.clone());
+    let log_answers = move || {
+        let service = log.clone();
+        async move { service.replay_log_is_reachable().await }
+    };
     Readiness::builder()
         .check("issuers", move || std::future::ready(issuers.keys_are_known()))
         .check("proofs", move || std::future::ready(proofs.proofs_are_taken()))
+        .check("replay", log_answers)
         .build()
 }
 

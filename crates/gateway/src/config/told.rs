@@ -1,8 +1,9 @@
 //! A configuration as it is told to whoever wrote it: what a gateway would do, and what they may not have meant.
 
 use super::{Config, KeysFrom};
-use crate::route::Route;
-use keybound_resource::{DpopUse, TokenProfile};
+use crate::route::{Route, Rule};
+use crate::upstream::Upstream;
+use keybound_resource::{Demand, DpopUse, TokenProfile};
 use std::fmt::{self, Display, Formatter};
 
 /// What is printed for a path without rules of its own.
@@ -53,12 +54,18 @@ fn of_route(route: &Route) -> Vec<String> {
     let path = shown(&route.path);
     let mut warnings = Vec::new();
     if route.forward_token {
-        warnings.push(format!("{path}: tokens go on to {}, which can keep them", route.upstream.authority));
+        warnings.push(format!("{path}: tokens go on to {}, which can keep them", leads_to(route)));
     }
     if route.raw_path {
-        warnings.push(format!(
-            "{path}: paths with two readings go on; a longer route may be read as this one by the API"
-        ));
+        let rest = "paths with two readings go on; a longer route may be read as this one by the API";
+        warnings.push(format!("{path}: {rest}"));
+    }
+    match &route.rule {
+        Rule::Public => warnings.push(format!("{path}: nobody needs a token")),
+        Rule::Observed(_) => {
+            warnings.push(format!("{path}: it only looks on; whether tokens are good is for the API to find out"));
+        }
+        Rule::Guarded(_) => {}
     }
     warnings
 }
@@ -98,20 +105,43 @@ impl Display for Told<'_> {
 }
 
 fn routes(f: &mut Formatter<'_>, routes: &[Route]) -> fmt::Result {
-    let widest = |column: fn(&Route) -> String| routes.iter().map(|r| column(r).len()).max().unwrap_or(0);
-    let path = |route: &Route| shown(&route.path).to_owned();
-    let upstream = |route: &Route| format!("http://{}", route.upstream.authority);
-    let (paths, upstreams) = (widest(path).max(4) + 2, widest(upstream).max(8) + 2);
-    writeln!(f, "\n{:<paths$}{:<upstreams$}SCOPES", "PATH", "UPSTREAM")?;
+    let paths = routes.iter().map(|route| shown(&route.path).len()).max().unwrap_or(0).max(4) + 2;
+    let upstreams = routes.iter().map(|route| leads_to(route).len()).max().unwrap_or(0).max(8) + 2;
+    writeln!(f, "\n{:<paths$}{:<upstreams$}{:<26}SCOPES", "PATH", "UPSTREAM", "WHO MAY PASS")?;
     for route in routes {
-        let scopes = route.scopes.to_string();
-        let scopes = if scopes.is_empty() { NOTHING } else { &scopes };
-        writeln!(f, "{:<paths$}{:<upstreams$}{scopes}", path(route), upstream(route))?;
+        let (who, scopes) = rule(&route.rule);
+        let (path, upstream) = (shown(&route.path), leads_to(route));
+        writeln!(f, "{path:<paths$}{upstream:<upstreams$}{who:<26}{scopes}")?;
     }
     if routes.last().is_some_and(|route| !route.path.is_empty()) {
         writeln!(f, "Any other path is 404.")?;
     }
     Ok(())
+}
+
+/// Who may pass, and the scopes that it takes.
+fn rule(rule: &Rule) -> (&'static str, String) {
+    let scopes = |demand: &Demand| match demand.scope.to_string() {
+        none if none.is_empty() => NOTHING.to_owned(),
+        scopes => scopes,
+    };
+    match rule {
+        Rule::Guarded(demand) => {
+            let who = match (demand.dpop, demand.nonces) {
+                (DpopUse::Required, true) => "bound tokens, with nonces",
+                (DpopUse::Required, false) => "bound tokens",
+                (DpopUse::Allowed, _) => "all good tokens",
+            };
+            (who, scopes(demand))
+        }
+        Rule::Observed(demand) => ("everybody, observed", scopes(demand)),
+        Rule::Public => ("everybody", NOTHING.to_owned()),
+    }
+}
+
+/// The first of its servers.
+fn leads_to(route: &Route) -> &str {
+    route.upstream.as_deref().map_or(NOTHING, Upstream::name)
 }
 
 /// The route for all paths has an empty one.
@@ -132,7 +162,7 @@ mod tests {
         )
         .expect("a configuration");
         let told = config.told().to_string();
-        for part in ["https://id.example; keys by its metadata", "/orders  http://127.0.0.1:3000  orders", "404"] {
+        for part in ["https://id.example; keys by its metadata", "/orders  http://127.0.0.1:3000  all good tokens           orders", "404"] {
             assert!(told.contains(part), "{part} in\n{told}");
         }
         let warnings = config.warnings().join("\n");

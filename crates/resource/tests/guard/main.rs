@@ -1,11 +1,15 @@
 //! The guard from outside: requests in, answers out, on a clock that the test turns.
 
+#[cfg(all(test, feature = "introspect"))]
+mod asked;
 #[cfg(test)]
 mod attacks;
 #[cfg(test)]
 mod challenges;
 #[cfg(test)]
 mod demands;
+#[cfg(all(test, feature = "introspect"))]
+mod introspection;
 #[cfg(test)]
 mod layer;
 #[cfg(all(test, feature = "metrics"))]
@@ -14,6 +18,8 @@ mod metrics;
 mod nonces;
 #[cfg(test)]
 mod schemes;
+#[cfg(test)]
+mod shared_log;
 #[cfg(test)]
 mod tokens;
 #[cfg(test)]
