@@ -6,6 +6,7 @@ use crate::headers::Entrance;
 use crate::metrics::GatewayMetrics;
 use crate::observe::Observations;
 use crate::reload::Current;
+use crate::publish;
 use crate::replay;
 use crate::route::{Identity, Route};
 use crate::service::{Gateway, GatewayService};
@@ -118,6 +119,7 @@ impl Kept {
         if !config.nonces {
             guard.nonce = None;
         }
+        let metadata = publish::metadata(config, &mut guard);
         let guard = match before {
             Some(before) => before.gateway.guard.succeeding(guard)?,
             None => Guard::new(guard)?,
@@ -129,6 +131,7 @@ impl Kept {
         let public = &config.public_url;
         let assertions = before.and_then(|before| before.assertions(config));
         Ok(Gateway {
+            metadata,
             guard,
             public: public.clone(),
             entrance: Entrance::new(public).ok_or(StartError::PublicUrl)?,

@@ -14,6 +14,7 @@
 //! | `forward` | the exchange with the upstream: streaming both ways, bounded in time |
 //! | `tunnel` | another protocol in place of HTTP, until the token expires |
 //! | `refusal` | what the gateway itself refuses |
+//! | `publish` | what everybody may know of the API |
 //! | `service` | the tower service that puts them in order |
 //! | `trace` | the exchange with an upstream as a part of a trace |
 //! | `reload` | another configuration for a gateway that runs |
@@ -43,6 +44,7 @@ mod message;
 mod metrics;
 mod observe;
 pub mod path;
+mod publish;
 mod readiness;
 mod refusal;
 mod reload;

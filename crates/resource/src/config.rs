@@ -2,6 +2,7 @@
 
 use crate::introspection::Introspection;
 use crate::keys::Keys;
+use crate::metadata::MetadataUrls;
 use crate::metrics::GuardMetrics;
 use crate::replay::ReplayLog;
 use keybound_dpop::jose::algorithm::{Algorithm, AlgorithmSet};
@@ -77,6 +78,8 @@ pub struct GuardConfig {
     pub realm: Option<String>,
     /// `scope` in challenges that have no narrower one.
     pub scope: Option<Scope>,
+    /// Where the metadata of its resources are published: challenges name the URL. Default: nowhere.
+    pub metadata: MetadataUrls,
     /// How many access tokens' verdicts are remembered.
     pub remembered_tokens: usize,
     /// Where it counts.
@@ -127,6 +130,7 @@ impl GuardConfig {
             token_algorithms: default_token_algorithms(),
             realm: None,
             scope: None,
+            metadata: MetadataUrls::default(),
             remembered_tokens: 10_000,
             metrics: GuardMetrics::default(),
             clock,

@@ -65,7 +65,7 @@ impl Guard {
         if self.denied.contains(&hash) {
             return failed(scheme, Reason::Token(TokenError::Revoked));
         }
-        let audience = question.demand.audience.as_ref().unwrap_or(&self.config().audience);
+        let audience = self.config().audience_of(question.demand);
         let about = About { text: credentials.token, hash, audience, now: question.now };
         let token = match look_up {
             Some(look_up) if !token::is_jwt(credentials.token) => {

@@ -43,6 +43,7 @@ mod introspection;
 mod judge;
 mod keys;
 mod layer;
+mod metadata;
 mod metrics;
 mod observed;
 mod public_url;
@@ -66,6 +67,7 @@ pub use introspect::{
 pub use introspection::Introspection;
 pub use keys::{Keys, KeysUnavailable, LocalKeys};
 pub use layer::{GuardLayer, GuardService, GuardedBody};
+pub use metadata::{MetadataService, MetadataUrls};
 pub use metrics::{GuardMetrics, Histogram};
 pub use observed::Observed;
 pub use public_url::PublicUrl;

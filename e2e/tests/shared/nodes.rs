@@ -11,8 +11,8 @@ use keybound_dpop::nonce::Nonce;
 use keybound_dpop::proof::create::NewProof;
 use keybound_dpop::time::{Clock, SystemClock};
 use keybound_dpop::token_hash::TokenHash;
-use keybound_gateway::{Config, GatewayService};
 use keybound_gateway::config::KeysFrom;
+use keybound_gateway::{Config, GatewayService};
 use parking_lot::Mutex;
 use reqwest::{Client, Response};
 use serde_json::{Value, json};
@@ -58,8 +58,7 @@ impl Drop for Node {
 
 impl World {
     pub(crate) async fn new() -> Arc<Self> {
-        let [issuer_key, client_key] =
-            [0, 1].map(|_| SigningKey::generate(Algorithm::Es256).expect("a key"));
+        let [issuer_key, client_key] = [0, 1].map(|_| SigningKey::generate(Algorithm::Es256).expect("a key"));
         let clock = Arc::new(SystemClock::start());
         let folder = tempfile::tempdir().expect("a folder");
         let secret = folder.path().join("nonce.secret");
@@ -188,8 +187,7 @@ pub(crate) async fn each_counts_once(world: &Arc<World>, nodes: [Node; 2], proof
                 while left.fetch_update(Relaxed, Relaxed, one_less).is_ok() {
                     let proof = world.proof("/");
                     let [one, other] = &*nodes;
-                    let both =
-                        tokio::join!(world.send(one, "/", &proof), world.send(other, "/", &proof));
+                    let both = tokio::join!(world.send(one, "/", &proof), world.send(other, "/", &proof));
                     let (first, second) = if both.0.status == 200 { both } else { (both.1, both.0) };
                     first.is_let_through();
                     second.is_a_replay();

@@ -1,6 +1,7 @@
 //! What an operator writes: TOML. Unknown keys are refused, with their line.
 
 use super::introspection::{IntrospectionFile, RevocationFile};
+use super::metadata::MetadataFile;
 use super::replay::ReplayFile;
 use super::route_file::{
     AssertionFile, DpopFile, IdentityFile, RouteFile, TimeoutFile, UpstreamFile, WithoutReplayLogFile,
@@ -49,6 +50,9 @@ pub struct ConfigFile {
     pub proof: ProofFile,
     /// Which pages may call.
     pub cors: Option<CorsFile>,
+    /// What is published of the API.
+    #[serde(default)]
+    pub metadata: MetadataFile,
     /// How long the upstream may take.
     #[serde(default)]
     pub timeout: TimeoutFile,

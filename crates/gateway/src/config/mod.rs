@@ -5,6 +5,7 @@ mod file;
 mod flags;
 mod introspection;
 mod issuers;
+mod metadata;
 mod replay;
 mod route_file;
 mod routes;
@@ -17,10 +18,11 @@ pub use file::{
 };
 pub use flags::Flags;
 pub use told::Told;
+pub use metadata::{MetadataFile, WordingFile};
+pub use replay::{LogKind, ReplayConfig, ReplayFile};
 pub use route_file::{
     AssertionFile, DpopFile, IdentityFile, RouteFile, TimeoutFile, UpstreamFile, WithoutReplayLogFile,
 };
-pub use replay::{LogKind, ReplayConfig, ReplayFile};
 
 pub use introspection::{AuthMethodFile, IntrospectionFile, IssuerAsked, RevocationFile};
 
@@ -31,6 +33,7 @@ use keybound_dpop::jose::signer::SigningKey;
 use keybound_dpop::proof::check::Policy;
 use keybound_dpop::secret::Secret;
 use keybound_oauth::identifier::{Endpoint, Issuer, is_protected};
+use keybound_oauth::resource_metadata::ForPeople;
 use keybound_resource::{Cors, DpopUse, PublicUrl, TokenProfile};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -65,6 +68,8 @@ pub struct Config {
     pub cors: Option<Cors>,
     /// The key that assertions are signed with, a private JWK; none where one is made at start.
     pub assertion_key: Option<Secret>,
+    /// What people read in the metadata that are published; none where none are.
+    pub metadata: Option<ForPeople>,
     /// The longest path first.
     pub(crate) routes: Vec<Route>,
 }
@@ -194,6 +199,7 @@ impl TryFrom<ConfigFile> for Config {
             proof: policy(&file.proof)?,
             cors: origins.transpose().map_err(|error| value("cors.origins", error))?,
             assertion_key: file.assertion.key_file.as_deref().map(assertion_key).transpose()?,
+            metadata: metadata::read(&file.metadata)?,
             routes: routes::read(&file)?,
             public_url,
             tls: file.tls,

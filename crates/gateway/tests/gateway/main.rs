@@ -15,6 +15,8 @@ mod introspection;
 #[cfg(test)]
 mod issuer;
 #[cfg(test)]
+mod metadata;
+#[cfg(test)]
 mod readings;
 #[cfg(test)]
 mod reload;

@@ -194,10 +194,11 @@ impl World {
         public_url: &str,
         rest: &str,
     ) -> Self {
-        let toml = format!(
-            "public_url = {public_url:?}\nissuer = {issuer:?}\naudience = {:?}\n{rest}",
-            format!("{PUBLIC}/")
-        );
+        let mut toml = format!("public_url = {public_url:?}\nissuer = {issuer:?}\n");
+        if !rest.starts_with("audience = ") {
+            toml += &format!("audience = \"{PUBLIC}/\"\n");
+        }
+        toml += rest;
         let mut config = Config::parse(&toml).expect("a configuration");
         config.issuers[0].keys = keys;
         config.issuers[0].asked = asked;

@@ -15,6 +15,8 @@ mod layer;
 #[cfg(all(test, feature = "metrics"))]
 mod metrics;
 #[cfg(test)]
+mod metadata;
+#[cfg(test)]
 mod nonces;
 #[cfg(test)]
 mod schemes;
