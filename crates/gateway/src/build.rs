@@ -136,9 +136,10 @@ impl Kept {
             public: public.clone(),
             entrance: Entrance::new(public).ok_or(StartError::PublicUrl)?,
             cors: config.cors.clone(),
+            assertions: assertions.map_or_else(|| self::assertions(config), |kept| Ok(Some(kept)))?,
+            // Nothing fails after this.
             counts: self.metrics.routes(routes.iter().map(|route| route.path.as_str())),
             routes,
-            assertions: assertions.map_or_else(|| self::assertions(config), |kept| Ok(Some(kept)))?,
             metrics: self.metrics.clone(),
             observations: self.observations.clone(),
             propagation: self.propagation,

@@ -14,7 +14,7 @@ fn three_flags_are_enough_and_what_is_missing_is_named() {
     assert_eq!(service.told("url"), "https://api.example");
     assert!(get(service.told("listen"), "/").starts_with("HTTP/1.1 401 "));
     let admin = service.told("admin").to_owned();
-    assert!(get(&admin, "/readyz").ends_with("issuers: ok\nproofs: ok\nready\n"));
+    assert!(get(&admin, "/readyz").ends_with("issuers: ok\nproofs: ok\nreplay: ok\nready\n"));
     let page = get(&admin, "/metrics");
     assert!(page.contains("guard_requests_refused_total{row=\"RS-CHL-01\"} 1"), "{page}");
     assert!(page.contains("gateway_decisions_total{route=\"/\",decision=\"denied\"} 1"), "{page}");
@@ -38,7 +38,8 @@ fn check_tells_what_a_gateway_would_do_and_refuses_what_it_would() {
                 [[route]]\npath = \"/orders\"\nupstream = \"http://127.0.0.1:3000\"\nscopes = [\"orders\"]\n";
     world.write("gateway.toml", good);
     let told = world.ok(&["gateway", "check"], "");
-    assert!(told.contains("/orders  http://127.0.0.1:3000  orders\nAny other path is 404."), "{told}");
+    let route = "/orders  http://127.0.0.1:3000  bound tokens, with nonces  orders\nAny other path is 404.";
+    assert!(told.contains(route), "{told}");
     assert!(told.contains("Did you mean it?\n  plain HTTP on 0.0.0.0:80"), "{told}");
     assert!(world.ok(&["gateway", "check", "--listen", "127.0.0.1:1"], "").contains("127.0.0.1:1, plain HTTP"));
     world.write("gateway.toml", &good.replace("scopes", "scoops"));

@@ -107,11 +107,11 @@ impl Display for Told<'_> {
 fn routes(f: &mut Formatter<'_>, routes: &[Route]) -> fmt::Result {
     let paths = routes.iter().map(|route| shown(&route.path).len()).max().unwrap_or(0).max(4) + 2;
     let upstreams = routes.iter().map(|route| leads_to(route).len()).max().unwrap_or(0).max(8) + 2;
-    writeln!(f, "\n{:<paths$}{:<upstreams$}{:<26}SCOPES", "PATH", "UPSTREAM", "WHO MAY PASS")?;
+    writeln!(f, "\n{:<paths$}{:<upstreams$}{:<27}SCOPES", "PATH", "UPSTREAM", "WHO MAY PASS")?;
     for route in routes {
         let (who, scopes) = rule(&route.rule);
         let (path, upstream) = (shown(&route.path), leads_to(route));
-        writeln!(f, "{path:<paths$}{upstream:<upstreams$}{who:<26}{scopes}")?;
+        writeln!(f, "{path:<paths$}{upstream:<upstreams$}{who:<27}{scopes}")?;
     }
     if routes.last().is_some_and(|route| !route.path.is_empty()) {
         writeln!(f, "Any other path is 404.")?;
@@ -162,7 +162,7 @@ mod tests {
         )
         .expect("a configuration");
         let told = config.told().to_string();
-        for part in ["https://id.example; keys by its metadata", "/orders  http://127.0.0.1:3000  all good tokens           orders", "404"] {
+        for part in ["https://id.example; keys by its metadata", "/orders  http://127.0.0.1:3000  all good tokens            orders", "404"] {
             assert!(told.contains(part), "{part} in\n{told}");
         }
         let warnings = config.warnings().join("\n");

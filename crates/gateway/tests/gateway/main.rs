@@ -17,6 +17,8 @@ mod issuer;
 #[cfg(test)]
 mod metadata;
 #[cfg(test)]
+mod observe;
+#[cfg(test)]
 mod readings;
 #[cfg(test)]
 mod reload;
