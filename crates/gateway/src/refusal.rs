@@ -35,6 +35,10 @@ impl Refusal {
         Self::new(StatusCode::TOO_EARLY, "too_early", why)
     }
 
+    pub(crate) fn not_listed() -> Self {
+        Self::new(StatusCode::FORBIDDEN, "access_denied", "BCP-PRX-01: only listed proxies may ask")
+    }
+
     pub(crate) fn no_route() -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_found", "no route leads to this path")
     }
