@@ -11,8 +11,8 @@ use keybound_dpop::nonce::Nonce;
 use keybound_dpop::proof::create::NewProof;
 use keybound_dpop::time::{Clock, SystemClock};
 use keybound_dpop::token_hash::TokenHash;
-use keybound_gateway::{Config, GatewayService};
 use keybound_gateway::config::KeysFrom;
+use keybound_gateway::{Config, GatewayService};
 use parking_lot::Mutex;
 use reqwest::{Client, Response};
 use serde_json::{Value, json};
@@ -58,13 +58,9 @@ impl Drop for Node {
 
 impl World {
     pub(crate) async fn new() -> Arc<Self> {
-        let [issuer_key, client_key] =
-            [0, 1].map(|_| SigningKey::generate(Algorithm::Es256).expect("a key"));
+        let [issuer_key, client_key] = [0, 1].map(|_| SigningKey::generate(Algorithm::Es256).expect("a key"));
         let clock = Arc::new(SystemClock::start());
         let folder = tempfile::tempdir().expect("a folder");
-        let secret = folder.path().join("nonce.secret");
-        std::fs::write(&secret, "0123456789abcdef".repeat(4)).expect("written");
-        std::fs::set_permissions(&secret, PermissionsExt::from_mode(0o600)).expect("permissions");
         let now = clock.now().unix.as_secs();
         let claims = json!({
             "iss": "https://issuer.example", "sub": "alice", "aud": format!("{API}/"), "client_id": "app", "jti": "t1",
@@ -75,7 +71,17 @@ impl World {
         let upstream = serve(Router::new().fallback(any(|| async { "orders" }))).await.0;
         let http = Client::builder().no_proxy().build().expect("a client");
         let (token, nonce) = (token.expect("signed"), Mutex::default());
-        Arc::new(Self { issuer_key, client_key, token, upstream, folder, clock, http, nonce })
+        let world = Self { issuer_key, client_key, token, upstream, folder, clock, http, nonce };
+        world.secret("nonce.secret", &"0123456789abcdef".repeat(4));
+        Arc::new(world)
+    }
+
+    /// A file for its owner alone.
+    pub(crate) fn secret(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.path(name);
+        std::fs::write(&path, text).expect("written");
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).expect("permissions");
+        path
     }
 
     /// Starts a gateway; `replay` is what its table of that name says, `more` is the top of the file.
@@ -188,8 +194,7 @@ pub(crate) async fn each_counts_once(world: &Arc<World>, nodes: [Node; 2], proof
                 while left.fetch_update(Relaxed, Relaxed, one_less).is_ok() {
                     let proof = world.proof("/");
                     let [one, other] = &*nodes;
-                    let both =
-                        tokio::join!(world.send(one, "/", &proof), world.send(other, "/", &proof));
+                    let both = tokio::join!(world.send(one, "/", &proof), world.send(other, "/", &proof));
                     let (first, second) = if both.0.status == 200 { both } else { (both.1, both.0) };
                     first.is_let_through();
                     second.is_a_replay();

@@ -76,8 +76,10 @@ impl Postgres {
 
     /// Lets go of whoever holds the table.
     pub(crate) fn unlock(&self, mut locked: Locked) {
-        self.ask("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(600)' \
-                  AND pid <> pg_backend_pid()");
+        self.ask(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(600)' \
+                  AND pid <> pg_backend_pid()",
+        );
         locked.0.wait().expect("ended");
     }
 

@@ -16,7 +16,11 @@ async fn ops_rep_05_ops_rep_01_dpop_jti_07_each_of_ten_thousand_proofs_counts_on
 #[tokio::test]
 async fn ops_rep_07_ops_rep_02_what_redis_holds_tells_nothing_and_ends_by_itself() {
     let (redis, world) = (Redis::start().await, World::new().await);
-    let node = world.node("", &format!("{}\n{PATIENT}", redis.config())).await;
+    let acl = redis.ask("ACL SETUSER gate on >hunter2 ~keybound:* -@all +set +ping").await;
+    assert_eq!(acl.as_deref(), Some("+OK"));
+    let url = world.secret("replay.url", &format!("{}?user=gate&pass=hunter2", redis.url()));
+    let node = world.node("", &format!("log = \"redis\"\nurl_file = {url:?}\n{PATIENT}")).await;
+    assert_eq!(node.gateway.replay_log_is_reachable().await, Ok(()));
     world.call(&node, "/").await.is_let_through();
     assert_eq!(redis.ask("DBSIZE").await.as_deref(), Some(":1"));
     // `keybound:` and 128 bits.

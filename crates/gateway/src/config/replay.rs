@@ -122,11 +122,7 @@ pub(super) fn read(file: &ConfigFile) -> Result<ReplayConfig, ConfigError> {
     })
 }
 
-fn memory(
-    replay: &ReplayFile,
-    secret_file: Option<&Path>,
-    nodes: u32,
-) -> Result<ReplayConfig, ConfigError> {
+fn memory(replay: &ReplayFile, secret_file: Option<&Path>, nodes: u32) -> Result<ReplayConfig, ConfigError> {
     if nodes > 1 && !replay.once_per_node {
         return Err(value(
             "replay.log",
@@ -152,7 +148,10 @@ fn server(replay: &ReplayFile) -> Result<LogServer, ConfigError> {
     let urls: Vec<Secret> = match (&replay.url, &replay.url_file) {
         (Some(OneOrMany(urls)), None) => {
             if urls.iter().any(|url| holds_password(url)) {
-                return Err(value("replay.url", "it holds a password: put it into a file, and name that as `url_file`"));
+                return Err(value(
+                    "replay.url",
+                    "it holds a password: put it into a file, and name that as `url_file`",
+                ));
             }
             urls.iter().map(Secret::new).collect()
         }
@@ -167,7 +166,8 @@ fn server(replay: &ReplayFile) -> Result<LogServer, ConfigError> {
         return Err(value("replay.url", "there is none"));
     }
     let trusted_roots = replay.trusted_roots.as_deref().map(|path| {
-        std::fs::read(path).map_err(|error| value("replay.trusted_roots", format!("{}: {error}", path.display())))
+        std::fs::read(path)
+            .map_err(|error| value("replay.trusted_roots", format!("{}: {error}", path.display())))
     });
     let timeout = match replay.timeout_ms.unwrap_or(250) {
         millis @ 20..=5000 => Duration::from_millis(millis),

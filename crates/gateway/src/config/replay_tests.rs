@@ -4,8 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use tempfile::TempDir;
 
-const MINIMAL: &str =
-    "public_url = \"https://api.example\"\nissuer = \"https://issuer.example\"\nupstream = \"http://127.0.0.1:1\"\n";
+const MINIMAL: &str = "public_url = \"https://api.example\"\nissuer = \"https://issuer.example\"\nupstream = \"http://127.0.0.1:1\"\n";
 const SECRET: &str = "[nonce]\nsecret_file = \"nonce.secret\"\n";
 const DIGITS: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 

@@ -46,7 +46,8 @@ enum Connection {
 
 impl RedisLog {
     pub(super) fn new(server: &LogServer) -> Result<Self, ReplayLogError> {
-        let nodes = server.urls.iter().map(|url| node(url.reveal(), server)).collect::<Result<Vec<_>, _>>()?;
+        let nodes =
+            server.urls.iter().map(|url| node(url.reveal(), server)).collect::<Result<Vec<_>, _>>()?;
         let certificates = server.trusted_roots.clone();
         let certificates = TlsCertificates { client_tls: None, root_cert: certificates };
         let client = if server.cluster {

@@ -113,7 +113,11 @@ impl SharedLog {
         match log.place.record(entry.key, log.keep(&entry, now)).await {
             Ok(is_new) => {
                 log.is_back(log.circuit.succeeded()).await;
-                if is_new && log.meanwhile.is_fresh(entry, now) { Recorded::Fresh } else { Recorded::Replayed }
+                if is_new && log.meanwhile.is_fresh(entry, now) {
+                    Recorded::Fresh
+                } else {
+                    Recorded::Replayed
+                }
             }
             Err(reason) => {
                 log.is_lost(&reason, now).await;

@@ -99,7 +99,10 @@ fn degraded(guard: &Guard) -> Demand {
 /// The code of the error, where it is a challenge.
 fn error(rejected: Result<Access, Rejection>) -> (u16, Option<String>) {
     let refused = Refused::of(rejected.expect_err("must be refused"));
-    (refused.status, refused.challenges.first().and_then(|challenge| challenge.get("error")).map(str::to_owned))
+    (
+        refused.status,
+        refused.challenges.first().and_then(|challenge| challenge.get("error")).map(str::to_owned),
+    )
 }
 
 fn challenged(code: &str) -> (u16, Option<String>) {
@@ -129,7 +132,10 @@ async fn ops_non_01_another_secret_makes_other_nonces_and_a_short_one_none() {
     let nodes = Nodes::start();
     let stranger = node(&nodes.world, &nodes.log, &SECRET.replace("00", "01"), API);
     let token = nodes.world.token();
-    assert_eq!(error(check(&stranger, dpop(&token, &nodes.proof(&token))).await), challenged("use_dpop_nonce"));
+    assert_eq!(
+        error(check(&stranger, dpop(&token, &nodes.proof(&token))).await),
+        challenged("use_dpop_nonce")
+    );
     let mut config = nodes.world.guard.config().clone();
     let log = SharedLog::own(Arc::clone(&nodes.log) as Arc<dyn OwnLog>, nodes.world.clock.now());
     assert!(config.share(log, &Secret::new("hunter2")).expect_err("refused").to_string().contains("256"));
