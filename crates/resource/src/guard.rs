@@ -5,6 +5,7 @@ use crate::challenges;
 use crate::config::{ConfigError, GuardConfig};
 use crate::credentials::Scheme;
 use crate::demand::Demand;
+use crate::denied::Denied;
 use crate::judge::{Judged, Question};
 use crate::observed::Observed;
 use crate::rejection::{Reason, Rejection};
@@ -17,7 +18,7 @@ use keybound_dpop::jose::key_set::KeySet;
 use keybound_dpop::nonce::{Nonce, NonceKeys};
 use keybound_dpop::secret::Secret;
 use keybound_dpop::target::Target;
-use keybound_dpop::time::Now;
+use keybound_dpop::time::{Now, UnixTime};
 use keybound_dpop::token_hash::TokenHash;
 use keybound_oauth::error::ErrorCode;
 use keybound_oauth::scope::Scope;
@@ -34,6 +35,7 @@ pub struct Guard {
     /// The configured keys, or else some for the routes that ask for nonces where the guard does not.
     pub(crate) nonces: NonceKeys,
     pub(crate) verdicts: Cache<TokenHash, Arc<Verdict>>,
+    pub(crate) denied: Denied,
 }
 
 /// A token that was found good, and under which keys. It holds as long as these are the issuer's keys.
@@ -62,7 +64,8 @@ impl Guard {
             }
         };
         let verdicts = Cache::new(config.remembered_tokens);
-        Ok(Self { demand: Demand::of(&config), config, nonces, verdicts })
+        let denied = Denied::default();
+        Ok(Self { demand: Demand::of(&config), config, nonces, verdicts, denied })
     }
 
     /// Judges a request by its head; its body is not read. `target` is the URI at which it arrived, from configuration
@@ -151,6 +154,23 @@ impl Guard {
     #[must_use]
     pub fn refuse_revoked(&self, access: &Access, request: &Parts) -> Rejection {
         self.refuse(Reason::Token(TokenError::Revoked), Some(scheme_of(access)), request)
+    }
+
+    /// Cuts a token off: from now on this guard refuses it, until `until`, which is its `exp`
+    /// ([`Access::expires_at`]). For a service that learns of a revocation before its issuer would tell (RS-CHK-04).
+    ///
+    /// Whether there was room for it: 100 000 tokens are kept, each until its end.
+    pub fn deny(&self, token: TokenHash, until: UnixTime) -> bool {
+        self.forget(&token);
+        self.denied.add(token, until, self.config.clock.now().unix)
+    }
+
+    /// Forgets what is known of a token: at its next use it is verified, and its issuer asked, anew.
+    pub fn forget(&self, token: &TokenHash) {
+        self.verdicts.remove(token);
+        for issuer in &self.config.issuers {
+            issuer.introspection.forget(token);
+        }
     }
 
     /// The refusal of a request whose target makes no URI. It has been written to the audit log.
