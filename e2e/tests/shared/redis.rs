@@ -58,6 +58,32 @@ async fn rs_gw_09_ops_rep_06_a_redis_that_is_killed_is_503_and_is_used_again_onc
 }
 
 #[tokio::test]
+async fn rs_gw_09_ops_rep_06_a_route_goes_on_with_nonces_while_its_redis_is_away() {
+    let (mut redis, world) = (Redis::start().await, World::new().await);
+    let route = "[[route]]\npath = \"/on\"\nwithout_replay_log = \"nonce\"";
+    let replay = format!("{}\n{route}", redis.config());
+    let nodes = [world.node("", &replay).await, world.node("", &replay).await];
+    until("the log", async || world.call(&nodes[0], "/on").await.status == 200).await;
+    redis.kill();
+    is_refused_in_time(&world, &nodes[0]).await;
+    // Not in the minute in which the node has started.
+    world.call(&nodes[0], "/on").await.is_unavailable();
+    world.clock.put_forward(120);
+    let old = world.proof("/on");
+    assert_eq!(world.send(&nodes[0], "/on", &old).await.error(), Some("use_dpop_nonce"));
+    let taken = world.proof("/on");
+    world.send(&nodes[0], "/on", &taken).await.is_let_through();
+    world.send(&nodes[0], "/on", &taken).await.is_a_replay();
+    world.call(&nodes[0], "/").await.is_unavailable();
+
+    redis.start_again().await;
+    until("the log again", async || world.call(&nodes[0], "/").await.status == 200).await;
+    assert_eq!(redis.ask("DBSIZE").await.as_deref(), Some(":2"), "it was told what was taken without it");
+    world.send(&nodes[1], "/on", &taken).await.is_a_replay();
+    world.send(&nodes[0], "/on", &taken).await.is_a_replay();
+}
+
+#[tokio::test]
 async fn ops_rep_06_a_redis_that_does_not_answer_is_503_in_bounded_time_without_a_pile_up() {
     let (redis, world) = (Redis::start().await, World::new().await);
     let node = world.node("", &redis.config()).await;
