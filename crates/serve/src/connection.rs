@@ -13,6 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use crate::drain::Phase;
@@ -106,6 +107,8 @@ pub(crate) struct Shell {
     pub(crate) tls: Option<Tls>,
     pub(crate) limits: Limits,
     pub(crate) metrics: Metrics,
+    /// Cancelled when the listener stops.
+    pub(crate) leaving: CancellationToken,
     http1: http1::Builder,
     http2: http2::Builder<TokioExecutor>,
 }
@@ -122,7 +125,7 @@ impl Shell {
             .max_pending_accept_reset_streams(limits.max_pending_resets)
             .max_local_error_reset_streams(limits.max_error_resets)
             .max_header_list_size(u32::try_from(limits.max_header_bytes).unwrap_or(u32::MAX));
-        Self { name, tls, limits, metrics, http1, http2 }
+        Self { name, tls, limits, metrics, leaving: CancellationToken::new(), http1, http2 }
     }
 
     /// Serves one accepted connection until it ends.

@@ -178,7 +178,7 @@ fn bcp_prx_02_an_upstream_on_another_machine_needs_a_word() {
 }
 
 #[test]
-fn what_would_be_unsafe_does_not_start() {
+fn atk_148_what_would_be_unsafe_does_not_start() {
     let upstream = "upstream = \"http://127.0.0.1:1\"\n";
     for (more, told) in [
         ("audience = []", "audience"),
