@@ -46,7 +46,7 @@ pub enum ProxyKind {
 }
 
 /// A decision point that may be relied on.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision {
     /// Where proxies ask.
     pub listen: SocketAddr,
@@ -54,7 +54,7 @@ pub struct Decision {
 }
 
 /// A proxy that may ask.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Proxy {
     pub(crate) kind: ProxyKind,
     addresses: Vec<Network>,

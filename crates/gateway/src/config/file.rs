@@ -95,7 +95,7 @@ pub struct ConfigFile {
 }
 
 /// `[tls]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TlsFile {
     /// The certificate chain, PEM.

@@ -3,12 +3,14 @@
 
 mod decision;
 mod file;
+mod flags;
 mod introspection;
 mod issuers;
 mod metadata;
 mod replay;
 mod route_file;
 mod routes;
+mod told;
 mod upstreams;
 
 pub(crate) use decision::Proxy;
@@ -17,11 +19,13 @@ pub use file::{
     ConfigFile, CorsFile, FromText, IssuerFile, NonceFile, NonceMode, OneOrMany, ProofFile, TlsFile,
     TokensFile,
 };
+pub use flags::Flags;
 pub use metadata::{MetadataFile, WordingFile};
 pub use replay::{LogKind, ReplayConfig, ReplayFile};
 pub use route_file::{
     AssertionFile, DpopFile, IdentityFile, RouteFile, TimeoutFile, UpstreamFile, WithoutReplayLogFile,
 };
+pub use told::Told;
 
 pub use introspection::{AuthMethodFile, IntrospectionFile, IssuerAsked, RevocationFile};
 
@@ -89,7 +93,7 @@ pub struct IssuerConfig {
 }
 
 /// Where the keys of an issuer come from.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeysFrom {
     /// From where its metadata says.
     Metadata,
@@ -129,9 +133,19 @@ impl Config {
     /// # Errors
     /// [`ConfigError`] names the line or the key, and the reason.
     pub fn read(file: &Path) -> Result<Self, ConfigError> {
+        Self::try_from(ConfigFile::read(file)?)
+    }
+}
+
+impl ConfigFile {
+    /// Reads a configuration file as it was written, but for paths in it, which count from its folder.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the line and the reason.
+    pub fn read(file: &Path) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(file);
         let text = text.map_err(|error| value("the file", format!("{}: {error}", file.display())))?;
-        let mut written: ConfigFile = toml::from_str(&text)?;
+        let mut written: Self = toml::from_str(&text)?;
         let folder = file.parent().unwrap_or_else(|| Path::new("."));
         if let Some(tls) = &mut written.tls {
             tls.certificate = folder.join(&tls.certificate);
@@ -152,7 +166,7 @@ impl Config {
         if let Some(secret) = &mut written.nonce.secret_file {
             *secret = folder.join(&*secret);
         }
-        Self::try_from(written)
+        Ok(written)
     }
 }
 

@@ -11,7 +11,7 @@ use crate::config::{Decision, Proxy, ProxyKind};
 use crate::headers::{Kept, Who, say_who_calls};
 use crate::refusal::Refusal;
 use crate::route::{Identity, Route, Rule};
-use crate::service::{Admitted, Gateway, GatewayService, note};
+use crate::service::{Admitted, Gateway, GatewayService};
 use bytes::Bytes;
 use http::header::{HeaderMap, ORIGIN};
 use http::request::Parts;
@@ -68,7 +68,7 @@ impl DecisionService {
     where
         B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
     {
-        let gateway = &*self.gateway.0;
+        let gateway = &*self.gateway.0.gateway();
         let (parts, body) = request.into_parts();
         let kind = self.asking(&parts);
         if let Some(answer) = kind.and_then(|_| gateway.published(&parts)) {
@@ -118,7 +118,10 @@ async fn decide(gateway: &Gateway, original: &Parts) -> Verdict {
         Ok(Admitted::Here(_)) => Verdict::Answer(Refusal::no_route().into_answer()),
         Ok(Admitted::Route(Some(route))) => by_rule(gateway, original, route).await,
         Ok(Admitted::Route(None)) => Verdict::Answer(gateway.nowhere(original).await),
-        Err(refusal) => Verdict::Answer(refusal.into_answer()),
+        Err(refusal) => {
+            gateway.metrics.malformed();
+            Verdict::Answer(refusal.into_answer())
+        }
     };
     if let Some(cors) = &gateway.cors {
         cors.mark(original.headers.get(ORIGIN), verdict.for_caller_mut());
@@ -128,7 +131,7 @@ async fn decide(gateway: &Gateway, original: &Parts) -> Verdict {
 
 async fn by_rule(gateway: &Gateway, original: &Parts, route: &Route) -> Verdict {
     if let Rule::Guarded(demand) = &route.rule {
-        return match gateway.judge(original, demand).await {
+        return match gateway.judge_on(route, original, demand).await {
             Ok(access) => {
                 let mut verdict = pass(original, route, Who::Caller(&access));
                 gateway.guard.complete(&access, verdict.for_caller_mut());
@@ -138,9 +141,7 @@ async fn by_rule(gateway: &Gateway, original: &Parts, route: &Route) -> Verdict 
         };
     }
     if let Rule::Observed(demand) = &route.rule {
-        if let Ok(target) = gateway.public.target(&original.uri) {
-            note(route, &gateway.guard.observe(original, &target, demand).await);
-        }
+        gateway.look_on(route, original, demand).await;
         return pass(original, route, Who::Unjudged);
     }
     pass(original, route, Who::Anybody)
