@@ -5,6 +5,8 @@ mod common;
 #[cfg(test)]
 mod consent;
 #[cfg(test)]
+mod decision_point;
+#[cfg(test)]
 mod gateway;
 #[cfg(test)]
 mod guide;
