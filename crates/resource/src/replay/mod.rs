@@ -61,7 +61,9 @@ impl ReplayLog {
         }
     }
 
-    pub(crate) const fn is_shared(&self) -> bool {
+    /// Whether other nodes use it too, so that it outlives this one.
+    #[must_use]
+    pub const fn is_shared(&self) -> bool {
         matches!(self, Self::Shared(_))
     }
 
