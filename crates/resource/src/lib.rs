@@ -70,6 +70,8 @@ pub use metadata::{MetadataService, MetadataUrls};
 pub use observed::Observed;
 pub use public_url::PublicUrl;
 pub use rejection::{Reason, Rejection};
-pub use replay::ReplayLog;
+#[cfg(any(feature = "postgres", feature = "redis"))]
+pub use replay::LogServer;
+pub use replay::{OwnLog, OwnReach, OwnRecord, ReplayLog, ReplayLogError, SharedLog};
 pub use require_scope::{RequireScopeLayer, RequireScopeService};
 pub use token::TokenError;

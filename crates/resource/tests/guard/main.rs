@@ -19,6 +19,8 @@ mod nonces;
 #[cfg(test)]
 mod schemes;
 #[cfg(test)]
+mod shared_log;
+#[cfg(test)]
 mod tokens;
 #[cfg(test)]
 mod world;
