@@ -62,10 +62,10 @@ pub struct Config {
     pub proof: Policy,
     /// Which pages may call.
     pub cors: Option<Cors>,
-    /// What people read in the metadata that are published; none where none are.
-    pub metadata: Option<ForPeople>,
     /// The key that assertions are signed with, a private JWK; none where one is made at start.
     pub assertion_key: Option<Secret>,
+    /// What people read in the metadata that are published; none where none are.
+    pub metadata: Option<ForPeople>,
     /// The longest path first.
     pub(crate) routes: Vec<Route>,
 }
@@ -184,8 +184,8 @@ impl TryFrom<ConfigFile> for Config {
             replay: replay::read(&file)?,
             proof: policy(&file.proof)?,
             cors: origins.transpose().map_err(|error| value("cors.origins", error))?,
-            metadata: metadata::read(&file.metadata)?,
             assertion_key: file.assertion.key_file.as_deref().map(assertion_key).transpose()?,
+            metadata: metadata::read(&file.metadata)?,
             routes: routes::read(&file)?,
             public_url,
             tls: file.tls,
