@@ -102,6 +102,12 @@ impl Bare {
         Ok(Self { method, key, signed: signed.collect::<Result<_, Failure>>()? })
     }
 
+    /// How many of one batch a second.
+    pub(crate) fn speed(&self) -> Result<f64, Failure> {
+        let batch = self.signed.get(..measure::BATCH).unwrap_or_default();
+        measure::speed(&mut || self.verify(batch))
+    }
+
     pub(crate) fn verify(&self, signed: &[(Vec<u8>, Vec<u8>)]) -> Result<Done, Failure> {
         let signed = signed.to_vec();
         measure::timed(signed.len(), || {
