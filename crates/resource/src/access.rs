@@ -2,6 +2,7 @@
 
 use crate::token::Token;
 use keybound_dpop::jose::thumbprint::Thumbprint;
+use keybound_dpop::proof::check::{FreshProof, NonceUse};
 use keybound_dpop::time::UnixTime;
 use keybound_oauth::scope::Scope;
 use serde_json::{Map, Value};
@@ -13,12 +14,26 @@ use std::sync::Arc;
 pub struct Access {
     token: Arc<Token>,
     jkt: Option<Thumbprint>,
+    asked_for_nonce: bool,
     wants_new_nonce: bool,
 }
 
 impl Access {
-    pub(crate) fn new(token: Arc<Token>, jkt: Option<Thumbprint>, wants_new_nonce: bool) -> Self {
-        Self { token, jkt, wants_new_nonce }
+    pub(crate) fn of_proof(token: Arc<Token>, proof: &FreshProof) -> Self {
+        let asked_for_nonce = proof.nonce() != NonceUse::NotAsked;
+        Self { token, jkt: Some(*proof.jkt()), asked_for_nonce, wants_new_nonce: proof.wants_new_nonce() }
+    }
+
+    pub(crate) const fn of_bearer(token: Arc<Token>, asked_for_nonce: bool) -> Self {
+        Self { token, jkt: None, asked_for_nonce, wants_new_nonce: false }
+    }
+
+    pub(crate) fn token(&self) -> &Token {
+        &self.token
+    }
+
+    pub(crate) const fn was_asked_for_nonce(&self) -> bool {
+        self.asked_for_nonce
     }
 
     /// `iss`: who issued the token.

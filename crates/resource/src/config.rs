@@ -47,10 +47,10 @@ pub struct GuardConfig {
     pub issuers: Vec<TrustedIssuer>,
     /// The identifiers of this resource: `aud` must hold one of them. The first one names it in the replay log.
     pub audience: Vec<String>,
-    /// Which tokens are taken.
+    /// Which tokens are taken, where a [`Demand`](crate::Demand) does not say.
     pub dpop: DpopUse,
-    /// The keys of the nonces that proofs must carry; `None` where no nonce is asked for. Never an authorization
-    /// server's (RS-NON-04).
+    /// The keys of the nonces that proofs must carry; `None` where no nonce is asked for unless a
+    /// [`Demand`](crate::Demand) says so. Never an authorization server's (RS-NON-04).
     pub nonce: Option<NonceKeys>,
     /// Where used proofs are recorded.
     pub replay: ReplayLog,
@@ -85,6 +85,9 @@ pub enum ConfigError {
     /// No proof or no token could ever be taken.
     #[error("the list of accepted algorithms is empty")]
     NoAlgorithm,
+    /// No secret for nonces could be drawn.
+    #[error("no random bits can be had")]
+    Entropy(#[from] CryptoError),
 }
 
 impl GuardConfig {

@@ -7,8 +7,10 @@ use http::header::AUTHORIZATION;
 
 /// The schemes that carry access tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Scheme {
+pub enum Scheme {
+    /// `DPoP` (RFC 9449 §7.1)
     Dpop,
+    /// `Bearer` (RFC 6750 §2.1)
     Bearer,
 }
 

@@ -2,25 +2,24 @@
 
 use crate::access::Access;
 use crate::challenges;
-use crate::config::{ConfigError, DpopUse, GuardConfig, TokenProfile};
-use crate::credentials::{self, Scheme};
+use crate::config::{ConfigError, GuardConfig};
+use crate::credentials::Scheme;
+use crate::demand::Demand;
+use crate::judge::{Judged, Question};
+use crate::observed::Observed;
 use crate::rejection::{Reason, Rejection};
-use crate::token::{self, Token, TokenError};
+use crate::token::{Token, TokenError};
 use http::header::{CACHE_CONTROL, VARY};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue};
-use keybound_dpop::confirmation::Confirmation;
-use keybound_dpop::header::{DPOP_NONCE, ProofHeader};
-use keybound_dpop::jose::jws;
+use keybound_dpop::header::DPOP_NONCE;
+use keybound_dpop::jose::crypto::random;
 use keybound_dpop::jose::key_set::KeySet;
-use keybound_dpop::jose::thumbprint::Thumbprint;
-use keybound_dpop::nonce::Nonce;
-use keybound_dpop::proof::check::{BoundToken, Expected, FreshProof, NotFresh, verify};
+use keybound_dpop::nonce::{Nonce, NonceKeys};
 use keybound_dpop::secret::Secret;
 use keybound_dpop::target::Target;
 use keybound_dpop::time::Now;
 use keybound_dpop::token_hash::TokenHash;
-use keybound_oauth::access_token::AccessTokenError;
 use keybound_oauth::scope::Scope;
 use quick_cache::sync::Cache;
 use std::fmt;
@@ -31,27 +30,22 @@ use std::sync::Arc;
 /// (RS-CHK-08).
 pub struct Guard {
     config: GuardConfig,
-    verdicts: Cache<TokenHash, Arc<Verdict>>,
+    demand: Demand,
+    /// The configured keys, or else some for the routes that ask for nonces where the guard does not.
+    nonces: NonceKeys,
+    pub(crate) verdicts: Cache<TokenHash, Arc<Verdict>>,
 }
 
 /// A token that was found good, and under which keys. It holds as long as these are the issuer's keys.
-struct Verdict {
-    token: Arc<Token>,
-    keys: Arc<KeySet>,
-    issuer: usize,
-    kid: Option<String>,
+pub(crate) struct Verdict {
+    pub(crate) token: Arc<Token>,
+    pub(crate) keys: Arc<KeySet>,
+    pub(crate) issuer: usize,
+    pub(crate) kid: Option<String>,
 }
 
 /// What is known of an opaque token: its claims where it is good; or why that cannot be found out.
 pub type LookedUp = Result<Option<Vec<u8>>, String>;
-
-/// What the token of a request was found to be, and what its proof is to be held against.
-struct Presented<'a> {
-    request: &'a Parts,
-    target: &'a Target,
-    hash: TokenHash,
-    now: Now,
-}
 
 impl Guard {
     /// A guard.
@@ -60,8 +54,15 @@ impl Guard {
     /// [`ConfigError`] where it would let through everybody, or nobody.
     pub fn new(config: GuardConfig) -> Result<Self, ConfigError> {
         config.check()?;
+        let nonces = match &config.nonce {
+            Some(keys) => keys.clone(),
+            None => {
+                let audience = config.audience.first().map_or("", String::as_str);
+                NonceKeys::new(random()?, format!("resource {audience}"), None)
+            }
+        };
         let verdicts = Cache::new(config.remembered_tokens);
-        Ok(Self { config, verdicts })
+        Ok(Self { demand: Demand::of(&config), config, nonces, verdicts })
     }
 
     /// Judges a request by its head; its body is not read. `target` is the URI at which it arrived, from configuration
@@ -70,7 +71,21 @@ impl Guard {
     /// # Errors
     /// A [`Rejection`], which has been written to the audit log.
     pub async fn check(&self, request: &Parts, target: &Target) -> Result<Access, Rejection> {
-        self.check_with_form(request, None, target).await
+        self.check_for(request, target, &self.demand).await
+    }
+
+    /// The same for a route that asks for more than the guard does, or for less: start from [`Guard::demand`].
+    ///
+    /// # Errors
+    /// A [`Rejection`], which has been written to the audit log.
+    pub async fn check_for(
+        &self,
+        request: &Parts,
+        target: &Target,
+        demand: &Demand,
+    ) -> Result<Access, Rejection> {
+        let question = self.question(request, target, demand);
+        self.decide(question, nobody()).await
     }
 
     /// The same for an endpoint that has read a form: a token in it is not taken, and beside a token in
@@ -84,8 +99,8 @@ impl Guard {
         form: Option<&[u8]>,
         target: &Target,
     ) -> Result<Access, Rejection> {
-        let nobody: Option<fn(Secret) -> Ready<LookedUp>> = None;
-        self.check_any(request, form, target, nobody).await
+        let question = Question { form, ..self.question(request, target, &self.demand) };
+        self.decide(question, nobody()).await
     }
 
     /// The same for a service that knows what tokens stand for which are no JWTs: `look_up` gives the claims of one that
@@ -99,7 +114,25 @@ impl Guard {
         target: &Target,
         look_up: impl FnOnce(Secret) -> F,
     ) -> Result<Access, Rejection> {
-        self.check_any(request, None, target, Some(look_up)).await
+        let question = self.question(request, target, &self.demand);
+        self.decide(question, Some(look_up)).await
+    }
+
+    /// Judges a request as [`Guard::check_for`] would, its proof's record included, and lets nobody in: for an operator
+    /// who wants to know who would pass before anybody is turned away. Nothing is told to the caller, so that no proof
+    /// can carry a nonce of ours: nonces are not looked at, and `iat` is judged as where none is asked for.
+    ///
+    /// What would have been refused is written to the audit log as `would_be_refused`.
+    pub async fn observe(&self, request: &Parts, target: &Target, demand: &Demand) -> Observed {
+        let question = Question { nonces: None, ..self.question(request, target, demand) };
+        let Judged { scheme, token, verdict } = self.judge(question, nobody()).await;
+        let observed = Observed::new(scheme, token, verdict.err());
+        if let Some(reason) = observed.reason() {
+            let (row, why, client) = (reason.row(), reason.for_log(), observed.client_id().map(escaped));
+            let cause = reason.event();
+            tracing::info!(target: "audit", event = "would_be_refused", cause, row, client, why, "observed");
+        }
+        observed
     }
 
     /// Asks for a scope on top of a good token (RFC 6750 §3.1).
@@ -110,39 +143,30 @@ impl Guard {
         if needed.is_subset_of(access.scope()) {
             return Ok(());
         }
-        let scheme = if access.jkt().is_some() { Scheme::Dpop } else { Scheme::Bearer };
-        let rejection = self.reject(Reason::Scope(needed.clone()), Some(scheme), self.config.clock.now());
-        audit(&rejection, request);
-        Err(rejection)
+        Err(self.refuse(Reason::Scope(needed.clone()), Some(scheme_of(access)), request))
     }
 
     /// The refusal of a token that the service itself knows to be revoked (RS-CHK-04). It has been written to the audit
     /// log.
     #[must_use]
     pub fn refuse_revoked(&self, access: &Access, request: &Parts) -> Rejection {
-        let scheme = if access.jkt().is_some() { Scheme::Dpop } else { Scheme::Bearer };
-        let rejection =
-            self.reject(Reason::Token(TokenError::Revoked), Some(scheme), self.config.clock.now());
-        audit(&rejection, request);
-        rejection
+        self.refuse(Reason::Token(TokenError::Revoked), Some(scheme_of(access)), request)
     }
 
     /// The refusal of a request whose target makes no URI. It has been written to the audit log.
     #[must_use]
     pub fn refuse_target(&self, request: &Parts) -> Rejection {
-        let rejection = self.reject(Reason::Target, None, self.config.clock.now());
-        audit(&rejection, request);
-        rejection
+        self.refuse(Reason::Target, None, request)
     }
 
     /// Completes the answer to a request that was let through. A nonce where one is due, and never more than one
     /// (RFC 9449 §8.2, AS-NON-04); and nothing that a shared cache would keep, unless the service said so
     /// (RFC 9111 §3.5, OPS-CACHE-02, OPS-CACHE-03).
     pub fn complete(&self, access: &Access, headers: &mut HeaderMap) {
-        if self.config.nonce.is_some() {
+        if access.was_asked_for_nonce() {
             headers.remove(DPOP_NONCE);
         }
-        let nonce = self.nonce().filter(|_| access.wants_new_nonce());
+        let nonce = access.wants_new_nonce().then(|| self.nonces.issue(self.config.clock.now().unix));
         if let Some(nonce) = nonce.and_then(|nonce| HeaderValue::try_from(nonce.as_str()).ok()) {
             headers.insert(DPOP_NONCE, nonce);
         }
@@ -161,151 +185,47 @@ impl Guard {
         self.config.nonce.as_ref().map(|keys| keys.issue(self.config.clock.now().unix))
     }
 
+    /// What the guard asks of a request where its route asks for nothing else.
+    #[must_use]
+    pub const fn demand(&self) -> &Demand {
+        &self.demand
+    }
+
     /// What the guard was told.
     #[must_use]
     pub const fn config(&self) -> &GuardConfig {
         &self.config
     }
 
-    async fn check_any<F: Future<Output = LookedUp>>(
+    fn question<'a>(&'a self, request: &'a Parts, target: &'a Target, demand: &'a Demand) -> Question<'a> {
+        let nonces = demand.nonces.then_some(&self.nonces);
+        Question { request, form: None, target, demand, nonces, now: self.config.clock.now() }
+    }
+
+    async fn decide<F: Future<Output = LookedUp>>(
         &self,
-        request: &Parts,
-        form: Option<&[u8]>,
-        target: &Target,
+        question: Question<'_>,
         look_up: Option<impl FnOnce(Secret) -> F>,
     ) -> Result<Access, Rejection> {
-        let now = self.config.clock.now();
-        let (scheme, judged) = match credentials::read(&request.headers, request.uri.query(), form) {
-            Err(unreadable) => (unreadable.scheme, Err(unreadable.reason)),
-            Ok(None) => (None, Err(Reason::NoCredentials)),
-            Ok(Some(credentials)) => {
-                let hash = TokenHash::of(credentials.token);
-                let presented = Presented { request, target, hash, now };
-                let token = match look_up {
-                    Some(look_up) if jws::split(credentials.token).is_none() => {
-                        self.known_token(look_up(Secret::new(credentials.token)).await, now)
-                    }
-                    _ => self.token(credentials.token, &presented).await,
-                };
-                let judged = match token {
-                    Ok(token) => self.judge(token, credentials.scheme, &presented).await,
-                    Err(reason) => Err(reason),
-                };
-                (Some(credentials.scheme), judged)
-            }
-        };
-        judged.map_err(|reason| {
-            let rejection = self.reject(reason, scheme, now);
-            audit(&rejection, request);
+        let Judged { scheme, verdict, .. } = self.judge(question, look_up).await;
+        verdict.map_err(|reason| {
+            let rejection = self.reject(reason, scheme, question.demand, question.now);
+            audit(&rejection, question.request);
             rejection
         })
     }
 
-    /// The token decides what has to be proven, never the scheme that the caller chose (RS-DWN-02).
-    async fn judge(
-        &self,
-        token: Arc<Token>,
-        scheme: Scheme,
-        presented: &Presented<'_>,
-    ) -> Result<Access, Reason> {
-        match (token.claims.confirmation, scheme) {
-            (Confirmation::Unusable(because), _) => Err(Reason::Unusable(because)),
-            (Confirmation::Jkt(_), Scheme::Bearer) => Err(Reason::Downgrade),
-            (Confirmation::None, Scheme::Dpop) => Err(Reason::Unbound),
-            (Confirmation::None, Scheme::Bearer) if self.config.dpop == DpopUse::Required => {
-                Err(Reason::BearerRefused)
-            }
-            (Confirmation::None, Scheme::Bearer) => {
-                if !ProofHeader::of(&presented.request.headers).is_absent() {
-                    tracing::info!(target: "audit", event = "stray_proof", row = "RS-SCH-08", "proof not looked at");
-                }
-                Ok(Access::new(token, None, false))
-            }
-            (Confirmation::Jkt(jkt), Scheme::Dpop) => {
-                let proof = self.prove(jkt, presented).await?;
-                Ok(Access::new(token, Some(*proof.jkt()), proof.wants_new_nonce()))
-            }
-        }
+    fn refuse(&self, reason: Reason, scheme: Option<Scheme>, request: &Parts) -> Rejection {
+        let rejection = self.reject(reason, scheme, &self.demand, self.config.clock.now());
+        audit(&rejection, request);
+        rejection
     }
 
-    /// A token whose claims were looked up. Not remembered, so that its end is seen at once.
-    fn known_token(&self, looked_up: LookedUp, now: Now) -> Result<Arc<Token>, Reason> {
-        let claims = looked_up.map_err(Reason::TokensUnavailable)?;
-        let claims = claims.ok_or(Reason::Token(TokenError::Unknown))?;
-        let token =
-            token::believe(&claims, TokenProfile::Rfc9068, &self.config.audience).map_err(unusable)?;
-        let came = &token.claims.iss;
-        if !self.config.issuers.iter().any(|trusted| trusted.issuer == *came) {
-            return Err(Reason::Token(TokenError::Issuer { came: came.clone() }));
-        }
-        token.check_time(now.unix).map_err(Reason::Token)?;
-        Ok(Arc::new(token))
-    }
-
-    async fn token(&self, text: &str, presented: &Presented<'_>) -> Result<Arc<Token>, Reason> {
-        let verdict = match self.remembered(&presented.hash).await {
-            Some(verdict) => verdict,
-            None => self.verify_token(text, presented).await?,
-        };
-        verdict.token.check_time(presented.now.unix).map_err(|error| {
-            self.verdicts.remove(&presented.hash);
-            Reason::Token(error)
-        })?;
-        Ok(Arc::clone(&verdict.token))
-    }
-
-    /// A verdict holds while the issuer has the keys under which it was reached, or cannot be asked for them.
-    async fn remembered(&self, hash: &TokenHash) -> Option<Arc<Verdict>> {
-        let verdict = self.verdicts.get(hash)?;
-        let issuer = self.config.issuers.get(verdict.issuer)?;
-        match issuer.keys.for_kid(verdict.kid.as_deref()).await {
-            Ok(keys) if !Arc::ptr_eq(&keys, &verdict.keys) => None,
-            _ => Some(verdict),
-        }
-    }
-
-    async fn verify_token(&self, text: &str, presented: &Presented<'_>) -> Result<Arc<Verdict>, Reason> {
-        let jwt = token::read(text).map_err(Reason::Token)?;
-        let came = token::claimed_issuer(&jwt).map_err(Reason::Token)?;
-        let trusted = self.config.issuers.iter().enumerate().find(|(_, trusted)| trusted.issuer == came);
-        let (index, issuer) = trusted.ok_or(Reason::Token(TokenError::Issuer { came }))?;
-        let kid = jwt.kid().map_err(|error| Reason::Token(error.into()))?;
-        let keys = issuer.keys.for_kid(kid.as_deref()).await;
-        let keys = keys.map_err(|error| Reason::KeysUnavailable(error.0))?;
-        let algorithms = self.config.token_algorithms;
-        let token = token::verify(&jwt, issuer, &keys, &self.config.audience, algorithms);
-        let token = Arc::new(token.map_err(unusable)?);
-        let verdict = Arc::new(Verdict { token, keys, issuer: index, kid });
-        self.verdicts.insert(presented.hash, Arc::clone(&verdict));
-        Ok(verdict)
-    }
-
-    /// The proof, up to its signature; then, once everything else is known to be good, its record.
-    async fn prove(&self, jkt: Thumbprint, presented: &Presented<'_>) -> Result<FreshProof, Reason> {
-        let config = &self.config;
-        let expected = Expected {
-            method: presented.request.method.as_str(),
-            target: presented.target,
-            token: Some(BoundToken { hash: presented.hash, jkt }),
-            nonce: config.nonce.as_ref(),
-            policy: &config.proof,
-        };
-        let header = ProofHeader::of(&presented.request.headers);
-        let proof = verify(header, &expected, presented.now.unix).map_err(Reason::Proof)?;
-        let audience = config.audience.first().map_or("", String::as_str);
-        let entry = proof.replay_entry(&config.replay_salt, audience);
-        let recorded = config.replay.record(entry, presented.now).await;
-        proof.after(recorded).map_err(|not_fresh| match not_fresh {
-            NotFresh::Replayed(refusal) => Reason::Proof(refusal),
-            NotFresh::Unavailable => Reason::ReplayLogUnavailable,
-        })
-    }
-
-    fn reject(&self, reason: Reason, scheme: Option<Scheme>, now: Now) -> Rejection {
-        let challenges = challenges::of(&self.config, &reason, scheme);
+    fn reject(&self, reason: Reason, scheme: Option<Scheme>, demand: &Demand, now: Now) -> Rejection {
+        let challenges = challenges::of(&self.config, demand, &reason, scheme);
         let challenged = challenges.iter().any(|challenge| challenge.is("DPoP"));
-        let keys = self.config.nonce.as_ref().filter(|_| challenged);
-        Rejection::new(reason, challenges, keys.map(|keys| keys.issue(now.unix)))
+        let nonce = (demand.nonces && challenged).then(|| self.nonces.issue(now.unix));
+        Rejection::new(reason, challenges, nonce)
     }
 }
 
@@ -315,18 +235,19 @@ impl fmt::Debug for Guard {
     }
 }
 
-/// A binding that cannot be relied on is told by itself (DPOP-CNF-05).
-fn unusable(error: TokenError) -> Reason {
-    match error {
-        TokenError::Claims(AccessTokenError::Confirmation(because)) => Reason::Unusable(because),
-        error => Reason::Token(error),
-    }
+/// No one who looks tokens up.
+fn nobody() -> Option<fn(Secret) -> Ready<LookedUp>> {
+    None
+}
+
+fn scheme_of(access: &Access) -> Scheme {
+    if access.jkt().is_some() { Scheme::Dpop } else { Scheme::Bearer }
 }
 
 /// One event for each refusal: what was broken and what came, escaped; never a token, a proof or a nonce.
 fn audit(rejection: &Rejection, request: &Parts) {
     let reason = rejection.reason();
-    let path: String = request.uri.path().chars().take(200).flat_map(char::escape_default).collect();
+    let path = escaped(request.uri.path());
     tracing::warn!(
         target: "audit",
         event = reason.event(),
@@ -337,4 +258,8 @@ fn audit(rejection: &Rejection, request: &Parts) {
         why = reason.for_log(),
         "access refused"
     );
+}
+
+fn escaped(text: &str) -> String {
+    text.chars().take(200).flat_map(char::escape_default).collect()
 }

@@ -1,5 +1,6 @@
 //! Why a request is not let through, and what it is answered (requirements 0.4, 0.6).
 
+use crate::demand::Authentication;
 use crate::token::TokenError;
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -41,6 +42,8 @@ pub enum Reason {
     Proof(Refusal),
     /// The token's scope is too small.
     Scope(Scope),
+    /// The user signed in too weakly, or too long ago.
+    Authentication(Authentication),
     /// The log of used proofs is full or out of reach. Our fault.
     ReplayLogUnavailable,
     /// The issuer's keys cannot be had. Our fault.
@@ -65,6 +68,7 @@ impl Reason {
             Self::Unusable(_) => "DPOP-CNF-05",
             Self::Proof(refusal) => refusal.check().rule().id,
             Self::Scope(_) => "RS-CHK-05",
+            Self::Authentication(_) => "RS-STP-01",
             Self::ReplayLogUnavailable => "RS-GW-09",
             Self::KeysUnavailable(_) => "RS-CHK-02",
             Self::TokensUnavailable(_) => "RS-GW-09",
@@ -88,6 +92,7 @@ impl Reason {
                 Fault::Binding => ErrorCode::InvalidToken,
             }),
             Self::Scope(_) => Some(ErrorCode::InsufficientScope),
+            Self::Authentication(_) => Some(ErrorCode::InsufficientUserAuthentication),
             Self::ReplayLogUnavailable | Self::KeysUnavailable(_) | Self::TokensUnavailable(_) => {
                 Some(ErrorCode::TemporarilyUnavailable)
             }
@@ -128,6 +133,7 @@ impl Reason {
             Self::Unbound => "the token is not bound to a key".to_owned(),
             Self::Unusable(because) => (*because).to_owned(),
             Self::Scope(needed) => format!("the scope must hold: {needed}"),
+            Self::Authentication(_) => "the user must sign in again, as the challenge says".to_owned(),
             Self::ReplayLogUnavailable => "the record of used proofs cannot be reached".to_owned(),
             Self::KeysUnavailable(_) => "the issuer's keys cannot be reached".to_owned(),
             Self::TokensUnavailable(_) => "the token cannot be looked up".to_owned(),
@@ -164,6 +170,7 @@ impl Reason {
                 _ => "proof_refused",
             },
             Self::Scope(_) => "scope_refused",
+            Self::Authentication(_) => "step_up",
             Self::ReplayLogUnavailable | Self::KeysUnavailable(_) | Self::TokensUnavailable(_) => {
                 "unavailable"
             }

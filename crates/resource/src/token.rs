@@ -12,11 +12,11 @@ use serde_json::Map;
 
 /// Octets of an access token, at the most.
 pub(crate) const MAX_TOKEN_LEN: usize = 16 * 1024;
-/// How far ahead of us an issuer's clock may be when it writes `nbf`.
-const SKEW_SECS: u64 = 30;
+/// How far ahead of us an issuer's clock may be when it writes `nbf` or `auth_time`.
+pub(crate) const SKEW_SECS: u64 = 30;
 
-/// A token whose signature, issuer, audience and kind have been checked. Whether its time has come or gone is asked at
-/// each use.
+/// A token whose signature, issuer and kind have been checked. Whom it is for, and whether its time has come or gone, is
+/// asked at each use.
 #[derive(Debug)]
 pub(crate) struct Token {
     pub(crate) claims: AccessTokenClaims,
@@ -129,12 +129,11 @@ pub(crate) fn claimed_issuer(jwt: &UnverifiedJwt<'_>) -> Result<String, TokenErr
     Ok(issuer.to_owned())
 }
 
-/// Checks everything about a token that does not change with time.
+/// Checks everything about a token that is the same at each use.
 pub(crate) fn verify(
     jwt: &UnverifiedJwt<'_>,
     issuer: &TrustedIssuer,
     keys: &KeySet,
-    audience: &[String],
     algorithms: AlgorithmSet,
 ) -> Result<Token, TokenError> {
     let header = jwt.header()?;
@@ -146,23 +145,16 @@ pub(crate) fn verify(
     };
     let algorithm = algorithm.ok_or(JwtError::Algorithm)?;
     let verified = jwt.verify(algorithms, keys.candidates(kid.as_deref(), algorithm))?;
-    believe(verified.payload(), issuer.tokens, audience)
+    believe(verified.payload(), issuer.tokens)
 }
 
 /// Checks what a token says, once its issuer vouches for it: by a signature, or by having looked it up.
-pub(crate) fn believe(
-    payload: &[u8],
-    profile: TokenProfile,
-    audience: &[String],
-) -> Result<Token, TokenError> {
+pub(crate) fn believe(payload: &[u8], profile: TokenProfile) -> Result<Token, TokenError> {
     let claims = AccessTokenClaims::parse(payload).map_err(TokenError::Claims)?;
     let object = Object::parse(payload).map_err(|_| JwtError::Malformed)?;
     let client_id = client_id(&object, profile)?;
     if profile == TokenProfile::Jwt {
         check_kind(&object, &claims.aud, client_id)?;
-    }
-    if !claims.aud.iter().any(|name| !name.is_empty() && audience.iter().any(|ours| ours == name)) {
-        return Err(TokenError::Audience { came: claims.aud.iter().collect::<Vec<_>>().join(" ") });
     }
     Ok(Token {
         subject: claims.sub.clone().ok_or(TokenError::Claims(AccessTokenError::Missing("sub")))?,
@@ -173,6 +165,15 @@ pub(crate) fn believe(
 }
 
 impl Token {
+    /// Whether the token is for one of these resources.
+    pub(crate) fn check_audience(&self, audience: &[String]) -> Result<(), TokenError> {
+        let aud = &self.claims.aud;
+        if aud.iter().any(|name| !name.is_empty() && audience.iter().any(|ours| ours == name)) {
+            return Ok(());
+        }
+        Err(TokenError::Audience { came: aud.iter().collect::<Vec<_>>().join(" ") })
+    }
+
     /// Whether the token's time is now.
     pub(crate) fn check_time(&self, now: UnixTime) -> Result<(), TokenError> {
         if self.claims.exp <= now {

@@ -3,22 +3,28 @@
 
 mod file;
 mod issuers;
+mod route_file;
 mod routes;
+mod upstreams;
 
 pub use file::{
-    ConfigFile, CorsFile, DpopFile, FromText, IssuerFile, NonceFile, NonceMode, OneOrMany, ProofFile,
-    RouteFile, TimeoutFile, TlsFile, TokensFile,
+    ConfigFile, CorsFile, FromText, IssuerFile, NonceFile, NonceMode, OneOrMany, ProofFile, TlsFile,
+    TokensFile,
+};
+pub use route_file::{
+    AssertionFile, DpopFile, IdentityFile, RouteFile, TimeoutFile, UpstreamFile, WithoutReplayLogFile,
 };
 
 use crate::route::Route;
 use keybound_dpop::jose::algorithm::{Algorithm, AlgorithmSet};
 use keybound_dpop::jose::key_set::KeySet;
+use keybound_dpop::jose::signer::SigningKey;
 use keybound_dpop::proof::check::Policy;
+use keybound_dpop::secret::Secret;
 use keybound_oauth::identifier::{Endpoint, Issuer, is_protected};
 use keybound_resource::{Cors, DpopUse, PublicUrl, TokenProfile};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::time::Duration;
 use url::Url;
 
 /// A configuration that has been checked as a whole.
@@ -46,10 +52,8 @@ pub struct Config {
     pub proof: Policy,
     /// Which pages may call.
     pub cors: Option<Cors>,
-    /// Until there is a connection to an upstream.
-    pub connect_timeout: Duration,
-    /// Until its answer begins.
-    pub answer_timeout: Duration,
+    /// The key that assertions are signed with, a private JWK; none where one is made at start.
+    pub assertion_key: Option<Secret>,
     /// The longest path first.
     pub(crate) routes: Vec<Route>,
 }
@@ -114,6 +118,9 @@ impl Config {
             tls.certificate = folder.join(&tls.certificate);
             tls.key = folder.join(&tls.key);
         }
+        for file in written.files_of_upstreams() {
+            *file = folder.join(&*file);
+        }
         for keys in written.issuer.0.iter_mut().filter_map(|issuer| issuer.jwks_file.as_mut()) {
             *keys = folder.join(&*keys);
         }
@@ -147,14 +154,13 @@ impl TryFrom<ConfigFile> for Config {
             audience,
             dpop: match file.dpop {
                 DpopFile::Required => DpopUse::Required,
-                DpopFile::Allowed => DpopUse::Allowed,
+                DpopFile::Allowed | DpopFile::Observe => DpopUse::Allowed,
             },
             realm: file.realm.clone(),
             nonces: file.nonce.mode == NonceMode::Required,
             proof: policy(&file.proof)?,
             cors: origins.transpose().map_err(|error| value("cors.origins", error))?,
-            connect_timeout: timeout("timeout.connect_secs", file.timeout.connect_secs, 5)?,
-            answer_timeout: timeout("timeout.answer_secs", file.timeout.answer_secs, 60)?,
+            assertion_key: file.assertion.key_file.as_deref().map(assertion_key).transpose()?,
             routes: routes::read(&file)?,
             public_url,
             tls: file.tls,
@@ -205,11 +211,12 @@ fn policy(file: &ProofFile) -> Result<Policy, ConfigError> {
     Ok(policy)
 }
 
-fn timeout(key: &str, secs: Option<u64>, default: u64) -> Result<Duration, ConfigError> {
-    match secs.unwrap_or(default) {
-        secs @ 1..=3600 => Ok(Duration::from_secs(secs)),
-        _ => Err(value(key, "must be 1 to 3600")),
-    }
+/// A private key that signs with ES256 or another algorithm of proofs, as a JWK.
+fn assertion_key(file: &Path) -> Result<Secret, ConfigError> {
+    let unusable = |error: String| value("assertion.key_file", format!("{}: {error}", file.display()));
+    let json = std::fs::read_to_string(file).map(Secret::new).map_err(|error| unusable(error.to_string()))?;
+    SigningKey::from_private_jwk(json.reveal().as_bytes()).map_err(|error| unusable(error.to_string()))?;
+    Ok(json)
 }
 
 #[cfg(test)]

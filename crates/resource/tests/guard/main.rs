@@ -5,6 +5,8 @@ mod attacks;
 #[cfg(test)]
 mod challenges;
 #[cfg(test)]
+mod demands;
+#[cfg(test)]
 mod layer;
 #[cfg(test)]
 mod nonces;
