@@ -95,7 +95,7 @@ impl Scene {
         let bare = Server::start(command, address)?;
         let cookies = sign_in(&mut wallet, &place)?;
         let proofs: Vec<String> =
-            (0..1_000).map(|_| wallet.next_proof(&place, "/token")).collect::<Result<_, _>>()?;
+            (0..10_000).map(|_| wallet.next_proof(&place, "/token")).collect::<Result<_, _>>()?;
         let verification = BareVerification::of(&wallet.prover.key, &proofs)?;
         let signature = ecdsa(&wallet.prover.key.to_pkcs8()?)?;
         Ok(Self { wallet, keybound, quiet, bare, node, cookies, verification, signature, _folder: folder })

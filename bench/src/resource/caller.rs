@@ -24,6 +24,9 @@ pub(super) const SCOPE: &str = "read";
 /// What is asked for.
 pub(super) const PATH: &str = "/orders";
 
+/// Signatures that are verified by themselves.
+const SIGNATURES: usize = 10_000;
+
 /// A client, and the issuer of its token.
 pub(super) struct Caller {
     prover: Prover,
@@ -102,7 +105,7 @@ impl Caller {
     /// The curve arithmetic alone, over proofs like these.
     pub(super) fn verification(&mut self, place: &Place) -> Result<Bare, Failure> {
         let token = Some(TokenHash::of(&self.token));
-        let proofs: Vec<String> = (0..1_000)
+        let proofs: Vec<String> = (0..SIGNATURES)
             .map(|_| self.prover.prove(&Call { method: "GET", place, path: PATH, token }))
             .collect::<Result<_, _>>()?;
         Bare::of(&self.prover.key, &proofs)
