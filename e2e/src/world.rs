@@ -29,6 +29,7 @@ use keybound_provider::store::{
 use serde_json::{Value, json};
 use std::sync::Arc;
 use tempfile::TempDir;
+use tokio::net::TcpListener;
 use tower::ServiceExt;
 
 /// The issuer of every World.
@@ -172,6 +173,15 @@ impl World {
     /// A good proof for the pushed authorization request endpoint by the World's key.
     pub fn pushed_proof(&self) -> Forge {
         Forge::new(&self.key, "POST", PUSHED, self.now())
+    }
+
+    /// The provider on a socket of this machine, until the runtime of the test ends: its origin there.
+    pub async fn on_a_socket(&self) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let origin = format!("http://{}", listener.local_addr().expect("an address"));
+        let router = self.router.clone();
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        origin
     }
 
     /// Sends a request.

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`config`] | what is written in the configuration, and what may be relied on |
 //! | `build` | from a configuration to a gateway |
+//! | `replay` | where used proofs are recorded |
 //! | [`path`] | which request paths have one reading only |
 //! | `message` | requests whose end or host two readers could see differently |
 //! | `route` | which upstream a path leads to, and what is asked of its requests |
@@ -13,6 +14,7 @@
 //! | `forward` | the exchange with the upstream: streaming both ways, bounded in time |
 //! | `tunnel` | another protocol in place of HTTP, until the token expires |
 //! | `refusal` | what the gateway itself refuses |
+//! | `publish` | what everybody may know of the API |
 //! | `service` | the tower service that puts them in order |
 //!
 //! ```no_run
@@ -37,7 +39,9 @@ mod forward;
 mod headers;
 mod message;
 pub mod path;
+mod publish;
 mod refusal;
+mod replay;
 mod route;
 mod service;
 mod timer;

@@ -15,7 +15,7 @@ use http_body::Body;
 use http_body_util::{Either, Full};
 use hyper::body::Incoming;
 use keybound_dpop::target::Target;
-use keybound_resource::{Access, Cors, Demand, Guard, Observed, PublicUrl, Rejection};
+use keybound_resource::{Access, Cors, Demand, Guard, MetadataService, Observed, PublicUrl, Rejection};
 use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
@@ -46,6 +46,7 @@ pub(crate) struct Gateway {
     pub(crate) public: PublicUrl,
     pub(crate) entrance: Entrance,
     pub(crate) cors: Option<Cors>,
+    pub(crate) metadata: Option<MetadataService>,
     pub(crate) routes: Vec<Route>,
     /// There where a route wants them.
     pub(crate) assertions: Option<Assertions>,
@@ -75,6 +76,9 @@ impl Gateway {
         B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     {
         let (parts, body) = request.into_parts();
+        if let Some(answer) = self.published(&parts) {
+            return answer;
+        }
         let origin = self.cors.as_ref().and_then(|_| parts.headers.get(ORIGIN).cloned());
         let mut answer = match self.admit(&parts) {
             Ok(Admitted::Here(answer)) => return answer.map(Either::Left),
@@ -86,6 +90,12 @@ impl Gateway {
             cors.mark(origin.as_ref(), answer.headers_mut());
         }
         answer
+    }
+
+    /// What everybody may know, and pages of every origin (RFC 9728 §3). What has more than one reading is not answered.
+    fn published(&self, request: &Parts) -> Option<Answer> {
+        let answer = self.metadata.as_ref()?.answer(request)?;
+        message::check(request).is_ok().then(|| answer.map(Either::Left))
     }
 
     /// Everything that is decided without the token: is there one reading of this request, and where does it lead?

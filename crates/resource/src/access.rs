@@ -4,6 +4,7 @@ use crate::token::Token;
 use keybound_dpop::jose::thumbprint::Thumbprint;
 use keybound_dpop::proof::check::{FreshProof, NonceUse};
 use keybound_dpop::time::UnixTime;
+use keybound_dpop::token_hash::TokenHash;
 use keybound_oauth::scope::Scope;
 use serde_json::{Map, Value};
 use std::sync::Arc;
@@ -14,18 +15,20 @@ use std::sync::Arc;
 pub struct Access {
     token: Arc<Token>,
     jkt: Option<Thumbprint>,
+    hash: TokenHash,
     asked_for_nonce: bool,
     wants_new_nonce: bool,
 }
 
 impl Access {
-    pub(crate) fn of_proof(token: Arc<Token>, proof: &FreshProof) -> Self {
+    pub(crate) fn of_proof(token: Arc<Token>, hash: TokenHash, proof: &FreshProof) -> Self {
         let asked_for_nonce = proof.nonce() != NonceUse::NotAsked;
-        Self { token, jkt: Some(*proof.jkt()), asked_for_nonce, wants_new_nonce: proof.wants_new_nonce() }
+        let (jkt, wants_new_nonce) = (Some(*proof.jkt()), proof.wants_new_nonce());
+        Self { token, jkt, hash, asked_for_nonce, wants_new_nonce }
     }
 
-    pub(crate) const fn of_bearer(token: Arc<Token>, asked_for_nonce: bool) -> Self {
-        Self { token, jkt: None, asked_for_nonce, wants_new_nonce: false }
+    pub(crate) const fn of_bearer(token: Arc<Token>, hash: TokenHash, asked_for_nonce: bool) -> Self {
+        Self { token, jkt: None, hash, asked_for_nonce, wants_new_nonce: false }
     }
 
     pub(crate) fn token(&self) -> &Token {
@@ -65,6 +68,24 @@ impl Access {
     #[must_use]
     pub const fn jkt(&self) -> Option<&Thumbprint> {
         self.jkt.as_ref()
+    }
+
+    /// The hash of the token, by which [`Guard::deny`](crate::Guard::deny) cuts it off.
+    #[must_use]
+    pub const fn token_hash(&self) -> &TokenHash {
+        &self.hash
+    }
+
+    /// `acr`: how the user signed in (RFC 9470).
+    #[must_use]
+    pub fn acr(&self) -> Option<&str> {
+        self.token.claims.acr.as_deref()
+    }
+
+    /// `auth_time`: when the user signed in.
+    #[must_use]
+    pub fn auth_time(&self) -> Option<UnixTime> {
+        self.token.claims.auth_time
     }
 
     /// All claims of the token.

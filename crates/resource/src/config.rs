@@ -1,6 +1,8 @@
 //! What a guard is told: whom it trusts, for which resource it stands, and what it takes.
 
+use crate::introspection::Introspection;
 use crate::keys::Keys;
+use crate::metadata::MetadataUrls;
 use crate::replay::ReplayLog;
 use keybound_dpop::jose::algorithm::{Algorithm, AlgorithmSet};
 use keybound_dpop::jose::crypto::{CryptoError, random};
@@ -20,6 +22,16 @@ pub struct TrustedIssuer {
     pub keys: Keys,
     /// The shape of its access tokens.
     pub tokens: TokenProfile,
+    /// Which of them it is asked about.
+    pub introspection: Introspection,
+}
+
+impl TrustedIssuer {
+    /// An issuer whose tokens are believed by their signature.
+    #[must_use]
+    pub fn new(issuer: &str, keys: Keys, tokens: TokenProfile) -> Self {
+        Self { issuer: issuer.to_owned(), keys, tokens, introspection: Introspection::Off }
+    }
 }
 
 /// How the access tokens of an issuer are told from its other JWTs.
@@ -64,6 +76,8 @@ pub struct GuardConfig {
     pub realm: Option<String>,
     /// `scope` in challenges that have no narrower one.
     pub scope: Option<Scope>,
+    /// Where the metadata of its resources are published: challenges name the URL. Default: nowhere.
+    pub metadata: MetadataUrls,
     /// How many access tokens' verdicts are remembered.
     pub remembered_tokens: usize,
     /// The time.
@@ -79,6 +93,9 @@ pub enum ConfigError {
     /// Two entries for one issuer: which keys would count?
     #[error("an issuer is named twice")]
     IssuerTwice,
+    /// Two issuers could be asked about one token. A token is never shown to somebody who has not issued it.
+    #[error("two issuers have opaque tokens that cannot be told apart: give each a prefix")]
+    OpaqueTwice,
     /// Any token would do.
     #[error("no audience: a token for any resource would be taken")]
     NoAudience,
@@ -109,6 +126,7 @@ impl GuardConfig {
             token_algorithms: default_token_algorithms(),
             realm: None,
             scope: None,
+            metadata: MetadataUrls::default(),
             remembered_tokens: 10_000,
             clock,
         })
@@ -124,6 +142,15 @@ impl GuardConfig {
         if self.issuers.iter().enumerate().any(|(index, entry)| twice(index, entry)) {
             return Err(ConfigError::IssuerTwice);
         }
+        let overlap = |index: usize, entry: &TrustedIssuer| {
+            self.issuers
+                .iter()
+                .skip(index + 1)
+                .any(|other| entry.introspection.overlaps(&other.introspection))
+        };
+        if self.issuers.iter().enumerate().any(|(index, entry)| overlap(index, entry)) {
+            return Err(ConfigError::OpaqueTwice);
+        }
         if self.audience.iter().all(String::is_empty) {
             return Err(ConfigError::NoAudience);
         }
@@ -135,7 +162,7 @@ impl GuardConfig {
 }
 
 /// Those for proofs, and RS256, which RFC 9068 §2.1 wants of every resource server.
-fn default_token_algorithms() -> AlgorithmSet {
+pub(crate) fn default_token_algorithms() -> AlgorithmSet {
     let all: Vec<Algorithm> = AlgorithmSet::default().iter().chain([Algorithm::Rs256]).collect();
     AlgorithmSet::of(&all)
 }

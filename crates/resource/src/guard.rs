@@ -5,6 +5,7 @@ use crate::challenges;
 use crate::config::{ConfigError, GuardConfig};
 use crate::credentials::Scheme;
 use crate::demand::Demand;
+use crate::denied::Denied;
 use crate::judge::{Judged, Question};
 use crate::observed::Observed;
 use crate::rejection::{Reason, Rejection};
@@ -13,13 +14,13 @@ use http::header::{CACHE_CONTROL, VARY};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue};
 use keybound_dpop::header::DPOP_NONCE;
-use keybound_dpop::jose::crypto::random;
 use keybound_dpop::jose::key_set::KeySet;
 use keybound_dpop::nonce::{Nonce, NonceKeys};
 use keybound_dpop::secret::Secret;
 use keybound_dpop::target::Target;
-use keybound_dpop::time::Now;
+use keybound_dpop::time::{Now, UnixTime};
 use keybound_dpop::token_hash::TokenHash;
+use keybound_oauth::error::ErrorCode;
 use keybound_oauth::scope::Scope;
 use quick_cache::sync::Cache;
 use std::fmt;
@@ -32,8 +33,9 @@ pub struct Guard {
     config: GuardConfig,
     demand: Demand,
     /// The configured keys, or else some for the routes that ask for nonces where the guard does not.
-    nonces: NonceKeys,
+    pub(crate) nonces: NonceKeys,
     pub(crate) verdicts: Cache<TokenHash, Arc<Verdict>>,
+    pub(crate) denied: Denied,
 }
 
 /// A token that was found good, and under which keys. It holds as long as these are the issuer's keys.
@@ -58,11 +60,12 @@ impl Guard {
             Some(keys) => keys.clone(),
             None => {
                 let audience = config.audience.first().map_or("", String::as_str);
-                NonceKeys::new(random()?, format!("resource {audience}"), None)
+                NonceKeys::new(config.replay_salt.nonce_secret(), format!("resource {audience}"), None)
             }
         };
         let verdicts = Cache::new(config.remembered_tokens);
-        Ok(Self { demand: Demand::of(&config), config, nonces, verdicts })
+        let denied = Denied::default();
+        Ok(Self { demand: Demand::of(&config), config, nonces, verdicts, denied })
     }
 
     /// Judges a request by its head; its body is not read. `target` is the URI at which it arrived, from configuration
@@ -153,6 +156,23 @@ impl Guard {
         self.refuse(Reason::Token(TokenError::Revoked), Some(scheme_of(access)), request)
     }
 
+    /// Cuts a token off: from now on this guard refuses it, until `until`, which is its `exp`
+    /// ([`Access::expires_at`]). For a service that learns of a revocation before its issuer would tell (RS-CHK-04).
+    ///
+    /// Whether there was room for it: 100 000 tokens are kept, each until its end.
+    pub fn deny(&self, token: TokenHash, until: UnixTime) -> bool {
+        self.forget(&token);
+        self.denied.add(token, until, self.config.clock.now().unix)
+    }
+
+    /// Forgets what is known of a token: at its next use it is verified, and its issuer asked, anew.
+    pub fn forget(&self, token: &TokenHash) {
+        self.verdicts.remove(token);
+        for issuer in &self.config.issuers {
+            issuer.introspection.forget(token);
+        }
+    }
+
     /// The refusal of a request whose target makes no URI. It has been written to the audit log.
     #[must_use]
     pub fn refuse_target(&self, request: &Parts) -> Rejection {
@@ -224,7 +244,8 @@ impl Guard {
     fn reject(&self, reason: Reason, scheme: Option<Scheme>, demand: &Demand, now: Now) -> Rejection {
         let challenges = challenges::of(&self.config, demand, &reason, scheme);
         let challenged = challenges.iter().any(|challenge| challenge.is("DPoP"));
-        let nonce = (demand.nonces && challenged).then(|| self.nonces.issue(now.unix));
+        let asked = demand.nonces || reason.code() == Some(ErrorCode::UseDpopNonce);
+        let nonce = (asked && challenged).then(|| self.nonces.issue(now.unix));
         Rejection::new(reason, challenges, nonce)
     }
 }
@@ -260,6 +281,6 @@ fn audit(rejection: &Rejection, request: &Parts) {
     );
 }
 
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     text.chars().take(200).flat_map(char::escape_default).collect()
 }

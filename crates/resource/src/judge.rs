@@ -4,16 +4,20 @@ use crate::access::Access;
 use crate::config::{DpopUse, TokenProfile};
 use crate::credentials::{self, Credentials, Scheme};
 use crate::demand::{Demand, WithoutReplayLog};
-use crate::guard::{Guard, LookedUp, Verdict};
+use crate::guard::{Guard, LookedUp, Verdict, escaped};
+use crate::introspection::About;
 use crate::rejection::Reason;
 use crate::token::{self, Token, TokenError};
 use http::request::Parts;
 use keybound_dpop::confirmation::Confirmation;
 use keybound_dpop::header::ProofHeader;
-use keybound_dpop::jose::jws;
 use keybound_dpop::jose::thumbprint::Thumbprint;
 use keybound_dpop::nonce::NonceKeys;
-use keybound_dpop::proof::check::{BoundToken, Expected, FreshProof, NotFresh, VerifiedProof, verify};
+use keybound_dpop::proof::check::{
+    BoundToken, Expected, FreshProof, NonceUse, NotFresh, VerifiedProof, verify,
+};
+use keybound_dpop::proof::error::Refusal;
+use keybound_dpop::replay::{Recorded, ReplayEntry};
 use keybound_dpop::secret::Secret;
 use keybound_dpop::target::Target;
 use keybound_dpop::time::Now;
@@ -58,14 +62,22 @@ impl Guard {
         };
         let scheme = Some(credentials.scheme);
         let hash = TokenHash::of(credentials.token);
+        if self.denied.contains(&hash) {
+            return failed(scheme, Reason::Token(TokenError::Revoked));
+        }
+        let audience = self.config().audience_of(question.demand);
+        let about = About { text: credentials.token, hash, audience, now: question.now };
         let token = match look_up {
-            Some(look_up) if jws::split(credentials.token).is_none() => {
+            Some(look_up) if !token::is_jwt(credentials.token) => {
                 self.known_token(look_up(Secret::new(credentials.token)).await)
             }
-            _ => self.token(credentials.token, hash).await,
+            _ => self.token(about).await,
         };
-        let token = match token.and_then(|token| self.check_token(token, &question, hash)) {
-            Ok(token) => token,
+        let token = match token {
+            Ok(token) => match self.check_token(&token, about).await {
+                Ok(()) => token,
+                Err(reason) => return failed(scheme, reason),
+            },
             Err(reason) => return failed(scheme, reason),
         };
         let verdict = self.bind(&token, &credentials, &question, hash).await;
@@ -74,19 +86,19 @@ impl Guard {
     }
 
     /// What may be otherwise with each use of a token that its issuer vouches for.
-    fn check_token(
-        &self,
-        token: Arc<Token>,
-        question: &Question<'_>,
-        hash: TokenHash,
-    ) -> Result<Arc<Token>, Reason> {
-        let audience = question.demand.audience.as_ref().unwrap_or(&self.config().audience);
-        token.check_audience(audience).map_err(Reason::Token)?;
-        token.check_time(question.now.unix).map_err(|error| {
-            self.forget(&hash);
+    async fn check_token(&self, token: &Token, about: About<'_>) -> Result<(), Reason> {
+        token.check_audience(about.audience).map_err(Reason::Token)?;
+        token.check_time(about.now.unix).map_err(|error| {
+            self.verdicts.remove(&about.hash);
             Reason::Token(error)
         })?;
-        Ok(token)
+        if !token::is_jwt(about.text) {
+            return Ok(());
+        }
+        match self.config().issuers.iter().find(|trusted| trusted.issuer == token.claims.iss) {
+            Some(issuer) => issuer.introspection.confirm(about, token).await,
+            None => Ok(()),
+        }
     }
 
     /// The token decides what has to be proven, never the scheme that the caller chose (RS-DWN-02).
@@ -108,11 +120,11 @@ impl Guard {
                 if !ProofHeader::of(&question.request.headers).is_absent() {
                     tracing::info!(target: "audit", event = "stray_proof", row = "RS-SCH-08", "proof not looked at");
                 }
-                Ok(Access::of_bearer(Arc::clone(token), question.nonces.is_some()))
+                Ok(Access::of_bearer(Arc::clone(token), hash, question.nonces.is_some()))
             }
             (Confirmation::Jkt(jkt), Scheme::Dpop) => {
                 let proof = self.prove(jkt, question, hash).await?;
-                Ok(Access::of_proof(Arc::clone(token), &proof))
+                Ok(Access::of_proof(Arc::clone(token), hash, &proof))
             }
         }
     }
@@ -133,20 +145,44 @@ impl Guard {
         };
         let header = ProofHeader::of(&question.request.headers);
         let proof = verify(header, &expected, question.now.unix).map_err(Reason::Proof)?;
-        self.record(proof, question).await
+        let (replay, now) = (&self.config().replay, question.now);
+        match (replay.record(self.entry(&proof), now).await, question.demand.without_replay_log) {
+            (Recorded::Unavailable, WithoutReplayLog::Nonce) if replay.is_shared() => {
+                self.record_meanwhile(&expected, proof, question)
+            }
+            (recorded, _) => proof.after(recorded).map_err(not_fresh),
+        }
     }
 
-    async fn record(&self, proof: VerifiedProof, question: &Question<'_>) -> Result<FreshProof, Reason> {
+    /// While the log is away, a proof needs a nonce of the current step, and counts once at this node (RS-GW-09,
+    /// OPS-REP-06).
+    fn record_meanwhile(
+        &self,
+        expected: &Expected<'_>,
+        mut proof: VerifiedProof,
+        question: &Question<'_>,
+    ) -> Result<FreshProof, Reason> {
+        let (request, now) = (question.request, question.now);
+        if expected.nonce.is_none() {
+            let expected = Expected { nonce: Some(&self.nonces), ..*expected };
+            let header = ProofHeader::of(&request.headers);
+            proof = verify(header, &expected, now.unix).map_err(Reason::Proof)?;
+        }
+        if !matches!(proof.nonce(), NonceUse::Accepted { current: true, .. }) {
+            return Err(Reason::Proof(Refusal::nonce_not_current()));
+        }
+        let recorded = self.config().replay.record_meanwhile(self.entry(&proof), now);
+        let fresh = proof.after(recorded).map_err(not_fresh)?;
+        let path = escaped(request.uri.path());
+        let event = "proof_without_replay_log";
+        tracing::warn!(target: "audit", event, row = "RS-GW-09", path, "taken with a nonce, recorded at this node alone");
+        Ok(fresh)
+    }
+
+    fn entry(&self, proof: &VerifiedProof) -> ReplayEntry {
         let config = self.config();
         let audience = config.audience.first().map_or("", String::as_str);
-        let entry = proof.replay_entry(&config.replay_salt, audience);
-        let recorded = config.replay.record(entry, question.now).await;
-        proof.after(recorded).map_err(|not_fresh| match (not_fresh, question.demand.without_replay_log) {
-            (NotFresh::Replayed(refusal), _) => Reason::Proof(refusal),
-            (NotFresh::Unavailable, WithoutReplayLog::Refuse | WithoutReplayLog::Nonce) => {
-                Reason::ReplayLogUnavailable
-            }
-        })
+        proof.replay_entry(&config.replay_salt, audience)
     }
 
     /// A token whose claims were looked up. Not remembered, so that its end is seen at once.
@@ -161,10 +197,18 @@ impl Guard {
         Ok(Arc::new(token))
     }
 
-    async fn token(&self, text: &str, hash: TokenHash) -> Result<Arc<Token>, Reason> {
-        let verdict = match self.remembered(&hash).await {
+    /// A JWT is judged by the keys of the issuer that it names; any other token by the issuer that is asked about such.
+    async fn token(&self, about: About<'_>) -> Result<Arc<Token>, Reason> {
+        if !token::is_jwt(about.text)
+            && let Some(issuer) =
+                self.config().issuers.iter().find(|one| one.introspection.is_asked_about(about.text))
+        {
+            token::check_length(about.text).map_err(Reason::Token)?;
+            return issuer.introspection.opaque(about).await;
+        }
+        let verdict = match self.remembered(&about.hash).await {
             Some(verdict) => verdict,
-            None => self.verify_token(text, hash).await?,
+            None => self.verify_token(about.text, about.hash).await?,
         };
         Ok(Arc::clone(&verdict.token))
     }
@@ -193,10 +237,6 @@ impl Guard {
         self.verdicts.insert(hash, Arc::clone(&verdict));
         Ok(verdict)
     }
-
-    fn forget(&self, hash: &TokenHash) {
-        self.verdicts.remove(hash);
-    }
 }
 
 /// Whether the user signed in as is asked, and the token reaches far enough. In that order: the challenge for a better
@@ -211,6 +251,13 @@ fn enough(access: Access, question: &Question<'_>) -> Result<Access, Reason> {
         return Ok(access);
     }
     Err(Reason::Scope(demand.scope.clone()))
+}
+
+fn not_fresh(not_fresh: NotFresh) -> Reason {
+    match not_fresh {
+        NotFresh::Replayed(refusal) => Reason::Proof(refusal),
+        NotFresh::Unavailable => Reason::ReplayLogUnavailable,
+    }
 }
 
 /// A binding that cannot be relied on is told by itself (DPOP-CNF-05).

@@ -9,11 +9,8 @@
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let jwks = br#"{"keys":[]}"#;
-//! let issuer = TrustedIssuer {
-//!     issuer: "https://issuer.example".to_owned(),
-//!     keys: Keys::fixed(KeySet::parse(jwks)?),
-//!     tokens: TokenProfile::Rfc9068,
-//! };
+//! let keys = Keys::fixed(KeySet::parse(jwks)?);
+//! let issuer = TrustedIssuer::new("https://issuer.example", keys, TokenProfile::Rfc9068);
 //! let config = GuardConfig::new(issuer, "https://api.example/", Arc::new(SystemClock::start()))?;
 //! let layer = GuardLayer::new(Arc::new(Guard::new(config)?), PublicUrl::parse("https://api.example/")?);
 //!
@@ -36,12 +33,17 @@ mod config;
 mod cors;
 mod credentials;
 mod demand;
+mod denied;
 #[cfg(feature = "jwks")]
 mod discovered;
 mod guard;
+#[cfg(feature = "introspect")]
+mod introspect;
+mod introspection;
 mod judge;
 mod keys;
 mod layer;
+mod metadata;
 mod observed;
 mod public_url;
 mod rejection;
@@ -57,11 +59,19 @@ pub use demand::{Authentication, Demand, WithoutReplayLog};
 #[cfg(feature = "jwks")]
 pub use discovered::IssuerKeys;
 pub use guard::{Guard, LookedUp};
+#[cfg(feature = "introspect")]
+pub use introspect::{
+    AnswerForm, IntrospectionAuth, IntrospectionConfig, IntrospectionEndpoint, Introspector,
+};
+pub use introspection::Introspection;
 pub use keys::{Keys, KeysUnavailable, LocalKeys};
 pub use layer::{GuardLayer, GuardService, GuardedBody};
+pub use metadata::{MetadataService, MetadataUrls};
 pub use observed::Observed;
 pub use public_url::PublicUrl;
 pub use rejection::{Reason, Rejection};
-pub use replay::ReplayLog;
+#[cfg(any(feature = "postgres", feature = "redis"))]
+pub use replay::LogServer;
+pub use replay::{OwnLog, OwnReach, OwnRecord, ReplayLog, ReplayLogError, SharedLog};
 pub use require_scope::{RequireScopeLayer, RequireScopeService};
 pub use token::TokenError;

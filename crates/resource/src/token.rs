@@ -3,11 +3,12 @@
 use crate::config::{TokenProfile, TrustedIssuer};
 use keybound_dpop::jose::algorithm::{Algorithm, AlgorithmSet};
 use keybound_dpop::jose::json::{Object, Value, WrongType};
-use keybound_dpop::jose::jws::{JwtError, UnverifiedJwt};
+use keybound_dpop::jose::jws::{self, JwtError, UnverifiedJwt};
 use keybound_dpop::jose::key_set::KeySet;
 use keybound_dpop::time::UnixTime;
 use keybound_oauth::access_token::{AccessTokenClaims, AccessTokenError};
 use keybound_oauth::audience::Audience;
+use keybound_oauth::introspection::IntrospectionError;
 use serde_json::Map;
 
 /// Octets of an access token, at the most.
@@ -22,6 +23,8 @@ pub(crate) struct Token {
     pub(crate) claims: AccessTokenClaims,
     pub(crate) subject: String,
     pub(crate) client_id: Option<String>,
+    /// Whether its issuer tells us of no tokens but those for us, and does not say so in each.
+    is_for_us: bool,
     /// All claims, those that we do not know too.
     pub(crate) all: Map<String, serde_json::Value>,
 }
@@ -56,8 +59,10 @@ pub enum TokenError {
     NotYet,
     /// The service says that the token was revoked.
     Revoked,
-    /// Not a JWT, and whoever looked it up knows no such token that is good.
+    /// Not a JWT, or taken back: whoever was asked about it knows no such token that is good.
     Unknown,
+    /// The issuer was asked about it, and does not say clearly that it is good.
+    Answer(IntrospectionError),
 }
 
 impl TokenError {
@@ -67,6 +72,11 @@ impl TokenError {
         match self {
             Self::Jwt(JwtError::UnknownKey) => "RS-CHK-02",
             Self::Kind { .. } => "RS-CHK-07",
+            Self::Revoked => "RS-CHK-04",
+            Self::Unknown
+            | Self::Answer(IntrospectionError::NotJson | IntrospectionError::Member("active")) => "RS-INT-01",
+            Self::Answer(IntrospectionError::Member("cnf")) => "RS-DWN-05",
+            Self::Answer(_) => "RS-INT-03",
             Self::Claims(AccessTokenError::Missing("exp")) => "RS-CHK-09",
             Self::Claims(AccessTokenError::WrongType(WrongType { name: "exp", .. })) => "RS-CHK-09",
             _ => "RS-CHK-01",
@@ -87,6 +97,7 @@ impl TokenError {
             Self::NotYet => "the token is not valid yet".to_owned(),
             Self::Revoked => "the token was revoked".to_owned(),
             Self::Unknown => "the token is unknown, was revoked, or has expired".to_owned(),
+            Self::Answer(error) => error.to_string(),
         }
     }
 
@@ -116,10 +127,17 @@ impl From<WrongType> for TokenError {
 
 /// Reads a token without believing any of it.
 pub(crate) fn read(token: &str) -> Result<UnverifiedJwt<'_>, TokenError> {
-    if token.len() > MAX_TOKEN_LEN {
-        return Err(TokenError::TooLong);
-    }
+    check_length(token)?;
     Ok(UnverifiedJwt::parse(token)?)
+}
+
+/// Whether a token has the form of a signed JWT. Any other is opaque to us.
+pub(crate) fn is_jwt(token: &str) -> bool {
+    jws::split(token).is_some()
+}
+
+pub(crate) const fn check_length(token: &str) -> Result<(), TokenError> {
+    if token.len() > MAX_TOKEN_LEN { Err(TokenError::TooLong) } else { Ok(()) }
 }
 
 /// `iss`, to find out whose keys to ask for.
@@ -156,22 +174,47 @@ pub(crate) fn believe(payload: &[u8], profile: TokenProfile) -> Result<Token, To
     if profile == TokenProfile::Jwt {
         check_kind(&object, &claims.aud, client_id)?;
     }
+    token(claims, client_id.map(str::to_owned), payload)
+}
+
+/// A token that an issuer told us about. `is_for_us` where it leaves `aud` out and minds it itself.
+#[cfg(feature = "introspect")]
+pub(crate) fn of_answer(
+    members: Map<String, serde_json::Value>,
+    is_for_us: bool,
+) -> Result<Token, TokenError> {
+    let payload = serde_json::Value::Object(members).to_string();
+    let claims = AccessTokenClaims::parse(payload.as_bytes()).map_err(TokenError::Claims)?;
+    let object = Object::parse(payload.as_bytes()).map_err(|_| JwtError::Malformed)?;
+    let client_id = client_id(&object, TokenProfile::Jwt)?.map(str::to_owned);
+    Ok(Token { is_for_us, ..token(claims, client_id, payload.as_bytes())? })
+}
+
+fn token(claims: AccessTokenClaims, client_id: Option<String>, payload: &[u8]) -> Result<Token, TokenError> {
     Ok(Token {
         subject: claims.sub.clone().ok_or(TokenError::Claims(AccessTokenError::Missing("sub")))?,
-        client_id: client_id.map(str::to_owned),
+        client_id,
+        is_for_us: false,
         all: serde_json::from_slice(payload).map_err(|_| JwtError::Malformed)?,
         claims,
     })
 }
 
+/// Whether one of these names is ours.
+pub(crate) fn check_audience(aud: &Audience, ours: &[String]) -> Result<(), TokenError> {
+    if aud.iter().any(|name| !name.is_empty() && ours.iter().any(|ours| ours == name)) {
+        return Ok(());
+    }
+    Err(TokenError::Audience { came: aud.iter().collect::<Vec<_>>().join(" ") })
+}
+
 impl Token {
     /// Whether the token is for one of these resources.
     pub(crate) fn check_audience(&self, audience: &[String]) -> Result<(), TokenError> {
-        let aud = &self.claims.aud;
-        if aud.iter().any(|name| !name.is_empty() && audience.iter().any(|ours| ours == name)) {
+        if self.is_for_us {
             return Ok(());
         }
-        Err(TokenError::Audience { came: aud.iter().collect::<Vec<_>>().join(" ") })
+        check_audience(&self.claims.aud, audience)
     }
 
     /// Whether the token's time is now.

@@ -10,6 +10,7 @@ mod cross_origin;
 mod device;
 mod errors;
 mod fapi;
+mod guarded;
 mod introspection;
 mod limits;
 mod logout;

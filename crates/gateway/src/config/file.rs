@@ -1,5 +1,8 @@
 //! What an operator writes: TOML. Unknown keys are refused, with their line.
 
+use super::introspection::{IntrospectionFile, RevocationFile};
+use super::metadata::MetadataFile;
+use super::replay::ReplayFile;
 use super::route_file::{
     AssertionFile, DpopFile, IdentityFile, RouteFile, TimeoutFile, UpstreamFile, WithoutReplayLogFile,
 };
@@ -39,11 +42,17 @@ pub struct ConfigFile {
     /// Nonces.
     #[serde(default)]
     pub nonce: NonceFile,
+    /// Where used proofs are recorded.
+    #[serde(default)]
+    pub replay: ReplayFile,
     /// What is taken of proofs.
     #[serde(default)]
     pub proof: ProofFile,
     /// Which pages may call.
     pub cors: Option<CorsFile>,
+    /// What is published of the API.
+    #[serde(default)]
+    pub metadata: MetadataFile,
     /// How long the upstream may take.
     #[serde(default)]
     pub timeout: TimeoutFile,
@@ -105,6 +114,11 @@ pub struct IssuerFile {
     /// The shape of its access tokens.
     #[serde(default)]
     pub tokens: TokensFile,
+    /// How it is known that a signed token was revoked. Default: `"expiry"`.
+    #[serde(default)]
+    pub revocation: RevocationFile,
+    /// How it is asked about tokens.
+    pub introspection: Option<IntrospectionFile>,
 }
 
 /// `tokens`
@@ -116,15 +130,20 @@ pub enum TokensFile {
     Rfc9068,
     /// Any JWT that is none of the other kinds.
     Jwt,
+    /// Tokens that say nothing themselves: the issuer is asked about each.
+    Opaque,
 }
 
 /// `[nonce]`
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NonceFile {
     /// Whether proofs must carry a nonce.
     #[serde(default)]
     pub mode: NonceMode,
+    /// What nonces and records are derived from where nodes share a log: 64 random hexadecimal digits, the same at every
+    /// node.
+    pub secret_file: Option<PathBuf>,
 }
 
 /// `mode` of `[nonce]`
@@ -157,7 +176,7 @@ pub struct CorsFile {
 }
 
 /// One thing, or a list of things.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OneOrMany<T>(pub Vec<T>);
 
 /// A thing that can be written as a text alone.
@@ -174,7 +193,14 @@ impl FromText for String {
 
 impl FromText for IssuerFile {
     fn from_text(text: &str) -> Self {
-        Self { url: text.to_owned(), jwks_uri: None, jwks_file: None, tokens: TokensFile::default() }
+        Self {
+            url: text.to_owned(),
+            jwks_uri: None,
+            jwks_file: None,
+            tokens: TokensFile::default(),
+            revocation: RevocationFile::default(),
+            introspection: None,
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Whose tokens are taken, and where the keys come from.
 
-use super::{ConfigError, IssuerConfig, IssuerFile, KeysFrom, TokensFile, value};
+use super::{ConfigError, IssuerConfig, IssuerFile, KeysFrom, TokensFile, introspection, value};
 use keybound_dpop::jose::key_set::KeySet;
 use keybound_oauth::identifier::{Endpoint, Issuer};
 use keybound_resource::TokenProfile;
@@ -24,10 +24,10 @@ fn issuer(file: &IssuerFile) -> Result<IssuerConfig, ConfigError> {
         (None, None) => KeysFrom::Metadata,
     };
     let tokens = match file.tokens {
-        TokensFile::Rfc9068 => TokenProfile::Rfc9068,
+        TokensFile::Rfc9068 | TokensFile::Opaque => TokenProfile::Rfc9068,
         TokensFile::Jwt => TokenProfile::Jwt,
     };
-    Ok(IssuerConfig { issuer, keys, tokens })
+    Ok(IssuerConfig { issuer, keys, tokens, asked: introspection::read(file)? })
 }
 
 fn key_file(path: &Path) -> Result<KeySet, ConfigError> {

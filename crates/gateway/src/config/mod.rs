@@ -2,7 +2,10 @@
 //! unsafe is refused, with the reason.
 
 mod file;
+mod introspection;
 mod issuers;
+mod metadata;
+mod replay;
 mod route_file;
 mod routes;
 mod upstreams;
@@ -11,9 +14,13 @@ pub use file::{
     ConfigFile, CorsFile, FromText, IssuerFile, NonceFile, NonceMode, OneOrMany, ProofFile, TlsFile,
     TokensFile,
 };
+pub use metadata::{MetadataFile, WordingFile};
+pub use replay::{LogKind, ReplayConfig, ReplayFile};
 pub use route_file::{
     AssertionFile, DpopFile, IdentityFile, RouteFile, TimeoutFile, UpstreamFile, WithoutReplayLogFile,
 };
+
+pub use introspection::{AuthMethodFile, IntrospectionFile, IssuerAsked, RevocationFile};
 
 use crate::route::Route;
 use keybound_dpop::jose::algorithm::{Algorithm, AlgorithmSet};
@@ -22,6 +29,7 @@ use keybound_dpop::jose::signer::SigningKey;
 use keybound_dpop::proof::check::Policy;
 use keybound_dpop::secret::Secret;
 use keybound_oauth::identifier::{Endpoint, Issuer, is_protected};
+use keybound_oauth::resource_metadata::ForPeople;
 use keybound_resource::{Cors, DpopUse, PublicUrl, TokenProfile};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -48,12 +56,16 @@ pub struct Config {
     pub realm: Option<String>,
     /// Whether proofs must carry a nonce.
     pub nonces: bool,
+    /// Where used proofs are recorded.
+    pub replay: ReplayConfig,
     /// What is taken of proofs.
     pub proof: Policy,
     /// Which pages may call.
     pub cors: Option<Cors>,
     /// The key that assertions are signed with, a private JWK; none where one is made at start.
     pub assertion_key: Option<Secret>,
+    /// What people read in the metadata that are published; none where none are.
+    pub metadata: Option<ForPeople>,
     /// The longest path first.
     pub(crate) routes: Vec<Route>,
 }
@@ -67,6 +79,8 @@ pub struct IssuerConfig {
     pub keys: KeysFrom,
     /// The shape of its access tokens.
     pub tokens: TokenProfile,
+    /// How it is asked about them.
+    pub asked: Option<IssuerAsked>,
 }
 
 /// Where the keys of an issuer come from.
@@ -121,8 +135,17 @@ impl Config {
         for file in written.files_of_upstreams() {
             *file = folder.join(&*file);
         }
-        for keys in written.issuer.0.iter_mut().filter_map(|issuer| issuer.jwks_file.as_mut()) {
-            *keys = folder.join(&*keys);
+        for issuer in &mut written.issuer.0 {
+            if let Some(keys) = &mut issuer.jwks_file {
+                *keys = folder.join(&*keys);
+            }
+            if let Some(introspection) = &mut issuer.introspection {
+                introspection.place_in(folder);
+            }
+        }
+        written.replay.resolve(folder);
+        if let Some(secret) = &mut written.nonce.secret_file {
+            *secret = folder.join(&*secret);
         }
         Self::try_from(written)
     }
@@ -158,9 +181,11 @@ impl TryFrom<ConfigFile> for Config {
             },
             realm: file.realm.clone(),
             nonces: file.nonce.mode == NonceMode::Required,
+            replay: replay::read(&file)?,
             proof: policy(&file.proof)?,
             cors: origins.transpose().map_err(|error| value("cors.origins", error))?,
             assertion_key: file.assertion.key_file.as_deref().map(assertion_key).transpose()?,
+            metadata: metadata::read(&file.metadata)?,
             routes: routes::read(&file)?,
             public_url,
             tls: file.tls,

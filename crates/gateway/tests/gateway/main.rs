@@ -11,7 +11,11 @@ mod http2;
 #[cfg(test)]
 mod identity;
 #[cfg(test)]
+mod introspection;
+#[cfg(test)]
 mod issuer;
+#[cfg(test)]
+mod metadata;
 #[cfg(test)]
 mod readings;
 #[cfg(test)]

@@ -17,7 +17,7 @@ use keybound_dpop::nonce::Nonce;
 use keybound_dpop::proof::create::NewProof;
 use keybound_dpop::time::{Clock, Now, SystemClock};
 use keybound_dpop::token_hash::TokenHash;
-use keybound_gateway::config::{Config, KeysFrom};
+use keybound_gateway::config::{Config, IssuerAsked, KeysFrom};
 use keybound_oauth::access_token::NewAccessToken;
 use keybound_oauth::audience::Audience;
 use keybound_oauth::authorization_details::AuthorizationDetails;
@@ -41,6 +41,10 @@ pub(crate) struct AheadClock {
 }
 
 impl AheadClock {
+    pub(crate) fn secs(&self) -> u64 {
+        self.now().unix.as_secs()
+    }
+
     pub(crate) fn turn(&self, secs: u64) {
         self.ahead.fetch_add(secs, Ordering::SeqCst);
     }
@@ -178,12 +182,24 @@ impl World {
         public_url: &str,
         rest: &str,
     ) -> Self {
-        let toml = format!(
-            "public_url = {public_url:?}\nissuer = {issuer:?}\naudience = {:?}\n{rest}",
-            format!("{PUBLIC}/")
-        );
+        Self::with_issuer(issuer_key, (keys, None), issuer, public_url, rest).await
+    }
+
+    pub(crate) async fn with_issuer(
+        issuer_key: SigningKey,
+        (keys, asked): (KeysFrom, Option<IssuerAsked>),
+        issuer: &str,
+        public_url: &str,
+        rest: &str,
+    ) -> Self {
+        let mut toml = format!("public_url = {public_url:?}\nissuer = {issuer:?}\n");
+        if !rest.starts_with("audience = ") {
+            toml += &format!("audience = \"{PUBLIC}/\"\n");
+        }
+        toml += rest;
         let mut config = Config::parse(&toml).expect("a configuration");
         config.issuers[0].keys = keys;
+        config.issuers[0].asked = asked;
         let clock = Arc::new(AheadClock { system: SystemClock::start(), ahead: AtomicU64::new(0) });
         let service =
             keybound_gateway::service(&config, Arc::clone(&clock) as Arc<dyn Clock>).expect("a gateway");
@@ -196,6 +212,10 @@ impl World {
         .await;
         let client_key = SigningKey::generate(Algorithm::Es256).expect("a key");
         Self { clock, address, issuer_key, client_key }
+    }
+
+    pub(crate) fn client_key_thumbprint(&self) -> String {
+        self.client_key.public_jwk().thumbprint().to_string()
     }
 
     pub(crate) fn token(&self) -> String {

@@ -84,11 +84,7 @@ pub(crate) fn guard(
     (audience, scope): (&str, &str),
     dpop: DpopUse,
 ) -> Result<Guard, StartError> {
-    let issuer = TrustedIssuer {
-        issuer: shared.issuer.to_owned(),
-        keys: Keys::Local(keys.clone()),
-        tokens: TokenProfile::Rfc9068,
-    };
+    let issuer = TrustedIssuer::new(shared.issuer, Keys::Local(keys.clone()), TokenProfile::Rfc9068);
     let config = GuardConfig {
         dpop,
         nonce: shared.nonces.cloned(),

@@ -1,17 +1,25 @@
 //! The guard from outside: requests in, answers out, on a clock that the test turns.
 
+#[cfg(all(test, feature = "introspect"))]
+mod asked;
 #[cfg(test)]
 mod attacks;
 #[cfg(test)]
 mod challenges;
 #[cfg(test)]
 mod demands;
+#[cfg(all(test, feature = "introspect"))]
+mod introspection;
 #[cfg(test)]
 mod layer;
+#[cfg(test)]
+mod metadata;
 #[cfg(test)]
 mod nonces;
 #[cfg(test)]
 mod schemes;
+#[cfg(test)]
+mod shared_log;
 #[cfg(test)]
 mod tokens;
 #[cfg(test)]

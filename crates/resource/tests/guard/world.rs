@@ -67,11 +67,8 @@ impl World {
     pub(crate) fn with(change: impl FnOnce(&mut GuardConfig)) -> Self {
         let clock = Arc::new(TestClock::default());
         let issuer_key = SigningKey::generate(Algorithm::Es256).expect("a key");
-        let issuer = TrustedIssuer {
-            issuer: ISSUER.to_owned(),
-            keys: Keys::fixed(key_set(&issuer_key)),
-            tokens: TokenProfile::Rfc9068,
-        };
+        let keys = Keys::fixed(key_set(&issuer_key));
+        let issuer = TrustedIssuer::new(ISSUER, keys, TokenProfile::Rfc9068);
         let mut config =
             GuardConfig::new(issuer, API, Arc::clone(&clock) as Arc<dyn Clock>).expect("a configuration");
         change(&mut config);
@@ -104,7 +101,11 @@ impl World {
     }
 
     pub(crate) fn sign_as(&self, typ: &str, claims: &Value) -> String {
-        jws::sign(&self.issuer_key, typ, Some("k1"), claims.to_string().as_bytes()).expect("signed")
+        self.sign_by(&self.issuer_key, typ, claims)
+    }
+
+    pub(crate) fn sign_by(&self, key: &SigningKey, typ: &str, claims: &Value) -> String {
+        jws::sign(key, typ, Some("k1"), claims.to_string().as_bytes()).expect("signed")
     }
 
     pub(crate) fn token(&self) -> String {

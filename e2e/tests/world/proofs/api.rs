@@ -135,11 +135,8 @@ impl Api {
 
 /// A service behind a guard at that URL, which trusts an issuer with that key.
 fn guarded(url: &str, nonce: Option<NonceKeys>, key: PublicJwk, clock: &Arc<TurnedClock>) -> Router {
-    let issuer = TrustedIssuer {
-        issuer: ISSUER.to_owned(),
-        keys: Keys::fixed(KeySet::of(vec![NamedKey { kid: None, algorithm: None, key }])),
-        tokens: TokenProfile::Rfc9068,
-    };
+    let keys = Keys::fixed(KeySet::of(vec![NamedKey { kid: None, algorithm: None, key }]));
+    let issuer = TrustedIssuer::new(ISSUER, keys, TokenProfile::Rfc9068);
     let config = GuardConfig::new(issuer, AUDIENCE, Arc::clone(clock) as Arc<dyn Clock>);
     let config = GuardConfig { nonce, ..config.expect("a configuration") };
     let guard = Arc::new(Guard::new(config).expect("a guard"));
