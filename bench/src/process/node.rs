@@ -30,7 +30,9 @@ impl Script {
         std::fs::write(&script, self.text)?;
         let mut command = Command::new(node);
         command.arg(script).arg(entry).arg(address.port().to_string()).args(more);
-        command.env("NODE_ENV", "production").stderr(File::create(folder.join(format!("{}.log", self.name)))?);
+        command
+            .env("NODE_ENV", "production")
+            .stderr(File::create(folder.join(format!("{}.log", self.name)))?);
         Server::start(command, address)
     }
 }

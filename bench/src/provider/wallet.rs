@@ -97,11 +97,8 @@ impl Wallet {
         let form = form.pair("scope", "read").pair("resource", RESOURCE);
         let (form, authorization) = self.present(service, place)?.write(form);
         let authorization = authorization.map(|value| format!("Authorization: {}\r\n", value.reveal()));
-        let more = format!(
-            "{}DPoP: {}\r\n",
-            authorization.unwrap_or_default(),
-            self.next_proof(place, "/token")?
-        );
+        let more =
+            format!("{}DPoP: {}\r\n", authorization.unwrap_or_default(), self.next_proof(place, "/token")?);
         Ok(post(place.address, "/token", &more, &form.finish()))
     }
 

@@ -61,7 +61,8 @@ impl Caller {
     /// The issuer's keys, as it publishes them.
     pub(super) fn jwks(&self) -> String {
         let key = self.issuer_key.public_jwk().clone();
-        KeySet::of(vec![NamedKey { kid: Some("1".to_owned()), algorithm: Some(Algorithm::Es256), key }]).to_json()
+        KeySet::of(vec![NamedKey { kid: Some("1".to_owned()), algorithm: Some(Algorithm::Es256), key }])
+            .to_json()
     }
 
     /// Asks the server for its nonce.

@@ -74,7 +74,11 @@ pub(crate) fn rows() -> Result<Vec<Row>, Failure> {
     let secs = |figure: fn(&Round) -> f64| Figure::Secs(median_of(&rounds, figure));
     rows.extend([
         alone("one ES256 verification", secs(|round| 1.0 / round.verify), Goal::None),
-        alone("one request through the bare proxy", secs(|round| 1.0 / round.proxy.per_cpu_sec()), Goal::None),
+        alone(
+            "one request through the bare proxy",
+            secs(|round| 1.0 / round.proxy.per_cpu_sec()),
+            Goal::None,
+        ),
         alone("one request through the gateway", secs(|round| 1.0 / round.gateway.per_cpu_sec()), Goal::None),
         alone(
             "the generator's cost of a request, on its own core",
@@ -100,8 +104,8 @@ fn passage(what: &'static str, rounds: &[Round], of: fn(&Round) -> [Passage; 2])
     let speed = |nth: fn([Passage; 2]) -> Passage| move |round: &Round| nth(of(round)).per_cpu_sec();
     let (limit, ours) = (speed(|[proxy, _]| proxy), speed(|[_, gateway]| gateway));
     Row {
-        limit: Some(Figure::BytesPerSec(median_of(rounds, &limit))),
-        ours: Figure::BytesPerSec(median_of(rounds, &ours)),
+        limit: Some(Figure::BytesPerSec(median_of(rounds, limit))),
+        ours: Figure::BytesPerSec(median_of(rounds, ours)),
         ..beside(what, rounds, limit, ours, Goal::Ratio(0.80))
     }
 }
@@ -187,7 +191,11 @@ impl Scene {
         let each = Figure::Bytes((after - before) / records);
         Ok([
             alone("memory that a record of a used proof adds, of 100,000", each, Goal::Bytes(64.0)),
-            alone("memory of the gateway, with all of them", Figure::Bytes(after), Goal::Bytes(40.0 * 1024.0 * 1024.0)),
+            alone(
+                "memory of the gateway, with all of them",
+                Figure::Bytes(after),
+                Goal::Bytes(40.0 * 1024.0 * 1024.0),
+            ),
         ])
     }
 }
@@ -196,7 +204,8 @@ impl Scene {
 fn start_upstream(folder: &Path, name: &str, head: &str) -> Result<Server, Failure> {
     let folder = folder.join(name);
     std::fs::create_dir(&folder)?;
-    let (command, address) = answering::command(&folder, &Answer { status: 200, head, body: guarded::ORDERS })?;
+    let (command, address) =
+        answering::command(&folder, &Answer { status: 200, head, body: guarded::ORDERS })?;
     Server::start_on(LOAD_CORE, command, address)
 }
 

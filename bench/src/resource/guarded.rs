@@ -31,7 +31,7 @@ pub(super) fn start(jwks: &Path) -> Result<Server, Failure> {
 /// Serves until it is stopped.
 pub(crate) fn run(address: &str, jwks: &str) -> Result<(), Failure> {
     let keys = Keys::fixed(KeySet::parse(&std::fs::read(jwks)?)?);
-    let issuer = TrustedIssuer { issuer: ISSUER.to_owned(), keys, tokens: TokenProfile::Rfc9068 };
+    let issuer = TrustedIssuer::new(ISSUER, keys, TokenProfile::Rfc9068);
     let config = GuardConfig::new(issuer, AUDIENCE, Arc::new(SystemClock::start()))?;
     let public = PublicUrl::parse(&format!("http://{address}"))?;
     let layer = GuardLayer::new(Arc::new(Guard::new(config)?), public);
