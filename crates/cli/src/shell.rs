@@ -69,8 +69,7 @@ where
     let Place { name, mut handed, listen, admin, tls, mut registry, readiness, pages, ready } = place;
     let metrics = Metrics::register(&mut registry);
     let options = Options { tls, metrics, ..Options::new(name) };
-    let server =
-        Server::new(handed.main(listen).await?, service, options).map_err(CommandError::failed)?;
+    let server = Server::new(handed.main(listen).await?, service, options).map_err(CommandError::failed)?;
     let (stop_admin, admin_stopped) = oneshot::channel::<()>();
     let mut ready = format!("ready {ready} listen={}", server.local_addr());
     let admin = match handed.admin(admin).await? {

@@ -57,7 +57,8 @@ impl Telemetry {
     pub(crate) fn layer<S: Subscriber + for<'a> LookupSpan<'a>>(&self) -> impl Layer<S> + use<S> {
         let tracer = self.0.tracer("keybound");
         let layer = tracing_opentelemetry::layer().with_tracer(tracer);
-        let layer = layer.with_location(false).with_threads(false).with_target(false).with_tracked_inactivity(false);
+        let layer =
+            layer.with_location(false).with_threads(false).with_target(false).with_tracked_inactivity(false);
         layer.with_filter(Targets::new().with_target(keybound_serve::TRACES, LevelFilter::TRACE))
     }
 }
@@ -81,7 +82,10 @@ impl Sender {
     fn new() -> Result<Self, CommandError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let fetcher = Fetcher::for_operator(&Settings::default());
-        Ok(Self { fetcher: fetcher.map_err(CommandError::failed)?, runtime: runtime.map_err(CommandError::failed)? })
+        Ok(Self {
+            fetcher: fetcher.map_err(CommandError::failed)?,
+            runtime: runtime.map_err(CommandError::failed)?,
+        })
     }
 }
 

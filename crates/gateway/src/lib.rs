@@ -58,9 +58,9 @@ mod upstream;
 
 pub use build::{StartError, service, service_in_trace};
 pub use config::{Config, ConfigError};
+pub use forward::AnswerBody;
 pub use metrics::GatewayMetrics;
 pub use observe::Observations;
 pub use reload::ReloadError;
-pub use forward::AnswerBody;
 pub use service::{GatewayBody, GatewayService};
 pub use trace::Propagation;

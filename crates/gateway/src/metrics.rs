@@ -88,7 +88,6 @@ impl Decision {
     }
 }
 
-
 impl GatewayMetrics {
     /// Counts, and tells of what was observed.
     pub(crate) fn of(observations: Observations) -> Self {
@@ -185,7 +184,8 @@ impl RouteCounts {
 
 impl Collector for GatewayMetrics {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let routes: Vec<_> = self.0.routes.lock().iter().map(|(p, c)| (shown(p).to_owned(), Arc::clone(c))).collect();
+        let routes: Vec<_> =
+            self.0.routes.lock().iter().map(|(p, c)| (shown(p).to_owned(), Arc::clone(c))).collect();
         decisions(&mut encoder, &routes)?;
         upstreams(&mut encoder, &routes)?;
         for (name, help, count) in [
@@ -240,7 +240,9 @@ fn upstreams(encoder: &mut DescriptorEncoder<'_>, routes: &Routes) -> fmt::Resul
     let help = "Requests that an upstream did not answer, by route and why";
     let mut metric = encoder.encode_descriptor("upstream_errors", help, None, MetricType::Counter)?;
     for (route, counts) in routes {
-        for (kind, count) in [("unreachable", &counts.away), ("broken", &counts.broken), ("timeout", &counts.too_slow)] {
+        for (kind, count) in
+            [("unreachable", &counts.away), ("broken", &counts.broken), ("timeout", &counts.too_slow)]
+        {
             let labels = [("route", route.as_str()), ("kind", kind)];
             let mut member = metric.encode_family(&labels)?;
             member.encode_counter::<NoLabelSet, _, u64>(&count.load(Relaxed), None)?;

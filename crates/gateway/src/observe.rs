@@ -72,8 +72,10 @@ impl Observations {
             .into_iter()
             .map(|(issuer, client, account)| {
                 let mut value = account.to_value();
-                value["issuer"] = json!(issuer);
-                value["client_id"] = json!(client);
+                if let Some(members) = value.as_object_mut() {
+                    members.insert("issuer".to_owned(), json!(issuer));
+                    members.insert("client_id".to_owned(), json!(client));
+                }
                 value
             })
             .collect();
@@ -177,7 +179,10 @@ mod tests {
         let told: Value = serde_json::from_str(&seen.to_json()).expect("JSON");
         let app = &told["clients"][0];
         assert_eq!((&app["issuer"], &app["client_id"]), (&json!(ISSUER), &json!("app")));
-        assert_eq!((&app["requests"], &app["would_pass"], &app["in_a_row"]), (&json!(4), &json!(3), &json!(3)));
+        assert_eq!(
+            (&app["requests"], &app["would_pass"], &app["in_a_row"]),
+            (&json!(4), &json!(3), &json!(3))
+        );
         assert_eq!((&app["last_seen"], &app["refusals"][0]["last"]), (&json!(4), &json!(1)));
         assert_eq!(told["nobody"]["refusals"][0]["row"], "RS-CHL-01");
         assert_eq!(seen.totals(), (5, 3));

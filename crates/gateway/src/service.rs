@@ -173,7 +173,9 @@ impl Gateway {
     async fn judge_on(&self, route: &Route, request: &Parts, demand: &Demand) -> Result<Access, Rejection> {
         let judged = self.judge(request, demand).await;
         if let Some(counts) = self.counts.of(&route.path) {
-            counts.decided(judged.as_ref().map_or_else(|no| Decision::of_refusal(no.status()), |_| Decision::Allowed));
+            counts.decided(
+                judged.as_ref().map_or_else(|no| Decision::of_refusal(no.status()), |_| Decision::Allowed),
+            );
         }
         judged
     }
@@ -312,7 +314,10 @@ fn switched(
     let mut answer =
         forward::to_caller(answer, route.idle_timeout, None).map(|_| Either::Left(Full::default()));
     asked.say(answer.headers_mut());
-    asked.open(upstream, Bounds { token: life.token, idle: route.idle_timeout, leaving: life.leaving, _open: open });
+    asked.open(
+        upstream,
+        Bounds { token: life.token, idle: route.idle_timeout, leaving: life.leaving, _open: open },
+    );
     Ok(answer)
 }
 

@@ -24,8 +24,10 @@ impl Propagation {
         }
         let path = if route.path.is_empty() { "/" } else { &route.path };
         Span::current().record("http.route", path);
-        let upstream = route.upstream.as_deref().map_or("", Upstream::name).parse::<http::Uri>().unwrap_or_default();
-        let port = upstream.port_u16().unwrap_or(if upstream.scheme_str() == Some("https") { 443 } else { 80 });
+        let upstream =
+            route.upstream.as_deref().map_or("", Upstream::name).parse::<http::Uri>().unwrap_or_default();
+        let port =
+            upstream.port_u16().unwrap_or(if upstream.scheme_str() == Some("https") { 443 } else { 80 });
         let span = trace_span!(
             target: TRACES,
             "upstream",

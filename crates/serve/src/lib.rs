@@ -45,8 +45,8 @@ pub use health::{Readiness, ReadinessBuilder};
 pub use limits::Limits;
 pub use listen::{Options, ServeError, Server, bind};
 pub use metrics::Metrics;
-pub use tls::{Tls, TlsError, TlsFiles};
+pub use span::TRACES;
 #[cfg(feature = "telemetry")]
 pub use span::propagate;
-pub use span::TRACES;
+pub use tls::{Tls, TlsError, TlsFiles};
 pub use trace::Escaped;

@@ -71,8 +71,7 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, CommandError> {
     let failed = |error: &dyn std::fmt::Display| CommandError::failed(error).advise(advice);
     let fetcher = Fetcher::for_operator(&Settings::default()).map_err(CommandError::failed)?;
     let fetched = fetcher.get_capped(&url, MAX_REPORT).await.map_err(|error| failed(&error))?;
-    let report: serde_json::Value =
-        serde_json::from_slice(&fetched.body).map_err(|error| failed(&error))?;
+    let report: serde_json::Value = serde_json::from_slice(&fetched.body).map_err(|error| failed(&error))?;
     if args.json {
         output::json(&report)?;
         return Ok(ExitCode::SUCCESS);
@@ -89,7 +88,8 @@ impl Report {
         }
         let names: Vec<String> = self.clients.iter().map(|client| output::plain(&client.client_id)).collect();
         let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(12) + 2;
-        let mut text = format!("{:<width$}{:<11}{:>10}  {:>10}  ISSUER\n", "CLIENT", "STATE", "REQUESTS", "WOULD PASS");
+        let mut text =
+            format!("{:<width$}{:<11}{:>10}  {:>10}  ISSUER\n", "CLIENT", "STATE", "REQUESTS", "WOULD PASS");
         for (client, name) in self.clients.iter().zip(&names) {
             let account = &client.account;
             let state = account.state(last);
@@ -140,12 +140,16 @@ fn advice(row: &str) -> &'static str {
     match row {
         "RS-CHL-01" => "it sends no access token: let it get one, and send it as `Authorization: DPoP`",
         "RS-SCH-03" | "RS-SCH-04" => "send one token, in `Authorization` alone",
-        "RS-DWN-01" => "its token is bound to a key and comes as Bearer: send it as `Authorization: DPoP` with a proof",
+        "RS-DWN-01" => {
+            "its token is bound to a key and comes as Bearer: send it as `Authorization: DPoP` with a proof"
+        }
         "RS-DWN-03" => {
             "its tokens are bound to no key: let it send a proof where it gets them, and register it as \
              `dpop_bound_access_tokens`"
         }
-        "DPOP-CNF-04" => "its tokens are bound to no key though it says DPoP: let it send a proof where it gets them",
+        "DPOP-CNF-04" => {
+            "its tokens are bound to no key though it says DPoP: let it send a proof where it gets them"
+        }
         "DPOP-CNF-05" => "its tokens are bound to something else than a key",
         "RS-CHK-05" => "its tokens have too small a scope for this path",
         "RS-CHK-02" | "RS-GW-09" => "nobody could tell: see the log for what was out of reach",

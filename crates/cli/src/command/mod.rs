@@ -60,7 +60,8 @@ pub(crate) fn run(command: Command, log: Option<&str>) -> Result<ExitCode, Comma
         Command::Gateway(_) if is_service => Telemetry::from_env("keybound-gateway")?,
         _ => None,
     };
-    let lines = log.or(is_service.then_some(SERVICE_LOG)).map(|filter| logging::start(filter, telemetry.as_ref()));
+    let lines =
+        log.or(is_service.then_some(SERVICE_LOG)).map(|filter| logging::start(filter, telemetry.as_ref()));
     let lines = lines.transpose()?;
     match command {
         Command::Demo(args) => on_all_processors(lines, demo::run(args)),

@@ -11,9 +11,9 @@ use crate::telemetry::Telemetry;
 use json::JsonLines;
 use std::fmt::Display;
 use std::io::{self, IsTerminal};
-use tracing_subscriber::{EnvFilter, Layer, fmt};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, fmt};
 
 /// Events that are logged whatever the filter says (OPS-LOG-02).
 const ALWAYS: &str = "audit=info";

@@ -9,7 +9,19 @@ use std::time::Duration;
 fn three_flags_are_enough_and_what_is_missing_is_named() {
     let world = World::new();
     let api = ["--public-url", "https://api.example", "--upstream", "http://127.0.0.1:1"];
-    let whole = ["gateway", api[0], api[1], api[2], api[3], "--issuer", "https://as.example", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
+    let whole = [
+        "gateway",
+        api[0],
+        api[1],
+        api[2],
+        api[3],
+        "--issuer",
+        "https://as.example",
+        "--listen",
+        "127.0.0.1:0",
+        "--admin",
+        "127.0.0.1:0",
+    ];
     let service = world.start(&whole);
     assert_eq!(service.told("url"), "https://api.example");
     assert!(get(service.told("listen"), "/").starts_with("HTTP/1.1 401 "));
@@ -25,10 +37,18 @@ fn three_flags_are_enough_and_what_is_missing_is_named() {
 
     let partly = world.run(&["gateway", api[0], api[1], api[2], api[3]], "");
     assert_eq!(partly.code, 2);
-    assert!(partly.stderr.contains("--issuer URL") && !partly.stderr.contains("--upstream URL"), "{}", partly.stderr);
+    assert!(
+        partly.stderr.contains("--issuer URL") && !partly.stderr.contains("--upstream URL"),
+        "{}",
+        partly.stderr
+    );
     let nothing = world.run(&["gateway"], "");
     assert_eq!(nothing.code, 1);
-    assert!(nothing.stderr.contains("no gateway.toml here") && nothing.stderr.contains("next: "), "{}", nothing.stderr);
+    assert!(
+        nothing.stderr.contains("no gateway.toml here") && nothing.stderr.contains("next: "),
+        "{}",
+        nothing.stderr
+    );
 }
 
 #[test]
@@ -41,7 +61,9 @@ fn check_tells_what_a_gateway_would_do_and_refuses_what_it_would() {
     let route = "/orders  http://127.0.0.1:3000  bound tokens, with nonces  orders\nAny other path is 404.";
     assert!(told.contains(route), "{told}");
     assert!(told.contains("Did you mean it?\n  plain HTTP on 0.0.0.0:80"), "{told}");
-    assert!(world.ok(&["gateway", "check", "--listen", "127.0.0.1:1"], "").contains("127.0.0.1:1, plain HTTP"));
+    assert!(
+        world.ok(&["gateway", "check", "--listen", "127.0.0.1:1"], "").contains("127.0.0.1:1, plain HTTP")
+    );
     world.write("gateway.toml", &good.replace("scopes", "scoops"));
     let bad = world.run(&["gateway", "check", "--config", "gateway.toml"], "");
     assert!(bad.code == 1 && bad.stderr.contains("line 7"), "{}{}", bad.stdout, bad.stderr);
@@ -59,7 +81,12 @@ fn ops_log_01_ops_log_02_the_gateway_s_log_tells_what_happened_and_no_secret() {
     let (good, answer) = client.ask_with_a_new_proof();
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     let mut secrets = client.secrets(&good);
-    for (from, to) in [("GET /a ", "GET /a?canary=1 "), ("\r\n\r\n", ".canary\r\n\r\n"), ("DPoP ey", "Bearer ey"), ("GET", "PUT")] {
+    for (from, to) in [
+        ("GET /a ", "GET /a?canary=1 "),
+        ("\r\n\r\n", ".canary\r\n\r\n"),
+        ("DPoP ey", "Bearer ey"),
+        ("GET", "PUT"),
+    ] {
         let request = client.request();
         secrets.extend(client.secrets(&request));
         client.ask(&request.replacen(from, to, 1));
@@ -69,7 +96,13 @@ fn ops_log_01_ops_log_02_the_gateway_s_log_tells_what_happened_and_no_secret() {
     service.logs("\"reloaded\"", 1);
     service.logs("\"proof_replayed\"", 1);
     let log = service.log();
-    for event in ["\"nonce_challenge\"", "\"proof_refused\"", "\"downgrade\"", "\"row\":\"DPOP-JTI-04\"", "\"status\":401"] {
+    for event in [
+        "\"nonce_challenge\"",
+        "\"proof_refused\"",
+        "\"downgrade\"",
+        "\"row\":\"DPOP-JTI-04\"",
+        "\"status\":401",
+    ] {
         assert!(log.contains(event), "{event} in {log}");
     }
     for secret in secrets.iter().map(String::as_str).chain(["canary"]) {

@@ -127,16 +127,18 @@ impl Gate {
         let issuer = SigningKey::generate(Algorithm::Es256).expect("a key");
         let client = SigningKey::generate(Algorithm::Es256).expect("a key");
         let world = World::new();
-        let named =
-            NamedKey { kid: Some("k".to_owned()), algorithm: Some(Algorithm::Es256), key: issuer.public_jwk().clone() };
+        let named = NamedKey {
+            kid: Some("k".to_owned()),
+            algorithm: Some(Algorithm::Es256),
+            key: issuer.public_jwk().clone(),
+        };
         world.write("keys.json", &KeySet::of(vec![named]).to_json());
         let now = SystemClock::start().now().unix.as_secs();
         let claims = serde_json::json!({
             "iss": "https://as.example", "sub": "alice", "aud": PUBLIC, "client_id": "app", "jti": "t", "scope": "read",
             "iat": now, "exp": now + 3600, "cnf": { "jkt": client.public_jwk().thumbprint().to_string() },
         });
-        let token =
-            jws::sign(&issuer, "at+jwt", Some("k"), claims.to_string().as_bytes()).expect("signed");
+        let token = jws::sign(&issuer, "at+jwt", Some("k"), claims.to_string().as_bytes()).expect("signed");
         Self { world, keys: Arc::new(Keys { client, token }) }
     }
 
@@ -284,14 +286,18 @@ impl Client {
             iat: now,
         };
         let proof = proof.sign(&keys.client).expect("signed");
-        format!("GET /a HTTP/1.1\r\nHost: api.example\r\nAuthorization: DPoP {}\r\nDPoP: {proof}\r\n\r\n", keys.token)
+        format!(
+            "GET /a HTTP/1.1\r\nHost: api.example\r\nAuthorization: DPoP {}\r\nDPoP: {proof}\r\n\r\n",
+            keys.token
+        )
     }
 
     /// Everything of it that is a secret, or as good as one.
     pub(crate) fn secrets(&self, request: &str) -> Vec<String> {
         let proof = request.lines().find_map(|line| line.strip_prefix("DPoP: ")).expect("a proof");
         let nonce = self.nonce.as_ref().map(|nonce| nonce.as_str().to_owned());
-        let signatures = [proof, &self.keys.token].map(|jwt| jwt.rsplit('.').next().unwrap_or_default().to_owned());
+        let signatures =
+            [proof, &self.keys.token].map(|jwt| jwt.rsplit('.').next().unwrap_or_default().to_owned());
         signatures.into_iter().chain(nonce).chain([proof.to_owned(), self.keys.token.clone()]).collect()
     }
 

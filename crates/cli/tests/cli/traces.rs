@@ -114,8 +114,12 @@ fn a_request_s_trace_goes_on_through_the_gateway_to_the_upstream() {
     upstream.wait_until_asked(asked + 1);
     assert_eq!(service.stop(), 0);
 
-    let of_trace: Vec<Span> =
-        collector.spans().into_iter().map(|(_, span)| span).filter(|span| hex(&span.trace_id) == TRACE).collect();
+    let of_trace: Vec<Span> = collector
+        .spans()
+        .into_iter()
+        .map(|(_, span)| span)
+        .filter(|span| hex(&span.trace_id) == TRACE)
+        .collect();
     let [one, two] = of_trace.as_slice() else { panic!("two spans: {of_trace:#?}") };
     let (server, exchange) = if one.name == "GET" { (one, two) } else { (two, one) };
     assert_eq!((server.name.as_str(), exchange.name.as_str()), ("GET", "upstream"));
@@ -152,8 +156,17 @@ fn the_provider_s_requests_are_spans_and_the_gateway_s_fetch_of_its_keys_too() {
     let on = [("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint.as_str())];
     let provider = crate::load::Running::start_with(world.command(&["serve"]), &on);
     let api = format!("http://{}", upstream.address);
-    let flags =
-        ["gateway", "--public-url", "https://api.example", "--issuer", &format!("http://{issuer}"), "--upstream", &api, "--listen", "127.0.0.1:0"];
+    let flags = [
+        "gateway",
+        "--public-url",
+        "https://api.example",
+        "--issuer",
+        &format!("http://{issuer}"),
+        "--upstream",
+        &api,
+        "--listen",
+        "127.0.0.1:0",
+    ];
     let gateway = gate.start_with(&on, &flags);
     let token = gate.token_of(&format!("http://{issuer}"));
     let answer =

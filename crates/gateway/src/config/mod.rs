@@ -17,12 +17,12 @@ pub use file::{
     TokensFile,
 };
 pub use flags::Flags;
-pub use told::Told;
 pub use metadata::{MetadataFile, WordingFile};
 pub use replay::{LogKind, ReplayConfig, ReplayFile};
 pub use route_file::{
     AssertionFile, DpopFile, IdentityFile, RouteFile, TimeoutFile, UpstreamFile, WithoutReplayLogFile,
 };
+pub use told::Told;
 
 pub use introspection::{AuthMethodFile, IntrospectionFile, IssuerAsked, RevocationFile};
 

@@ -33,7 +33,8 @@ impl Config {
             warnings.push(open("unbound tokens are taken", "whoever steals one can use it"));
         }
         if self.tls.is_none() && !self.listen.ip().is_loopback() {
-            let rest = "whoever is on the network reads tokens; use [tls], or listen on loopback behind a proxy";
+            let rest =
+                "whoever is on the network reads tokens; use [tls], or listen on loopback behind a proxy";
             warnings.push(open(&format!("plain HTTP on {}", self.listen), rest));
         }
         match self.admin {
@@ -63,7 +64,9 @@ fn of_route(route: &Route) -> Vec<String> {
     match &route.rule {
         Rule::Public => warnings.push(format!("{path}: nobody needs a token")),
         Rule::Observed(_) => {
-            warnings.push(format!("{path}: it only looks on; whether tokens are good is for the API to find out"));
+            warnings.push(format!(
+                "{path}: it only looks on; whether tokens are good is for the API to find out"
+            ));
         }
         Rule::Guarded(_) => {}
     }
@@ -162,11 +165,17 @@ mod tests {
         )
         .expect("a configuration");
         let told = config.told().to_string();
-        for part in ["https://id.example; keys by its metadata", "/orders  http://127.0.0.1:3000  all good tokens            orders", "404"] {
+        for part in [
+            "https://id.example; keys by its metadata",
+            "/orders  http://127.0.0.1:3000  all good tokens            orders",
+            "404",
+        ] {
             assert!(told.contains(part), "{part} in\n{told}");
         }
         let warnings = config.warnings().join("\n");
-        for part in ["no nonces", "unbound tokens", "plain HTTP on 0.0.0.0:80", "no `admin`", "/orders: tokens go on"] {
+        for part in
+            ["no nonces", "unbound tokens", "plain HTTP on 0.0.0.0:80", "no `admin`", "/orders: tokens go on"]
+        {
             assert!(warnings.contains(part), "{part} in\n{warnings}");
         }
     }

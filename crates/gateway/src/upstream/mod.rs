@@ -34,7 +34,8 @@ impl Upstream {
 
     /// Whether the connections of one will do for the other. Files of certificates may have changed.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
-        let names = |upstream: &Self| upstream.addresses.iter().map(|one| one.name().to_owned()).collect::<Vec<_>>();
+        let names =
+            |upstream: &Self| upstream.addresses.iter().map(|one| one.name().to_owned()).collect::<Vec<_>>();
         self.link == other.link && self.link.security == Security::default() && names(self) == names(other)
     }
 

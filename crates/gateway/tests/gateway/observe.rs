@@ -23,11 +23,18 @@ async fn an_observed_route_counts_by_client_who_would_pass() {
     assert_eq!(world.get("/a", "").await.status, 200);
     let told = seen(&world);
     let client = &told["clients"][0];
-    assert_eq!((client["issuer"].as_str(), client["client_id"].as_str()), (Some("https://issuer.example"), Some("app")));
+    assert_eq!(
+        (client["issuer"].as_str(), client["client_id"].as_str()),
+        (Some("https://issuer.example"), Some("app"))
+    );
     assert_eq!((client["requests"].as_u64(), client["would_pass"].as_u64()), (Some(4), Some(2)));
     assert_eq!(client["in_a_row"], 1);
-    let rows: Vec<&str> = client["refusals"].as_array().expect("a list").iter().filter_map(|one| one["row"].as_str()).collect();
+    let rows: Vec<&str> =
+        client["refusals"].as_array().expect("a list").iter().filter_map(|one| one["row"].as_str()).collect();
     assert_eq!(rows, ["DPOP-JTI-04", "RS-DWN-03"]);
-    assert_eq!((told["nobody"]["requests"].as_u64(), told["others"]["requests"].as_u64()), (Some(1), Some(0)));
+    assert_eq!(
+        (told["nobody"]["requests"].as_u64(), told["others"]["requests"].as_u64()),
+        (Some(1), Some(0))
+    );
     assert_eq!(upstream.seen().len(), 5);
 }

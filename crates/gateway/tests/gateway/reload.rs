@@ -15,8 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 fn config(world: &World, issuer: &str, rest: &str) -> Config {
     let audience = format!("{PUBLIC}/");
-    let toml =
-        format!("public_url = {PUBLIC:?}\nissuer = {issuer:?}\naudience = {audience:?}\n{rest}");
+    let toml = format!("public_url = {PUBLIC:?}\nissuer = {issuer:?}\naudience = {audience:?}\n{rest}");
     let mut config = Config::parse(&toml).expect("a configuration");
     config.issuers[0].keys = KeysFrom::Fixed(key_set(&world.issuer_key));
     config
@@ -138,7 +137,8 @@ async fn ops_rep_09_what_would_make_used_proofs_good_again_needs_a_restart() {
 #[tokio::test]
 async fn ops_log_05_upstreams_are_counted_by_the_configured_route_alone() {
     let upstream = Upstream::start(200, &[]).await;
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
+    let nobody =
+        std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
     let route = format!("[[route]]\npath = \"/gone\"\nupstream = \"http://{nobody}\"\nscopes = [\"read\"]");
     let world = World::start(upstream.address, &route).await;
     assert_eq!(world.get("/gone/canary", "").await.status, 502);

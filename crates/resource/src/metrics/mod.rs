@@ -72,7 +72,10 @@ impl ByRow {
         let mut rows: Vec<_> = rows.into_iter().collect();
         rows.sort_unstable();
         rows.dedup();
-        Self { rows: rows.into_iter().map(|row| (row, AtomicU64::new(0))).collect(), other: AtomicU64::new(0) }
+        Self {
+            rows: rows.into_iter().map(|row| (row, AtomicU64::new(0))).collect(),
+            other: AtomicU64::new(0),
+        }
     }
 
     fn count(&self, row: &str) {

@@ -12,10 +12,10 @@ mod demands;
 mod introspection;
 #[cfg(test)]
 mod layer;
-#[cfg(all(test, feature = "metrics"))]
-mod metrics;
 #[cfg(test)]
 mod metadata;
+#[cfg(all(test, feature = "metrics"))]
+mod metrics;
 #[cfg(test)]
 mod nonces;
 #[cfg(test)]
