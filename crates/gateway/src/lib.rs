@@ -13,12 +13,13 @@
 //! | `assertion` | who calls, signed |
 //! | `forward` | the exchange with the upstream: streaming both ways, bounded in time |
 //! | `tunnel` | another protocol in place of HTTP, until the token expires |
-//! | `refusal` | what the gateway itself refuses |
 //! | `publish` | what everybody may know of the API |
+//! | `refusal` | what the gateway itself refuses |
 //! | `service` | the tower service that puts them in order |
 //! | `trace` | the exchange with an upstream as a part of a trace |
 //! | `reload` | another configuration for a gateway that runs |
 //! | `readiness` `metrics` `observe` | how it is, what it counts, and who would pass where it only looks on |
+//! | `decision` | the same judgement for proxies that ask, and forward themselves |
 //!
 //! ```no_run
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -38,6 +39,7 @@
 mod assertion;
 mod build;
 pub mod config;
+mod decision;
 mod forward;
 mod headers;
 mod message;
@@ -58,6 +60,7 @@ mod upstream;
 
 pub use build::{StartError, service, service_in_trace};
 pub use config::{Config, ConfigError};
+pub use decision::{DecisionBody, DecisionService};
 pub use forward::AnswerBody;
 pub use metrics::GatewayMetrics;
 pub use observe::Observations;

@@ -126,6 +126,7 @@ fn needs_restart(before: &Config, after: &Config) -> Vec<&'static str> {
         ("listen", before.listen != after.listen),
         ("admin", before.admin != after.admin),
         ("tls", before.tls != after.tls),
+        ("decision", before.decision != after.decision),
     ];
     changed.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect()
 }

@@ -86,13 +86,13 @@ impl Gateway {
     {
         let (parts, body) = request.into_parts();
         if let Some(answer) = self.published(&parts) {
-            return answer;
+            return answer.map(Either::Left);
         }
         let origin = self.cors.as_ref().and_then(|_| parts.headers.get(ORIGIN).cloned());
         let mut answer = match self.admit(&parts) {
             Ok(Admitted::Here(answer)) => return answer.map(Either::Left),
             Ok(Admitted::Route(Some(route))) => self.by_rule(parts, body, route).await,
-            Ok(Admitted::Route(None)) => self.nowhere(&parts).await,
+            Ok(Admitted::Route(None)) => self.nowhere(&parts).await.map(Either::Left),
             Err(refusal) => {
                 self.metrics.malformed();
                 refusal.into_answer().map(Either::Left)
@@ -105,13 +105,13 @@ impl Gateway {
     }
 
     /// What everybody may know, and pages of every origin (RFC 9728 §3). What has more than one reading is not answered.
-    fn published(&self, request: &Parts) -> Option<Answer> {
+    pub(crate) fn published(&self, request: &Parts) -> Option<Response<Full<Bytes>>> {
         let answer = self.metadata.as_ref()?.answer(request)?;
-        message::check(request).is_ok().then(|| answer.map(Either::Left))
+        message::check(request).is_ok().then_some(answer)
     }
 
     /// Everything that is decided without the token: is there one reading of this request, and where does it lead?
-    fn admit(&self, request: &Parts) -> Result<Admitted<'_>, Refusal> {
+    pub(crate) fn admit(&self, request: &Parts) -> Result<Admitted<'_>, Refusal> {
         message::check(request).map_err(|why| Refusal::bad_request(request, "RS-GW-05", why))?;
         if message::is_early(request) {
             return Err(Refusal::too_early());
@@ -146,11 +146,7 @@ impl Gateway {
                 Err(rejection) => rejection.into_response().map(Either::Left),
             },
             Rule::Observed(demand) => {
-                if let Ok(target) = self.public.target(&parts.uri) {
-                    let observed = self.guard.observe(&parts, &target, demand).await;
-                    self.observations.saw(&observed, self.guard.config().clock.now().unix);
-                    note(route, &observed);
-                }
+                self.look_on(route, &parts, demand).await;
                 self.pass(parts, body, route, Who::Unjudged).await
             }
             Rule::Public => self.pass(parts, body, route, Who::Anybody).await,
@@ -158,19 +154,24 @@ impl Gateway {
     }
 
     /// That no route leads to a path is told to good tokens only.
-    async fn nowhere(&self, request: &Parts) -> Answer {
+    pub(crate) async fn nowhere(&self, request: &Parts) -> Response<Full<Bytes>> {
         match self.judge(request, self.guard.demand()).await {
             Ok(access) => {
                 self.metrics.no_route();
-                let mut answer = Refusal::no_route().into_answer().map(Either::Left);
+                let mut answer = Refusal::no_route().into_answer();
                 self.guard.complete(&access, answer.headers_mut());
                 answer
             }
-            Err(rejection) => rejection.into_response().map(Either::Left),
+            Err(rejection) => rejection.into_response(),
         }
     }
 
-    async fn judge_on(&self, route: &Route, request: &Parts, demand: &Demand) -> Result<Access, Rejection> {
+    pub(crate) async fn judge_on(
+        &self,
+        route: &Route,
+        request: &Parts,
+        demand: &Demand,
+    ) -> Result<Access, Rejection> {
         let judged = self.judge(request, demand).await;
         if let Some(counts) = self.counts.of(&route.path) {
             counts.decided(
@@ -178,6 +179,15 @@ impl Gateway {
             );
         }
         judged
+    }
+
+    /// What the guard would have said, where it only looks on.
+    pub(crate) async fn look_on(&self, route: &Route, request: &Parts, demand: &Demand) {
+        if let Ok(target) = self.public.target(&request.uri) {
+            let observed = self.guard.observe(request, &target, demand).await;
+            self.observations.saw(&observed, self.guard.config().clock.now().unix);
+            note(route, &observed);
+        }
     }
 
     async fn judge(&self, request: &Parts, demand: &Demand) -> Result<Access, Rejection> {
@@ -267,7 +277,8 @@ impl Gateway {
     }
 }
 
-enum Admitted<'g> {
+/// Where a request leads that has one reading.
+pub(crate) enum Admitted<'g> {
     Here(Box<Response<Full<Bytes>>>),
     Route(Option<&'g Route>),
 }
@@ -321,7 +332,6 @@ fn switched(
     Ok(answer)
 }
 
-/// What the guard would have said, where it only looks on.
 fn note(route: &Route, observed: &Observed) {
     tracing::info!(
         target: "audit",

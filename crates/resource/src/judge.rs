@@ -214,7 +214,7 @@ impl Guard {
         self.config().metrics.token_judged(remembered.is_some());
         let verdict = match remembered {
             Some(verdict) => verdict,
-            None => self.verify_token(about.text, about.hash).await?,
+            None => Box::pin(self.verify_token(about.text, about.hash)).await?,
         };
         Ok(Arc::clone(&verdict.token))
     }

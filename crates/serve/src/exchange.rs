@@ -9,11 +9,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{ACCEPT, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
 use http::request::Parts;
 use http::uri::Scheme;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
 use tower_service::Service;
 use tracing::Instrument;
 
@@ -94,6 +95,13 @@ where
     Ok(response.map(|source| OutgoingBody::new(source, busy)))
 }
 
+/// Requests for what has no end of its own: another protocol, or a stream of events. Their service is told when the
+/// listener stops.
+fn may_outlive(parts: &Parts) -> bool {
+    let events = |accept: &HeaderValue| accept.as_bytes().starts_with(b"text/event-stream");
+    parts.extensions.get::<OnUpgrade>().is_some() || parts.headers.get(ACCEPT).is_some_and(events)
+}
+
 /// What no service shall see.
 fn refusal(shell: &Shell, link: &Link, parts: &Parts) -> Option<(StatusCode, &'static str)> {
     if link.is_distrusted() {
@@ -115,8 +123,10 @@ impl<S> Exchange<S> {
         let Self { shell, mut service, peer } = self;
         let (version, method, path) = (parts.version, parts.method.clone(), parts.uri.clone());
         let (body, late) = IncomingBody::new(body, shell.limits.body_pause);
+        if may_outlive(&parts) {
+            parts.extensions.insert(shell.leaving.clone());
+        }
         parts.extensions.insert(peer);
-        parts.extensions.insert(shell.leaving.clone());
         parts.extensions.insert(if shell.tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP });
         let request = Request::from_parts(parts, body);
         let answer = AssertUnwindSafe(async move {

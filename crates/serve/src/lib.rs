@@ -16,9 +16,10 @@
 //! # }
 //! ```
 //!
-//! A request reaches the service with its peer ([`std::net::SocketAddr`]), the connection's [`http::uri::Scheme`] and a
-//! [`CancellationToken`](tokio_util::sync::CancellationToken) that is cancelled when the listener stops among its
-//! extensions. Upgrades work: `hyper::upgrade::on(&mut request)`.
+//! A request reaches the service with its peer ([`std::net::SocketAddr`]) and the connection's
+//! [`http::uri::Scheme`] among its extensions. Upgrades work: `hyper::upgrade::on(&mut request)`. A request for another
+//! protocol or a stream of events has a [`tokio_util::sync::CancellationToken`] as well, which is cancelled when the
+//! listener stops, so that its service can end what has no end of its own.
 
 mod admin;
 mod alarm;

@@ -7,14 +7,16 @@ use crate::output;
 use crate::shell::{self, Place};
 use clap::Subcommand;
 use keybound_dpop::time::SystemClock;
-use keybound_gateway::config::Flags;
-use keybound_gateway::{Config, GatewayService, Propagation, service, service_in_trace};
-use keybound_serve::{AdminPage, Readiness, propagate};
+use keybound_gateway::config::{Decision, Flags};
+use keybound_gateway::{Config, DecisionService, GatewayService, Propagation, service, service_in_trace};
+use keybound_serve::{AdminPage, Options, Readiness, Server, bind, propagate};
 use prometheus_client::registry::Registry;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 /// The configuration where nobody names another.
 const DEFAULT_FILE: &str = "gateway.toml";
@@ -38,6 +40,9 @@ Examples:
     [[route]]
     path   = \"/orders\"
     scopes = [\"orders\"]
+
+With nginx, Caddy, Traefik, HAProxy or Envoy in front of the API already, leave `upstream` out and let them ask: \
+`[decision]`, docs/decision-point.md.
 
 Works with the tokens of any authorization server. The API behind it needs to know nothing of tokens and must not be \
 reachable in any other way. Once requests are accepted, one line on stdout says so: `ready`, the public URL, and where \
@@ -132,9 +137,9 @@ async fn serve(setup: Setup, handed: Handed) -> Result<ExitCode, CommandError> {
     let (metrics, guard) = service.metrics();
     metrics.register(&mut registry);
     guard.register(&mut registry);
-    let again = service.clone();
+    let (again, listen) = (service.clone(), setup.listen);
     shell::on_hangup(move || reload(&setup, &again))?;
-    let place = Place {
+    let mut place = Place {
         name: "gateway",
         handed,
         listen: config.listen,
@@ -145,7 +150,19 @@ async fn serve(setup: Setup, handed: Handed) -> Result<ExitCode, CommandError> {
         pages: vec![observed(&service)],
         ready: format!("url={}{}", config.public_url.origin(), config.public_url.prefix()),
     };
-    shell::run(place, service).await?;
+    match &config.decision {
+        Some(decision) if !config.forwards() => {
+            (place.name, place.listen, place.tls) = ("decision", listen.unwrap_or(decision.listen), None);
+            shell::run(place, DecisionService::new(&service, decision)).await?;
+        }
+        Some(decision) => {
+            let beside = Beside::start(&service, decision).await?;
+            place.ready.push_str(&format!(" decision={}", beside.address));
+            shell::run(place, service).await?;
+            beside.stop().await?;
+        }
+        None => shell::run(place, service).await?,
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -237,4 +254,35 @@ fn alone(flags: &Flags) -> Result<Config, CommandError> {
     let lines: Vec<String> = missing.iter().map(|(flag, what)| format!("  {flag} URL   {what}")).collect();
     let what = format!("without a configuration file, this is missing:\n{}", lines.join("\n"));
     Err(CommandError::usage(what).advise("add it, or name a file with --config"))
+}
+
+/// The decision point of a gateway that forwards as well.
+struct Beside {
+    address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    server: JoinHandle<()>,
+}
+
+impl Beside {
+    async fn start(gateway: &GatewayService, decision: &Decision) -> Result<Self, CommandError> {
+        let listener = bind(decision.listen).await?;
+        let service = DecisionService::new(gateway, decision);
+        let server =
+            Server::new(listener, service, Options::new("decision")).map_err(CommandError::failed)?;
+        let (stop, stopped) = oneshot::channel();
+        let stopped = async {
+            // Either way the other side is gone.
+            let _ = stopped.await;
+        };
+        let address = server.local_addr();
+        let server = tokio::spawn(async move {
+            server.run(stopped).await;
+        });
+        Ok(Self { address, stop, server })
+    }
+
+    async fn stop(self) -> Result<(), CommandError> {
+        drop(self.stop);
+        self.server.await.map_err(CommandError::failed)
+    }
 }

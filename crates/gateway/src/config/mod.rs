@@ -1,6 +1,7 @@
 //! Configuration in two types: [`ConfigFile`] is what was written, [`Config`] what may be relied on. What would be
 //! unsafe is refused, with the reason.
 
+mod decision;
 mod file;
 mod flags;
 mod introspection;
@@ -12,6 +13,8 @@ mod routes;
 mod told;
 mod upstreams;
 
+pub(crate) use decision::Proxy;
+pub use decision::{Decision, DecisionFile, ProxyFile, ProxyKind};
 pub use file::{
     ConfigFile, CorsFile, FromText, IssuerFile, NonceFile, NonceMode, OneOrMany, ProofFile, TlsFile,
     TokensFile,
@@ -70,6 +73,8 @@ pub struct Config {
     pub assertion_key: Option<Secret>,
     /// What people read in the metadata that are published; none where none are.
     pub metadata: Option<ForPeople>,
+    /// Where proxies ask, and which.
+    pub decision: Option<Decision>,
     /// The longest path first.
     pub(crate) routes: Vec<Route>,
 }
@@ -165,6 +170,14 @@ impl ConfigFile {
     }
 }
 
+impl Config {
+    /// Whether it forwards requests itself; if not, proxies ask it and forward.
+    #[must_use]
+    pub fn forwards(&self) -> bool {
+        self.routes.iter().any(|route| route.upstream.is_some())
+    }
+}
+
 impl TryFrom<ConfigFile> for Config {
     type Error = ConfigError;
 
@@ -200,6 +213,7 @@ impl TryFrom<ConfigFile> for Config {
             cors: origins.transpose().map_err(|error| value("cors.origins", error))?,
             assertion_key: file.assertion.key_file.as_deref().map(assertion_key).transpose()?,
             metadata: metadata::read(&file.metadata)?,
+            decision: file.decision.as_ref().map(decision::read).transpose()?,
             routes: routes::read(&file)?,
             public_url,
             tls: file.tls,
