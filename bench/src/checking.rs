@@ -102,6 +102,12 @@ impl Bare {
         Ok(Self { method, key, signed: signed.collect::<Result<_, Failure>>()? })
     }
 
+    /// How many a second. No signature comes again soon, or the processor would learn its bits.
+    pub(crate) fn speed(&self) -> Result<f64, Failure> {
+        let mut turn = Turn::default();
+        measure::speed(&mut || self.verify(turn.next_of(&self.signed)))
+    }
+
     pub(crate) fn verify(&self, signed: &[(Vec<u8>, Vec<u8>)]) -> Result<Done, Failure> {
         let signed = signed.to_vec();
         measure::timed(signed.len(), || {

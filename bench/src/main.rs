@@ -3,31 +3,39 @@
 
 mod checking;
 mod making;
+mod process;
 mod provider;
 mod records;
+mod resource;
 mod table;
 
 use keybound_bench::{Failure, measure};
+use process::answering;
+use resource::{guarded, proxy};
 use std::process::ExitCode;
 use table::Row;
 
 /// Fills some rows of the table.
 type Group = fn() -> Result<Vec<Row>, Failure>;
 
-const GROUPS: [(&str, Group); 6] = [
+const GROUPS: [(&str, Group); 8] = [
     ("check", checking::accepted),
     ("junk", checking::refused),
     ("make", making::rows),
     ("records", records::rows),
     ("provider", provider::rows),
     ("pages", provider::page_rows),
+    ("guard", resource::guard_rows),
+    ("gateway", resource::gateway_rows),
 ];
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let done = match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [records::HOLD] => records::hold().map(|()| true),
-        [provider::SERVE, address, file] => provider::serve(address, file).map(|()| true),
+        [answering::ANSWER, address, file] => answering::run(address, file).map(|()| true),
+        [guarded::GUARDED, address, folder] => guarded::run(address, folder).map(|()| true),
+        [proxy::PROXY, address, upstream, fields] => proxy::run(address, upstream, fields).map(|()| true),
         ref names => measure(names),
     };
     match done {

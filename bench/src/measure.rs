@@ -148,8 +148,34 @@ fn read(clock: ClockId) -> Duration {
 /// # Errors
 /// Where there is no such process.
 pub fn resident_octets(id: &str) -> Result<u64, Failure> {
+    status_octets(id, "VmRSS:")
+}
+
+/// How much it had at the most since [`forget_peak`].
+///
+/// # Errors
+/// Where there is no such process.
+pub fn peak_octets(id: &str) -> Result<u64, Failure> {
+    status_octets(id, "VmHWM:")
+}
+
+/// Begins anew to watch how much memory a process has at the most (proc(5), `clear_refs`).
+///
+/// # Errors
+/// Where there is no such process, or it is not ours.
+pub fn forget_peak(id: &str) -> Result<(), Failure> {
+    Ok(std::fs::write(format!("/proc/{id}/clear_refs"), "5")?)
+}
+
+/// Octets as a number to reckon with, to the KiB.
+#[must_use]
+pub fn octets(number: u64) -> f64 {
+    u32::try_from(number / 1024).map_or(f64::NAN, f64::from) * 1024.0
+}
+
+fn status_octets(id: &str, name: &str) -> Result<u64, Failure> {
     let status = std::fs::read_to_string(format!("/proc/{id}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS in the status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).ok_or("not in the status")?;
     let kib: u64 = line.trim().trim_end_matches("kB").trim().parse()?;
     Ok(kib * 1024)
 }

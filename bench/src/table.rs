@@ -17,6 +17,7 @@ pub(crate) struct Row {
 pub(crate) enum Figure {
     PerSec(f64),
     Bytes(f64),
+    BytesPerSec(f64),
     Secs(f64),
 }
 
@@ -83,6 +84,7 @@ impl fmt::Display for Figure {
             Self::PerSec(number) => write!(f, "{:.2} k/s", number / 1e3),
             Self::Bytes(number) if number.abs() >= 1e4 => write!(f, "{:.0} KiB", number / 1024.0),
             Self::Bytes(number) => write!(f, "{number:.1} B"),
+            Self::BytesPerSec(number) => write!(f, "{:.0} MiB/s", number / f64::from(1 << 20)),
             Self::Secs(number) if *number < 1e-3 => write!(f, "{:.1} µs", number * 1e6),
             Self::Secs(number) => write!(f, "{:.2} ms", number * 1e3),
         }

@@ -88,7 +88,7 @@ const NEEDS: &[Need] = &[
     Need {
         name: "PostgreSQL",
         why: "gateways in the tests share a replay log in it",
-        sign: Sign::File("/usr/lib/postgresql"),
+        sign: Sign::File("/usr/bin/pg_ctlcluster"),
         debian_package: "postgresql",
     },
 ];

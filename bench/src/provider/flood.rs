@@ -1,7 +1,7 @@
 //! Requests of strangers in masses, no two alike (OPS-LIM-06).
 
-use super::load::{Request, send_all};
 use super::wallet::post;
+use crate::process::load::{Request, send_all};
 use keybound_bench::Failure;
 use keybound_dpop::jose::base64url;
 use std::net::SocketAddr;

@@ -1,7 +1,8 @@
 //! The authorization code flow of a user who is signed in: pushed, allowed, redeemed, refreshed.
 
-use super::load::{Answer, CONNECTIONS, Connection, Request};
-use super::wallet::{Place, REDIRECT_URI, RESOURCE, Wallet, post};
+use super::wallet::{REDIRECT_URI, RESOURCE, Wallet, post};
+use crate::process::load::{Answer, CONNECTIONS, Connection, Request};
+use crate::process::prover::Place;
 use keybound_bench::Failure;
 use keybound_oauth::form::{Form, FormWriter};
 use keybound_oauth::pkce::{CodeChallenge, CodeVerifier};

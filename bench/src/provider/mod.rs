@@ -1,28 +1,20 @@
 //! The provider as a process, beside limits that are measured in the same rounds: what the curve arithmetic and a bare
 //! HTTP handler cost, and beside oidc-provider, which runs on Node.
-//!
-//! Every server has one core to itself, and whoever loads it another one. A server's figure is requests for each second of
-//! its CPU time, programs and system, the median of five rounds in which all take turns.
 
-mod bare;
 mod flood;
 mod flow;
-mod latency;
-mod load;
 mod pages;
 mod scene;
-mod server;
 mod wallet;
 
-pub(crate) use bare::{SERVE, serve};
 pub(crate) use pages::rows as page_rows;
 
+use crate::process::{ROUNDS, alone, beside, median_of};
 use crate::table::{Figure, Goal, Row};
 use keybound_bench::Failure;
 use keybound_bench::measure::median;
 use scene::{Round, Scene};
 
-const ROUNDS: usize = 5;
 /// What a flood may add to the memory. An allocator breathes by about as much.
 const GROWTH_MAX_OCTETS: f64 = 2.0 * 1024.0 * 1024.0;
 
@@ -34,7 +26,6 @@ pub(crate) fn rows() -> Result<Vec<Row>, Failure> {
     let growth = scene.growth_octets()?;
     let (key, code) = (Goal::Ratio(0.80), Goal::Ratio(0.35));
     let ours = |load: fn(&Round) -> f64| load;
-    let alone = |what, ours, goal| Row { what, limit: None, ours, ratio: None, goal };
     Ok(vec![
         beside(
             "client_secret_basic / verify + sign + bare",
@@ -90,25 +81,4 @@ pub(crate) fn rows() -> Result<Vec<Row>, Failure> {
             Goal::None,
         ),
     ])
-}
-
-/// The row of a speed beside another one: medians of both, and the median of their ratios.
-fn beside<R>(
-    what: &'static str,
-    rounds: &[R],
-    limit: impl Fn(&R) -> f64,
-    ours: impl Fn(&R) -> f64,
-    goal: Goal,
-) -> Row {
-    Row {
-        what,
-        limit: Some(Figure::PerSec(median_of(rounds, &limit))),
-        ours: Figure::PerSec(median_of(rounds, &ours)),
-        ratio: Some(median_of(rounds, |round| ours(round) / limit(round))),
-        goal,
-    }
-}
-
-fn median_of<R>(rounds: &[R], figure: impl Fn(&R) -> f64) -> f64 {
-    median(rounds.iter().map(figure).collect())
 }

@@ -2,17 +2,16 @@
 //! exchange of a code.
 
 use super::flow::{Browser, Prepared, sign_in};
-use super::load::{Connection, Load, load, send_all};
 use super::scene::start_keybound;
-use super::server::Server;
 use super::wallet::Wallet;
-use super::{bare, beside};
+use crate::process::load::{Connection, Load, load, send_all};
+use crate::process::server::Server;
+use crate::process::{ROUNDS, answering, beside};
 use crate::table::{Goal, Row};
 use keybound_bench::Failure;
 use std::path::Path;
 use tempfile::TempDir;
 
-const ROUNDS: usize = 5;
 /// Requests in a round: about a second of the server's time.
 const PAGES: usize = 40_000;
 const CODES: usize = 2_000;
@@ -29,7 +28,7 @@ impl Page {
         let mut connection = Connection::open(keybound.address)?;
         let answer = connection.ask(&request)?;
         answer.expect(200)?;
-        let (command, address) = bare::command(folder, &answer)?;
+        let (command, address) = answering::command(folder, &answer)?;
         Ok(Self { request, bare: Server::start(command, address)? })
     }
 

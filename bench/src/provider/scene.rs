@@ -1,15 +1,17 @@
 //! All servers and clients, and one round of all of them.
 
+use super::flood;
 use super::flow::{Flows, sign_in};
-use super::load::{Connection, Load, Request, load, send_all};
-use super::server::{LOAD_CORE, SERVER_CORE, Server, free_address};
 use super::wallet::{RESOURCE, SECRET, Service, Wallet};
-use super::{bare, flood, latency};
 use crate::checking::Bare as BareVerification;
 use crate::making::{Bare as BareSignature, ecdsa};
+use crate::process::load::{Connection, Load, Request, load, send_all};
+use crate::process::node::Script;
+use crate::process::server::{Server, free_address, on_server_core};
+use crate::process::{answering, latency};
 use keybound_bench::{Failure, measure};
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use tempfile::TempDir;
 
@@ -20,8 +22,6 @@ const FLOWS: usize = 1_600;
 const NODE_TOKENS: usize = 2_400;
 /// What is signed: as long as an access token without its signature.
 const MESSAGE: &[u8] = &[b'm'; 540];
-/// How long requests come evenly for, when it is asked how long answers take.
-const EVENLY_SECS: f64 = 3.0;
 
 /// The configuration: rates are not limited, since the one machine that asks would be. Those of a public client's pushed
 /// requests always are, so each flow says that it is from an address of its own, as if through a proxy.
@@ -35,7 +35,11 @@ client_per_minute = 0
 ";
 /// The example of the documentation, with its password hash.
 const USERS: &str = include_str!("../../../docs/examples/users.json");
-const OIDC_PROVIDER: &str = include_str!("oidc_provider.mjs");
+const OIDC_PROVIDER: Script = Script {
+    name: "oidc_provider.mjs",
+    text: include_str!("oidc_provider.mjs"),
+    package: "oidc-provider/lib/index.js",
+};
 
 /// All that is there.
 pub(super) struct Scene {
@@ -81,29 +85,26 @@ impl Scene {
         let keybound =
             start_keybound(&beside.join("keybound"), &folder.path().join("info"), &wallet, "info")?;
         let quiet = start_keybound(&beside.join("keybound"), &folder.path().join("warn"), &wallet, "warn")?;
-        let node = start_node(beside, folder.path())?;
+        let node = OIDC_PROVIDER.start(beside, folder.path(), &[SECRET.as_ref()])?;
         let place = wallet.place(keybound.address)?;
         let request = wallet.ask(Service::Basic, &place)?;
         let mut connection = Connection::open(keybound.address)?;
         let answer = connection.ask(&request)?;
         answer.expect(200)?;
-        let (command, address) = bare::command(folder.path(), &answer)?;
+        let (command, address) = answering::command(folder.path(), &answer)?;
         let bare = Server::start(command, address)?;
         let cookies = sign_in(&mut wallet, &place)?;
         let proofs: Vec<String> =
-            (0..1_000).map(|_| wallet.next_proof(&place, "/token")).collect::<Result<_, _>>()?;
-        let verification = BareVerification::of(&wallet.key, &proofs)?;
-        let signature = ecdsa(&wallet.key.to_pkcs8()?)?;
+            (0..10_000).map(|_| wallet.next_proof(&place, "/token")).collect::<Result<_, _>>()?;
+        let verification = BareVerification::of(&wallet.prover.key, &proofs)?;
+        let signature = ecdsa(&wallet.prover.key.to_pkcs8()?)?;
         Ok(Self { wallet, keybound, quiet, bare, node, cookies, verification, signature, _folder: folder })
     }
 
     /// Everybody once.
     pub(super) fn round(&mut self) -> Result<Round, Failure> {
-        measure::pin(SERVER_CORE)?;
-        let batch = self.verification.signed.get(..measure::BATCH).unwrap_or_default();
-        let verify = measure::speed(&mut || self.verification.verify(batch))?;
-        let sign = measure::speed(&mut || self.signature.sign(MESSAGE))?;
-        measure::pin(LOAD_CORE)?;
+        let verify = on_server_core(|| self.verification.speed())?;
+        let sign = on_server_core(|| measure::speed(&mut || self.signature.sign(MESSAGE)))?;
         Ok(Round {
             verify,
             sign,
@@ -132,25 +133,17 @@ impl Scene {
     /// How long 99 of 100 requests take at that load.
     pub(super) fn p99_secs(&mut self, per_sec: f64) -> Result<f64, Failure> {
         let place = self.wallet.place(self.keybound.address)?;
-        let count = (per_sec * EVENLY_SECS).clamp(100.0, 200_000.0);
-        let requests = self.wallet.ask_often(Service::Basic, &place, usize_of(count))?;
-        latency::p99_secs(self.keybound.address, &requests, per_sec)
+        let requests = self.wallet.ask_often(Service::Basic, &place, latency::count(per_sec))?;
+        Ok(latency::times(self.keybound.address, &requests, per_sec)?.p99)
     }
 
     /// What a flood of strangers adds to the memory, once one as large has gone before.
     pub(super) fn growth_octets(&self) -> Result<f64, Failure> {
         flood::flood(self.keybound.address, 0)?;
-        let before = self.keybound.resident_octets()?;
+        let before = measure::octets(self.keybound.resident_octets()?);
         flood::flood(self.keybound.address, flood::REQUESTS)?;
-        let after = self.keybound.resident_octets()?;
-        let kib = |octets: u64| u32::try_from(octets / 1024).map(f64::from);
-        Ok((kib(after)? - kib(before)?) * 1024.0)
+        Ok(measure::octets(self.keybound.resident_octets()?) - before)
     }
-}
-
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count that is bounded")]
-fn usize_of(count: f64) -> usize {
-    count as usize
 }
 
 /// Requests for tokens, signed before the server's time runs.
@@ -179,22 +172,5 @@ pub(super) fn start_keybound(
     let mut command = Command::new(program);
     command.args(["serve", "--log", log]).current_dir(folder).env_clear();
     command.stderr(File::create(folder.join("log"))?);
-    Server::start(command, address)
-}
-
-/// The peer that `cargo xtask setup` has installed, with the Node that it has installed.
-fn start_node(beside: &Path, folder: &Path) -> Result<Server, Failure> {
-    let packages = beside.parent().ok_or("no folder")?.join("peers/npm/node_modules");
-    let entry = packages.join("oidc-provider/lib/index.js");
-    let node = ["x64", "arm64"].map(|arch| packages.join(format!("node-linux-{arch}/bin/node")));
-    let node = node.into_iter().find(|node| node.exists()).unwrap_or_else(|| PathBuf::from("node"));
-    if !entry.exists() {
-        return Err(format!("{} is not there: `cargo xtask setup` installs it", entry.display()).into());
-    }
-    let (script, address) = (folder.join("oidc_provider.mjs"), free_address()?);
-    std::fs::write(&script, OIDC_PROVIDER)?;
-    let mut command = Command::new(node);
-    command.arg(script).arg(entry).args([&address.port().to_string(), SECRET]).env("NODE_ENV", "production");
-    command.stderr(File::create(folder.join("node.log"))?);
     Server::start(command, address)
 }

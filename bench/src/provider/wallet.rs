@@ -1,13 +1,12 @@
 //! The clients: what they are registered as, and requests that are signed before they are sent.
 
-use super::load::{Connection, Request};
+use crate::process::load::{Connection, Request};
+use crate::process::prover::{Call, Place, Prover};
 use keybound_bench::Failure;
 use keybound_dpop::jose::algorithm::Algorithm;
 use keybound_dpop::jose::signer::{Signer, SigningKey};
 use keybound_dpop::nonce::Nonce;
-use keybound_dpop::proof::create::NewProof;
 use keybound_dpop::secret::Secret;
-use keybound_dpop::time::{Clock, SystemClock, UnixTime};
 use keybound_oauth::client_auth::{Presented, sign_assertion};
 use keybound_oauth::form::FormWriter;
 use keybound_oauth::identifier::{ClientId, Issuer};
@@ -22,10 +21,8 @@ pub(super) const REDIRECT_URI: &str = "https://app.example/callback";
 
 /// The keys of all clients, and what time it is for them.
 pub(super) struct Wallet {
-    pub(super) key: SigningKey,
+    pub(super) prover: Prover,
     assertion_key: SigningKey,
-    clock: SystemClock,
-    used: u64,
 }
 
 /// Who asks for a token for itself.
@@ -37,16 +34,9 @@ pub(super) enum Service {
     Jwt,
 }
 
-/// What is signed in advance is good for one server, as long as its nonce is.
-pub(super) struct Place {
-    pub(super) address: SocketAddr,
-    pub(super) nonce: Option<Nonce>,
-}
-
 impl Wallet {
     pub(super) fn new() -> Result<Self, Failure> {
-        let key = || SigningKey::generate(Algorithm::Es256);
-        Ok(Self { key: key()?, assertion_key: key()?, clock: SystemClock::start(), used: 0 })
+        Ok(Self { prover: Prover::new()?, assertion_key: SigningKey::generate(Algorithm::Es256)? })
     }
 
     /// The registrations, as the provider reads them from a file.
@@ -107,12 +97,8 @@ impl Wallet {
         let form = form.pair("scope", "read").pair("resource", RESOURCE);
         let (form, authorization) = self.present(service, place)?.write(form);
         let authorization = authorization.map(|value| format!("Authorization: {}\r\n", value.reveal()));
-        let more = format!(
-            "{}DPoP: {}\r\n",
-            authorization.unwrap_or_default(),
-            self.proof(place, "/token", self.used)?
-        );
-        self.used += 1;
+        let more =
+            format!("{}DPoP: {}\r\n", authorization.unwrap_or_default(), self.next_proof(place, "/token")?);
         Ok(post(place.address, "/token", &more, &form.finish()))
     }
 
@@ -124,42 +110,20 @@ impl Wallet {
         if let Service::Basic = service {
             return Ok(Presented::Basic { client_id, client_secret: Secret::new(SECRET) });
         }
-        let (issuer, jti) = (Issuer::parse(&place.url(""))?, format!("a-{}", self.used));
+        let (issuer, jti) = (Issuer::parse(&place.url(""))?, format!("a-{}", self.prover.made()));
         let assertion =
-            sign_assertion(&self.assertion_key, Some("1"), &client_id, &issuer, self.now(), &jti)?;
+            sign_assertion(&self.assertion_key, Some("1"), &client_id, &issuer, self.prover.now(), &jti)?;
         Ok(Presented::Assertion { client_id: None, assertion })
     }
 
     /// A proof for one request, by the key of all.
     pub(super) fn next_proof(&mut self, place: &Place, path: &str) -> Result<String, Failure> {
-        self.used += 1;
-        self.proof(place, path, self.used - 1)
+        self.prover.prove(&Call { method: "POST", place, path, token: None })
     }
 
     /// How many there were.
     pub(super) fn proofs_made(&self) -> u32 {
-        u32::try_from(self.used).unwrap_or(u32::MAX)
-    }
-
-    fn proof(&self, place: &Place, path: &str, number: u64) -> Result<String, Failure> {
-        let mut entropy = [0xa5; 16];
-        for (octet, number) in entropy.iter_mut().zip(number.to_be_bytes()) {
-            *octet = number;
-        }
-        let (htu, nonce) = (place.url(path), place.nonce.as_ref());
-        let proof = NewProof { method: "POST", htu: &htu, token: None, nonce, entropy, iat: self.now() };
-        Ok(proof.sign(&self.key)?)
-    }
-
-    fn now(&self) -> UnixTime {
-        self.clock.now().unix
-    }
-}
-
-impl Place {
-    /// The issuer with a path after it.
-    pub(super) fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
+        u32::try_from(self.prover.made()).unwrap_or(u32::MAX)
     }
 }
 

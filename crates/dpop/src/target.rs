@@ -38,19 +38,14 @@ impl Target {
     /// # Errors
     /// [`TargetError`] says why it is none.
     pub fn parse(uri: &str) -> Result<Self, TargetError> {
-        if uri.len() > MAX_HTU_LEN {
-            return Err(TargetError::TooLong);
-        }
-        if !uri.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(TargetError::Character);
-        }
+        check_characters(uri.len(), uri)?;
         let (scheme, rest) = uri.split_once("://").ok_or(TargetError::NotAbsolute)?;
         let default_port = match scheme {
             _ if scheme.eq_ignore_ascii_case("https") => "443",
             _ if scheme.eq_ignore_ascii_case("http") => "80",
             _ => return Err(TargetError::NotAbsolute),
         };
-        let rest = rest.find(['?', '#']).and_then(|end| rest.get(..end)).unwrap_or(rest);
+        let rest = without_query(rest);
         let (authority, path) = match rest.find('/').and_then(|start| rest.split_at_checked(start)) {
             Some((authority, path)) => (authority, path),
             None => (rest, ""),
@@ -58,12 +53,7 @@ impl Target {
         let mut text = String::with_capacity(uri.len() + 1);
         text.push_str(if default_port == "443" { "https://" } else { "http://" });
         push_authority(&mut text, authority, default_port)?;
-        let origin_len = text.len();
-        push_path(&mut text, path);
-        if text.len() > MAX_HTU_LEN {
-            return Err(TargetError::TooLong);
-        }
-        Ok(Self { text, origin_len })
+        Self::with_path(text, path)
     }
 
     /// This origin with another path, which may carry a query: the URI at which a request arrived.
@@ -71,8 +61,22 @@ impl Target {
     /// # Errors
     /// [`TargetError`] where the two make no URI.
     pub fn at(&self, path: &str) -> Result<Self, TargetError> {
-        let path = if path.starts_with('/') { path } else { return Err(TargetError::NotAbsolute) };
-        Self::parse(&format!("{}{path}", self.origin()))
+        if !path.starts_with('/') {
+            return Err(TargetError::NotAbsolute);
+        }
+        check_characters(self.origin_len + path.len(), path)?;
+        let mut text = String::with_capacity(self.origin_len + path.len());
+        text.push_str(self.origin());
+        Self::with_path(text, without_query(path))
+    }
+
+    fn with_path(origin: String, path: &str) -> Result<Self, TargetError> {
+        let (origin_len, mut text) = (origin.len(), origin);
+        push_path(&mut text, path);
+        if text.len() > MAX_HTU_LEN {
+            return Err(TargetError::TooLong);
+        }
+        Ok(Self { text, origin_len })
     }
 
     /// The normalised URI.
@@ -110,6 +114,20 @@ impl fmt::Debug for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&self.text, f)
     }
+}
+
+fn check_characters(len: usize, part: &str) -> Result<(), TargetError> {
+    if len > MAX_HTU_LEN {
+        return Err(TargetError::TooLong);
+    }
+    if !part.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(TargetError::Character);
+    }
+    Ok(())
+}
+
+fn without_query(rest: &str) -> &str {
+    rest.find(['?', '#']).and_then(|end| rest.get(..end)).unwrap_or(rest)
 }
 
 fn push_authority(text: &mut String, authority: &str, default_port: &str) -> Result<(), TargetError> {

@@ -13,8 +13,8 @@
 //! | `assertion` | who calls, signed |
 //! | `forward` | the exchange with the upstream: streaming both ways, bounded in time |
 //! | `tunnel` | another protocol in place of HTTP, until the token expires |
-//! | `refusal` | what the gateway itself refuses |
 //! | `publish` | what everybody may know of the API |
+//! | `refusal` | what the gateway itself refuses |
 //! | `service` | the tower service that puts them in order |
 //! | `trace` | the exchange with an upstream as a part of a trace |
 //! | `reload` | another configuration for a gateway that runs |

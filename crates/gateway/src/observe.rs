@@ -72,8 +72,10 @@ impl Observations {
             .into_iter()
             .map(|(issuer, client, account)| {
                 let mut value = account.to_value();
-                value["issuer"] = json!(issuer);
-                value["client_id"] = json!(client);
+                if let Some(members) = value.as_object_mut() {
+                    members.insert("issuer".to_owned(), json!(issuer));
+                    members.insert("client_id".to_owned(), json!(client));
+                }
                 value
             })
             .collect();

@@ -73,14 +73,22 @@ fn split(line: &[u8]) -> Result<Option<Credentials<'_>>, Unreadable> {
 /// `1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="`
 fn is_token68(text: &str) -> bool {
     let body = text.trim_end_matches('=');
-    !body.is_empty() && body.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte))
+    // All octets, without a branch on each, so that the compiler looks at many at once: tokens are long.
+    !body.is_empty() && body.bytes().fold(true, |so_far, byte| so_far & is_token68_octet(byte))
+}
+
+fn is_token68_octet(byte: u8) -> bool {
+    let letter = (byte | 0x20).wrapping_sub(b'a') < 26;
+    // `-`, `.`, `/` and the digits stand in a row.
+    let digit = byte.wrapping_sub(b'-') < 13;
+    letter | digit | (byte == b'_') | (byte == b'~') | (byte == b'+')
 }
 
 /// Whether a parameter of the name `access_token` stands in a query or a form.
 fn names_a_token(form: &[u8]) -> bool {
     form.split(|byte| *byte == b'&').any(|pair| {
         let name = pair.split(|byte| *byte == b'=').next().unwrap_or_default();
-        percent_decoded(name) == b"access_token"
+        name == b"access_token" || name.contains(&b'%') && percent_decoded(name) == b"access_token"
     })
 }
 
@@ -132,6 +140,14 @@ mod tests {
                 matches!(one(bad), Err(Unreadable { reason: Reason::MalformedCredentials, .. })),
                 "{bad:?}"
             );
+        }
+    }
+
+    #[test]
+    fn rs_sch_03_the_octets_of_token68_and_no_others() {
+        for byte in 0..=u8::MAX {
+            let expected = byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte);
+            assert_eq!(is_token68_octet(byte), expected, "{byte:#x}");
         }
     }
 

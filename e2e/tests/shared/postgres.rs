@@ -7,7 +7,8 @@ use crate::process::until;
 const COUNT: &str = "SELECT count(*) FROM keybound_replay";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ops_rep_05_ops_rep_03_each_of_ten_thousand_proofs_counts_once_at_two_gateways_and_old_ones_go() {
+async fn atk_055_ops_rep_05_ops_rep_03_each_of_ten_thousand_proofs_counts_once_at_two_gateways_and_old_ones_go()
+ {
     let (postgres, world) = (Postgres::start().await, World::new().await);
     // As docs/gateway.md has it.
     postgres.ask("CREATE TABLE keybound_replay (key bytea PRIMARY KEY, forget_at timestamptz NOT NULL)");
@@ -48,7 +49,7 @@ async fn ops_rep_09_what_was_used_is_known_after_both_have_started_again() {
 }
 
 #[tokio::test]
-async fn rs_gw_09_ops_rep_06_a_postgresql_that_is_killed_is_503_and_is_used_again_once_it_is_back() {
+async fn atk_061_rs_gw_09_ops_rep_06_a_postgresql_that_is_killed_is_503_and_is_used_again_once_it_is_back() {
     let (mut postgres, world) = (Postgres::start().await, World::new().await);
     let node = world.node("", &postgres.config()).await;
     until("the log", async || world.call(&node, "/").await.status == 200).await;

@@ -132,7 +132,8 @@ fn program(name: &str) -> Command {
 /// The newest that is there, where Debian puts it.
 fn folder_of_programs() -> PathBuf {
     let versions = fs::read_dir("/usr/lib/postgresql").expect("PostgreSQL: cargo xtask setup --install");
-    let mut folders: Vec<PathBuf> = versions.map(|entry| entry.expect("a folder").path()).collect();
+    let versions = versions.map(|entry| entry.expect("a folder").path());
+    let mut folders: Vec<PathBuf> = versions.filter(|folder| folder.join("bin/initdb").exists()).collect();
     folders.sort_by_key(|path| path.file_name().and_then(|name| name.to_str()?.parse::<u32>().ok()));
     folders.pop().expect("a version").join("bin")
 }

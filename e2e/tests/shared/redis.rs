@@ -5,7 +5,7 @@ use crate::process::until;
 use crate::redis_server::Redis;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ops_rep_05_ops_rep_01_dpop_jti_07_each_of_ten_thousand_proofs_counts_once_at_two_gateways() {
+async fn atk_055_ops_rep_05_ops_rep_01_dpop_jti_07_each_of_ten_thousand_proofs_counts_once_at_two_gateways() {
     let (redis, world) = (Redis::start().await, World::new().await);
     let replay = format!("{}\n{PATIENT}", redis.config());
     let nodes = [world.node("", &replay).await, world.node("", &replay).await];
@@ -45,7 +45,7 @@ async fn ops_rep_09_a_gateway_that_starts_again_knows_what_was_used_and_takes_no
 }
 
 #[tokio::test]
-async fn rs_gw_09_ops_rep_06_a_redis_that_is_killed_is_503_and_is_used_again_once_it_is_back() {
+async fn atk_061_rs_gw_09_ops_rep_06_a_redis_that_is_killed_is_503_and_is_used_again_once_it_is_back() {
     let (mut redis, world) = (Redis::start().await, World::new().await);
     let node = world.node("", &redis.config()).await;
     until("the log", async || world.call(&node, "/").await.status == 200).await;

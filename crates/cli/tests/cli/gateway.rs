@@ -3,7 +3,6 @@
 use crate::common::{World, free_address, get};
 use crate::load::{Gate, Load, Upstream};
 use std::net::TcpListener;
-use std::time::Duration;
 
 #[test]
 fn three_flags_are_enough_and_what_is_missing_is_named() {
@@ -169,7 +168,7 @@ fn ops_dep_02_a_restart_behind_a_handed_over_socket_loses_no_request() {
 /// Whatever was accepted before SIGTERM is answered, however long the API takes for it.
 #[test]
 fn ops_dep_02_a_stop_answers_what_was_begun() {
-    let upstream = Upstream::slow("late", Duration::from_millis(300));
+    let upstream = Upstream::start("late");
     let gate = Gate::new();
     gate.world.write("gateway.toml", &gate.config(upstream.address, "127.0.0.1:0"));
     let service = gate.start(&["gateway"]);
@@ -178,9 +177,13 @@ fn ops_dep_02_a_stop_answers_what_was_begun() {
     client.ask_with_a_new_proof();
     let request = client.request();
     let asked = upstream.asked();
+    upstream.hold(true);
     let waiting = std::thread::spawn(move || client.ask(&request));
     upstream.wait_until_asked(asked + 1);
-    assert_eq!(service.stop(), 0);
+    service.terminate();
+    service.logs("\"stopping\"", 1);
+    upstream.hold(false);
+    assert_eq!(service.stopped(), 0);
     let answer = waiting.join().expect("an end");
     assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("late"), "{answer}");
 }

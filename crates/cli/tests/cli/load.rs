@@ -52,32 +52,35 @@ pub(crate) struct Upstream {
     pub(crate) address: SocketAddr,
     asked: Grown<u64>,
     heads: Grown<Vec<String>>,
+    held: Grown<bool>,
 }
 
 impl Upstream {
     pub(crate) fn start(name: &'static str) -> Self {
-        Self::slow(name, Duration::ZERO)
-    }
-
-    /// It takes that long for each answer.
-    pub(crate) fn slow(name: &'static str, pause: Duration) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address");
         let (asked, heads) = (Grown::<u64>::default(), Grown::<Vec<String>>::default());
-        let (count, kept) = (asked.clone(), heads.clone());
+        let held = Grown::<bool>::default();
+        let (count, kept, hold) = (asked.clone(), heads.clone(), held.clone());
         thread::spawn(move || {
             for stream in listener.incoming() {
-                let (stream, count, kept) = (stream.expect("a connection"), count.clone(), kept.clone());
+                let stream = stream.expect("a connection");
+                let (count, kept, hold) = (count.clone(), kept.clone(), hold.clone());
                 let answer = move |head| {
                     kept.grow(|heads| heads.push(head));
                     count.grow(|count| *count += 1);
-                    thread::sleep(pause);
+                    hold.wait("a release", |held| !held);
                     name
                 };
                 thread::spawn(move || answer_all(&stream, answer));
             }
         });
-        Self { address, asked, heads }
+        Self { address, asked, heads, held }
+    }
+
+    /// Keeps its answers back, or gives them.
+    pub(crate) fn hold(&self, hold: bool) {
+        self.held.grow(|held| *held = hold);
     }
 
     /// What it was asked so far.
@@ -243,6 +246,10 @@ impl Running {
         kill_process(id, signal).expect("signalled");
     }
 
+    pub(crate) fn terminate(&self) {
+        self.signal(Signal::TERM);
+    }
+
     /// Asks it to stop; gives its exit code.
     pub(crate) fn stop(self) -> i32 {
         self.signal(Signal::TERM);
@@ -330,7 +337,8 @@ impl Client {
             if connection.read_line(&mut head)? == 0 {
                 return Err(io::Error::other("it was closed"));
             }
-            let line = head[before..].trim_end().to_ascii_lowercase();
+            let written = head.get(before..).unwrap_or_default().trim_end().to_owned();
+            let line = written.to_ascii_lowercase();
             if line.is_empty() {
                 break;
             }
@@ -338,7 +346,7 @@ impl Client {
                 length = value.parse().expect("a number");
             }
             if line.starts_with("dpop-nonce: ") {
-                let value = head[before..].trim_end().split_once(": ").expect("a field").1;
+                let value = written.split_once(": ").expect("a field").1;
                 self.nonce = Some(Nonce::parse(value).expect("a nonce"));
             }
         }

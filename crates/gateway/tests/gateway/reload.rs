@@ -37,7 +37,7 @@ fn page(world: &World) -> String {
 }
 
 #[track_caller]
-fn assert_counted(world: &World, lines: &[&str]) {
+pub(crate) fn assert_counted(world: &World, lines: &[&str]) {
     let page = page(world);
     for line in lines {
         assert!(page.lines().any(|found| found == *line), "{line} in\n{page}");

@@ -80,6 +80,7 @@ async fn rs_gw_07_a_websocket_needs_a_proof_for_its_opening_get() {
         socket.send(message.clone()).await.expect("sent");
         assert_eq!(socket.next().await.expect("a message").expect("good"), message);
     }
+    crate::reload::assert_counted(&world, &["gateway_tunnels_open 1"]);
     socket.close(None).await.expect("closed");
     assert!(socket.next().await.expect("an end").expect("good").is_close());
 }

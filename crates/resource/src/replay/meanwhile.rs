@@ -53,9 +53,12 @@ impl Meanwhile {
         self.taken.load(Relaxed)
     }
 
-    /// Whether a proof that is new to the log of all is new to this node too.
+    /// Whether a proof that is new to the log of all is none that this node has taken without it. What was used before
+    /// this node's start the log of all knows.
     pub(super) fn is_fresh(&self, entry: ReplayEntry, now: Now) -> bool {
-        self.until_secs.load(Relaxed) < now.unix.as_secs() || self.log.record(entry, now) == Recorded::Fresh
+        let entry = ReplayEntry { from: None, ..entry };
+        self.until_secs.load(Relaxed) < now.unix.as_secs()
+            || self.log.record(entry, now) != Recorded::Replayed
     }
 
     /// The next thing to tell the log of all.

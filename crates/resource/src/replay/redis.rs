@@ -75,7 +75,7 @@ impl RedisLog {
         let ping = async {
             let (mut connection, number) = self.connection().await?;
             let pong = connection.ask::<String>(&redis::cmd("PING")).await;
-            if pong.is_err() {
+            if pong.is_err() && matches!(connection, Connection::One(_)) {
                 self.drop_link(number).await;
             }
             pong.map(|_| ())
@@ -106,7 +106,9 @@ impl RedisLog {
             Ok(set) => return Ok(set.is_some()),
             Err(error) => error,
         };
-        if error.is_io_error() || error.is_unrecoverable_error() {
+        // A cluster's mends itself: one of its members may be away.
+        let is_broken = error.is_io_error() || error.is_unrecoverable_error();
+        if is_broken && matches!(connection, Connection::One(_)) {
             self.drop_link(number).await;
         }
         if !error.is_connection_dropped() {

@@ -7,9 +7,11 @@ use keybound_dpop::replay::ReplayKey;
 use keybound_dpop::secret::Secret;
 use keybound_dpop::target::Target;
 use keybound_dpop::time::Clock;
+use keybound_dpop::token_hash::TokenHash;
 use keybound_resource::{
     Access, Demand, Guard, OwnLog, OwnReach, OwnRecord, Reason, Rejection, SharedLog, WithoutReplayLog,
 };
+use serde_json::json;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -255,4 +257,13 @@ async fn rs_gw_09_ops_rep_06_a_route_without_nonces_asks_for_them_while_the_log_
         error(check_for(&nodes.one, dpop(&token, &proof), &demand).await),
         challenged("invalid_dpop_proof")
     );
+
+    // Once the log is back it knows what was used before this node has started.
+    nodes.log.is_away.store(false, SeqCst);
+    nodes.world.clock.turn(1);
+    let made_before = nodes.world.odd_proof(&json!({
+        "jti": "j", "htm": "GET", "htu": URL, "iat": nodes.world.now() - 200, "ath": TokenHash::of(&token).ath(),
+    }));
+    assert!(check_for(&nodes.one, dpop(&token, &made_before), &demand).await.is_ok());
+    assert!(check_for(&nodes.one, dpop(&token, &made_before), &demand).await.is_err());
 }

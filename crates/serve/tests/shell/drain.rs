@@ -48,6 +48,17 @@ async fn ops_dep_02_a_request_that_was_on_its_way_is_answered() {
 }
 
 #[tokio::test]
+async fn ops_dep_02_what_has_no_end_of_its_own_is_told_to_end() {
+    let running = Running::start(Limits::default()).await;
+    let mut endless = running.connect().await;
+    endless.write(get_and_stay("/until-leaving")).await;
+    soon(running.signals.entered.notified()).await;
+    running.stop.send(()).unwrap();
+    assert!(endless.read_to_close().await.ends_with("left in order"));
+    assert_eq!(soon(running.done).await.unwrap(), Drained { cut: 0 });
+}
+
+#[tokio::test]
 async fn ops_dep_02_what_does_not_finish_in_time_is_closed() {
     let running = Running::start(Limits { drain: BRIEF, ..Limits::default() }).await;
     let mut stuck = running.connect().await;

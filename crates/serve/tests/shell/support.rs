@@ -72,6 +72,12 @@ async fn answer(request: Request<IncomingBody>, signals: Arc<Signals>) -> Reply 
             signals.release.notified().await;
             text("through the gate")
         }
+        "/until-leaving" => {
+            let leaving = request.extensions().get::<tokio_util::sync::CancellationToken>().expect("a token");
+            signals.entered.notify_one();
+            leaving.cancelled().await;
+            text("left in order")
+        }
         "/never" => pending().await,
         "/echo" => match request.into_body().collect().await {
             Ok(body) => text(body.to_bytes()),

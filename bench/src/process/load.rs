@@ -7,22 +7,22 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 /// Connections at once.
-pub(super) const CONNECTIONS: usize = 32;
+pub(crate) const CONNECTIONS: usize = 32;
 /// How long an answer may take before the measurement ends.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A request, as it goes over the wire.
-pub(super) type Request = Vec<u8>;
+pub(crate) type Request = Vec<u8>;
 
 /// An answer.
-pub(super) struct Answer<'a> {
-    pub(super) status: u16,
-    pub(super) head: &'a str,
-    pub(super) body: &'a str,
+pub(crate) struct Answer<'a> {
+    pub(crate) status: u16,
+    pub(crate) head: &'a str,
+    pub(crate) body: &'a str,
 }
 
 /// A connection.
-pub(super) struct Connection {
+pub(crate) struct Connection {
     stream: TcpStream,
     buffer: Vec<u8>,
     head_len: usize,
@@ -30,7 +30,7 @@ pub(super) struct Connection {
 
 /// What a server did under load, and what that cost.
 #[derive(Clone, Copy)]
-pub(super) struct Load {
+pub(crate) struct Load {
     count: usize,
     server: Duration,
     generator: Duration,
@@ -38,7 +38,7 @@ pub(super) struct Load {
 }
 
 /// Loads the server with what `work` sends, which is that many requests.
-pub(super) fn load(
+pub(crate) fn load(
     server: &Server,
     count: usize,
     work: impl FnOnce() -> Result<(), Failure>,
@@ -55,17 +55,17 @@ pub(super) fn load(
 
 impl Load {
     /// Requests for each second of the server's CPU time.
-    pub(super) fn per_cpu_sec(self) -> f64 {
+    pub(crate) fn per_cpu_sec(self) -> f64 {
         measure::per_sec(self.count, self.server)
     }
 
     /// Requests for each second on the wall.
-    pub(super) fn per_wall_sec(self) -> f64 {
+    pub(crate) fn per_wall_sec(self) -> f64 {
         measure::per_sec(self.count, self.wall)
     }
 
     /// Seconds of CPU time that the generator of the load took for a request.
-    pub(super) fn generator_secs(self) -> f64 {
+    pub(crate) fn generator_secs(self) -> f64 {
         1.0 / measure::per_sec(self.count, self.generator)
     }
 }
@@ -73,7 +73,7 @@ impl Load {
 /// Sends all of these and expects that status of each answer. One half of the connections is with the server while the
 /// other is read and filled again: the server never waits for us, and wakes us once for a half, not for each answer, as it
 /// would not wake a client elsewhere.
-pub(super) fn send_all(address: SocketAddr, requests: &[Request], status: u16) -> Result<(), Failure> {
+pub(crate) fn send_all(address: SocketAddr, requests: &[Request], status: u16) -> Result<(), Failure> {
     let mut halves = [Half::open(address)?, Half::open(address)?];
     let mut chunks = requests.chunks(CONNECTIONS / 2);
     'all: loop {
@@ -116,27 +116,46 @@ impl Half {
 }
 
 impl Connection {
-    pub(super) fn open(address: SocketAddr) -> Result<Self, Failure> {
+    pub(crate) fn open(address: SocketAddr) -> Result<Self, Failure> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         Ok(Self { stream, buffer: Vec::with_capacity(16 * 1024), head_len: 0 })
     }
 
-    pub(super) fn send(&mut self, request: &[u8]) -> Result<(), Failure> {
+    pub(crate) fn send(&mut self, request: &[u8]) -> Result<(), Failure> {
         Ok(self.stream.write_all(request)?)
     }
 
-    /// Waits for the answer to the request that was sent.
-    pub(super) fn receive(&mut self) -> Result<Answer<'_>, Failure> {
-        const END: &[u8] = b"\r\n\r\n";
-        self.buffer.clear();
-        self.head_len = loop {
-            self.read_more()?;
-            if let Some(at) = self.buffer.windows(END.len()).position(|window| window == END) {
-                break at + END.len();
+    /// Sends a body of that length, which is nowhere as a whole.
+    pub(crate) fn send_long(&mut self, mut length: u64) -> Result<(), Failure> {
+        let piece = [b'x'; 64 * 1024];
+        while length > 0 {
+            let part = usize::try_from(length).unwrap_or(usize::MAX).min(piece.len());
+            self.stream.write_all(piece.get(..part).unwrap_or_default())?;
+            length -= part as u64;
+        }
+        Ok(())
+    }
+
+    /// Waits for an answer with a body of that length, and keeps no more of it than its beginning.
+    pub(crate) fn skip_answer(&mut self, length: u64) -> Result<(), Failure> {
+        self.receive_head()?;
+        self.last()?.expect(200)?;
+        let mut here = (self.buffer.len() - self.head_len) as u64;
+        let mut part = vec![0; 256 * 1024];
+        while here < length {
+            match self.stream.read(&mut part)? {
+                0 => return Err("the server closed a connection".into()),
+                count => here += count as u64,
             }
-        };
+        }
+        Ok(())
+    }
+
+    /// Waits for the answer to the request that was sent.
+    pub(crate) fn receive(&mut self) -> Result<Answer<'_>, Failure> {
+        self.receive_head()?;
         let body_len = match self.last()?.header("content-length") {
             Some(length) => length.parse()?,
             None => 0,
@@ -147,15 +166,27 @@ impl Connection {
         self.last()
     }
 
+    fn receive_head(&mut self) -> Result<(), Failure> {
+        const END: &[u8] = b"\r\n\r\n";
+        self.buffer.clear();
+        self.head_len = loop {
+            self.read_more()?;
+            if let Some(at) = self.buffer.windows(END.len()).position(|window| window == END) {
+                break at + END.len();
+            }
+        };
+        Ok(())
+    }
+
     /// The answer that came last.
-    pub(super) fn last(&self) -> Result<Answer<'_>, Failure> {
+    pub(crate) fn last(&self) -> Result<Answer<'_>, Failure> {
         let (head, body) = self.buffer.split_at_checked(self.head_len).unwrap_or_default();
         let (head, body) = (std::str::from_utf8(head)?, std::str::from_utf8(body)?);
         let status = head.split(' ').nth(1).ok_or("an answer without a status")?.parse()?;
         Ok(Answer { status, head, body })
     }
 
-    pub(super) fn ask(&mut self, request: &[u8]) -> Result<Answer<'_>, Failure> {
+    pub(crate) fn ask(&mut self, request: &[u8]) -> Result<Answer<'_>, Failure> {
         self.send(request)?;
         self.receive()
     }
@@ -173,7 +204,7 @@ impl Connection {
 
 impl<'a> Answer<'a> {
     /// The first header of that name.
-    pub(super) fn header(&self, name: &str) -> Option<&'a str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&'a str> {
         self.head.lines().find_map(|line| {
             let (found, value) = line.split_once(':')?;
             found.eq_ignore_ascii_case(name).then_some(value.trim())
@@ -181,7 +212,7 @@ impl<'a> Answer<'a> {
     }
 
     /// Whether it is what it should be.
-    pub(super) fn expect(&self, status: u16) -> Result<(), Failure> {
+    pub(crate) fn expect(&self, status: u16) -> Result<(), Failure> {
         if self.status == status {
             return Ok(());
         }

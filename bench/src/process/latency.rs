@@ -5,9 +5,25 @@ use keybound_bench::{Failure, measure};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// The time in which 99 of 100 requests were answered, counted from when they were due: one that had to wait for the one
-/// before it on its connection has waited.
-pub(super) fn p99_secs(address: SocketAddr, requests: &[Request], per_sec: f64) -> Result<f64, Failure> {
+/// How long requests come evenly for.
+const SECS: f64 = 3.0;
+
+/// How many requests that takes.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count that is bounded")]
+pub(crate) fn count(per_sec: f64) -> usize {
+    (per_sec * SECS).clamp(100.0, 200_000.0) as usize
+}
+
+/// The times, in seconds, in which half of the requests and 99 of 100 were answered.
+#[derive(Clone, Copy)]
+pub(crate) struct Times {
+    pub(crate) p50: f64,
+    pub(crate) p99: f64,
+}
+
+/// How long requests take that come evenly, counted from when they were due: one that had to wait for the one before it
+/// on its connection has waited.
+pub(crate) fn times(address: SocketAddr, requests: &[Request], per_sec: f64) -> Result<Times, Failure> {
     let share = requests.len().div_ceil(CONNECTIONS).max(1);
     let between = Duration::from_secs_f64(f64::from(u32::try_from(CONNECTIONS)?) / per_sec);
     let begin = measure::wall_time() + Duration::from_millis(50);
@@ -27,8 +43,9 @@ pub(super) fn p99_secs(address: SocketAddr, requests: &[Request], per_sec: f64) 
         Ok::<_, Failure>(times)
     })?;
     times.sort_unstable();
-    let p99 = times.get(times.len() * 99 / 100).ok_or("no answers")?;
-    Ok(p99.as_secs_f64())
+    let of_100 = |nth: usize| times.get(times.len() * nth / 100).map(Duration::as_secs_f64);
+    let (p50, p99) = of_100(50).zip(of_100(99)).ok_or("no answers")?;
+    Ok(Times { p50, p99 })
 }
 
 /// Sends one request after the other, each at its time, and gives how long each took.

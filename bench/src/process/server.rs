@@ -9,27 +9,40 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 /// The core of what is measured.
-pub(super) const SERVER_CORE: usize = 0;
+pub(crate) const SERVER_CORE: usize = 0;
 /// The core of whoever loads it.
-pub(super) const LOAD_CORE: usize = 1;
+pub(crate) const LOAD_CORE: usize = 1;
 
 /// A server that runs, and ends with this.
-pub(super) struct Server {
+pub(crate) struct Server {
     child: Child,
     /// Where it listens.
-    pub(super) address: SocketAddr,
+    pub(crate) address: SocketAddr,
+}
+
+/// Does something itself where the servers are.
+pub(crate) fn on_server_core<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+    measure::pin(SERVER_CORE)?;
+    let done = work();
+    measure::pin(LOAD_CORE)?;
+    done
 }
 
 /// An address that nobody listens on.
-pub(super) fn free_address() -> Result<SocketAddr, Failure> {
+pub(crate) fn free_address() -> Result<SocketAddr, Failure> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }
 
 impl Server {
     /// Starts it on the core of the servers, which all of its threads keep, and waits until it says `ready`. A runtime
     /// that has a thread for each core then has one.
-    pub(super) fn start(mut command: Command, address: SocketAddr) -> Result<Self, Failure> {
-        measure::pin(SERVER_CORE)?;
+    pub(crate) fn start(command: Command, address: SocketAddr) -> Result<Self, Failure> {
+        Self::start_on(SERVER_CORE, command, address)
+    }
+
+    /// The same for one that is not measured itself, on another core.
+    pub(crate) fn start_on(core: usize, mut command: Command, address: SocketAddr) -> Result<Self, Failure> {
+        measure::pin(core)?;
         let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
         measure::pin(LOAD_CORE)?;
         let mut server = Self { child: child.map_err(|error| format!("{command:?}: {error}"))?, address };
@@ -44,7 +57,7 @@ impl Server {
     }
 
     /// The CPU time, of programs and of the system for them, that it has had: utime and stime of proc(5).
-    pub(super) fn cpu_time(&self) -> Result<Duration, Failure> {
+    pub(crate) fn cpu_time(&self) -> Result<Duration, Failure> {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
         let (_, after_name) = stat.rsplit_once(')').ok_or("no name in stat")?;
         let ticks: Vec<u64> =
@@ -54,8 +67,17 @@ impl Server {
     }
 
     /// The memory that it has in RAM.
-    pub(super) fn resident_octets(&self) -> Result<u64, Failure> {
+    pub(crate) fn resident_octets(&self) -> Result<u64, Failure> {
         measure::resident_octets(&self.child.id().to_string())
+    }
+
+    /// What it had of it at the most since [`Self::forget_peak`].
+    pub(crate) fn peak_octets(&self) -> Result<u64, Failure> {
+        measure::peak_octets(&self.child.id().to_string())
+    }
+
+    pub(crate) fn forget_peak(&self) -> Result<(), Failure> {
+        measure::forget_peak(&self.child.id().to_string())
     }
 }
 

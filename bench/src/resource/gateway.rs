@@ -1,0 +1,229 @@
+//! The gateway, as the program `keybound` is it.
+
+use super::bodies::{Passage, Way};
+use super::caller::{AUDIENCE, Caller, ISSUER, SCOPE};
+use super::{CHECKED, NODE_CHECKED, bare, checked, guarded, keys_in, proxy, start_node};
+use crate::checking::Bare as BareVerification;
+use crate::process::latency::{self, Times};
+use crate::process::load::{Answer, Connection, Load, send_all};
+use crate::process::server::{LOAD_CORE, Server, free_address, on_server_core};
+use crate::process::{ROUNDS, alone, answering, beside, median_of};
+use crate::table::{Figure, Goal, Row};
+use keybound_bench::{Failure, measure};
+use std::fs::File;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
+use tempfile::TempDir;
+
+/// Records of used proofs that are alive when the memory is looked at, and those that there were before.
+const RECORDS: usize = 100_000;
+const RECORDS_BEFORE: usize = 10_000;
+/// What a body may add to the memory while it passes.
+const GROWTH_MAX_OCTETS: f64 = 4.0 * 1024.0 * 1024.0;
+
+/// All servers, and who calls them.
+struct Scene {
+    caller: Caller,
+    /// With the log that it has unless told otherwise: a line for each request, and the audit events.
+    gateway: Server,
+    /// With the audit events alone.
+    quiet: Server,
+    proxy: Server,
+    node: Server,
+    verification: BareVerification,
+    upstreams: [Server; 2],
+    folder: TempDir,
+}
+
+/// What one round showed: verifications a second, and loads.
+struct Round {
+    verify: f64,
+    gateway: Load,
+    quiet: Load,
+    proxy: Load,
+    node: Load,
+    down: [Passage; 2],
+    up: [Passage; 2],
+}
+
+/// How long answers took, the bare proxy's first.
+type Latencies = [Times; 2];
+
+impl Round {
+    /// What could be done in a second where nothing else cost anything.
+    fn limit(&self) -> f64 {
+        1.0 / (1.0 / self.verify + 1.0 / self.proxy.per_cpu_sec())
+    }
+}
+
+pub(crate) fn rows() -> Result<Vec<Row>, Failure> {
+    let mut scene = Scene::set()?;
+    let rounds: Vec<Round> = (0..ROUNDS).map(|_| scene.round()).collect::<Result<_, _>>()?;
+    let half = median_of(&rounds, |round| round.gateway.per_wall_sec()) / 2.0;
+    let times: Vec<Latencies> = (0..ROUNDS).map(|_| scene.latencies(half)).collect::<Result<_, _>>()?;
+    let mut rows = speeds(&rounds);
+    rows.extend([
+        passage("1 GiB down / through the bare proxy", &rounds, |round| round.down),
+        passage("1 GiB up / through the bare proxy", &rounds, |round| round.up),
+        growth(&rounds),
+        added("p50 at half of the saturation load, over the bare proxy", &times, |times| times.p50, 150e-6),
+        added("p99 at half of the saturation load, over the bare proxy", &times, |times| times.p99, 1e-3),
+    ]);
+    rows.extend(scene.memory()?);
+    let secs = |figure: fn(&Round) -> f64| Figure::Secs(median_of(&rounds, figure));
+    rows.extend([
+        alone("one ES256 verification", secs(|round| 1.0 / round.verify), Goal::None),
+        alone(
+            "one request through the bare proxy",
+            secs(|round| 1.0 / round.proxy.per_cpu_sec()),
+            Goal::None,
+        ),
+        alone("one request through the gateway", secs(|round| 1.0 / round.gateway.per_cpu_sec()), Goal::None),
+        alone(
+            "the generator's cost of a request, on its own core",
+            secs(|round| round.gateway.generator_secs()),
+            Goal::None,
+        ),
+    ]);
+    Ok(rows)
+}
+
+fn speeds(rounds: &[Round]) -> Vec<Row> {
+    let ours = |round: &Round| round.gateway.per_cpu_sec();
+    let quiet = |round: &Round| round.quiet.per_cpu_sec();
+    let node = |round: &Round| round.node.per_cpu_sec();
+    vec![
+        beside("the gateway / verify + bare proxy", rounds, Round::limit, ours, Goal::Ratio(0.80)),
+        beside("  the same, with audit events alone in the log", rounds, Round::limit, quiet, Goal::None),
+        beside("the gateway / oauth4webapi on Node", rounds, node, ours, Goal::Ratio(4.0)),
+    ]
+}
+
+fn passage(what: &'static str, rounds: &[Round], of: fn(&Round) -> [Passage; 2]) -> Row {
+    let speed = |nth: fn([Passage; 2]) -> Passage| move |round: &Round| nth(of(round)).per_cpu_sec();
+    let (limit, ours) = (speed(|[proxy, _]| proxy), speed(|[_, gateway]| gateway));
+    Row {
+        limit: Some(Figure::BytesPerSec(median_of(rounds, limit))),
+        ours: Figure::BytesPerSec(median_of(rounds, ours)),
+        ..beside(what, rounds, limit, ours, Goal::Ratio(0.80))
+    }
+}
+
+fn growth(rounds: &[Round]) -> Row {
+    let all = rounds.iter().flat_map(|round| [round.down, round.up]).map(|[_, gateway]| gateway.growth);
+    let most = all.fold(0.0, f64::max);
+    alone("memory that 1 GiB adds while it passes", Figure::Bytes(most), Goal::Bytes(GROWTH_MAX_OCTETS))
+}
+
+fn added(what: &'static str, all: &[Latencies], of: fn(&Times) -> f64, goal: f64) -> Row {
+    let limit = Figure::Secs(median_of(all, |[proxy, _]| of(proxy)));
+    let ours = Figure::Secs(median_of(all, |[proxy, gateway]| of(gateway) - of(proxy)));
+    Row { limit: Some(limit), ..alone(what, ours, Goal::Secs(goal)) }
+}
+
+impl Scene {
+    fn set() -> Result<Self, Failure> {
+        let program = std::env::current_exe()?;
+        let beside = program.parent().ok_or("no folder")?;
+        let folder = tempfile::tempdir_in(beside)?;
+        let mut caller = Caller::new()?;
+        let jwks = keys_in(folder.path(), &caller)?;
+        let node = start_node(beside, folder.path(), &jwks)?;
+        let plain = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n";
+        let upstream = start_upstream(folder.path(), "api", plain)?;
+        let start = |name, log| start_gateway(folder.path(), name, upstream.address, log);
+        let (gateway, quiet) = (start("info", "info")?, start("warn", "warn")?);
+        let place = caller.place(gateway.address)?;
+        let verification = caller.verification(&place)?;
+        let mut connection = Connection::open(gateway.address)?;
+        let request = caller.ask(&place)?;
+        let head = connection.ask(&request)?.head.to_owned();
+        let likewise = start_upstream(folder.path(), "likewise", &head)?;
+        let request = caller.head(&place, "GET", answering::FIELDS, "")?;
+        let through_gateway: usize = connection.ask(&request)?.body.parse()?;
+        let proxy = proxy::start(likewise.address, 0)?;
+        let without: usize = Connection::open(proxy.address)?.ask(&request)?.body.parse()?;
+        let proxy = proxy::start(likewise.address, through_gateway.saturating_sub(without))?;
+        // Node compiles what is called often.
+        checked(&mut caller, &node, NODE_CHECKED)?;
+        let upstreams = [upstream, likewise];
+        Ok(Self { caller, gateway, quiet, proxy, node, verification, upstreams, folder })
+    }
+
+    /// Everybody once.
+    fn round(&mut self) -> Result<Round, Failure> {
+        Ok(Round {
+            verify: on_server_core(|| self.verification.speed())?,
+            proxy: bare(&mut self.caller, &self.gateway, &self.proxy)?,
+            gateway: checked(&mut self.caller, &self.gateway, CHECKED)?,
+            quiet: checked(&mut self.caller, &self.quiet, CHECKED)?,
+            node: checked(&mut self.caller, &self.node, NODE_CHECKED)?,
+            down: self.pass(Way::Down)?,
+            up: self.pass(Way::Up)?,
+        })
+    }
+
+    fn pass(&mut self, way: Way) -> Result<[Passage; 2], Failure> {
+        let place = self.caller.place(self.gateway.address)?;
+        let head = way.head(&mut self.caller, &place)?;
+        Ok([way.pass(&head, &self.proxy)?, way.pass(&head, &self.gateway)?])
+    }
+
+    fn latencies(&mut self, per_sec: f64) -> Result<Latencies, Failure> {
+        let place = self.caller.place(self.gateway.address)?;
+        let requests = self.caller.ask_often(&place, latency::count(per_sec))?;
+        let times = |server: &Server| latency::times(server.address, &requests, per_sec);
+        Ok([times(&self.proxy)?, times(&self.gateway)?])
+    }
+
+    /// What the records of used proofs take, in a gateway that has done nothing else.
+    fn memory(&mut self) -> Result<[Row; 2], Failure> {
+        let [upstream, _] = &self.upstreams;
+        let gateway = start_gateway(self.folder.path(), "records", upstream.address, "info")?;
+        let place = self.caller.place(gateway.address)?;
+        let mut send = |count| send_all(gateway.address, &self.caller.ask_often(&place, count)?, 200);
+        send(RECORDS_BEFORE)?;
+        let before = measure::octets(gateway.resident_octets()?);
+        send(RECORDS)?;
+        let after = measure::octets(gateway.resident_octets()?);
+        let records = u32::try_from(RECORDS).map_or(f64::NAN, f64::from);
+        let each = Figure::Bytes((after - before) / records);
+        Ok([
+            alone("memory that a record of a used proof adds, of 100,000", each, Goal::Bytes(64.0)),
+            alone(
+                "memory of the gateway, with all of them",
+                Figure::Bytes(after),
+                Goal::Bytes(40.0 * 1024.0 * 1024.0),
+            ),
+        ])
+    }
+}
+
+/// A server behind a gateway or proxy that answers like this, beside whoever loads them.
+fn start_upstream(folder: &Path, name: &str, head: &str) -> Result<Server, Failure> {
+    let folder = folder.join(name);
+    std::fs::create_dir(&folder)?;
+    let (command, address) =
+        answering::command(&folder, &Answer { status: 200, head, body: guarded::ORDERS })?;
+    Server::start_on(LOAD_CORE, command, address)
+}
+
+/// Starts the program, in a new folder.
+fn start_gateway(folder: &Path, name: &str, upstream: SocketAddr, log: &str) -> Result<Server, Failure> {
+    let (program, address) = (std::env::current_exe()?.with_file_name("keybound"), free_address()?);
+    let jwks = folder.join("jwks.json");
+    let folder = folder.join(name);
+    std::fs::create_dir(&folder)?;
+    let config = format!(
+        "public_url = \"http://{address}\"\nlisten = \"{address}\"\nupstream = \"http://{upstream}\"\n\
+         audience = \"{AUDIENCE}\"\nscopes = [\"{SCOPE}\"]\n\
+         [[issuer]]\nurl = \"{ISSUER}\"\njwks_file = {:?}\n",
+        jwks.display().to_string()
+    );
+    std::fs::write(folder.join("gateway.toml"), config)?;
+    let mut command = Command::new(program);
+    command.args(["gateway", "--log", log]).current_dir(&folder).env_clear();
+    command.stderr(File::create(folder.join("log"))?);
+    Server::start(command, address)
+}
