@@ -50,6 +50,24 @@ const NEEDS: &[Need] = &[
         debian_package: "valgrind",
     },
     Need {
+        name: "nginx",
+        why: "the decision point is asked by it, with its auth_request",
+        sign: Sign::File("/usr/sbin/nginx"),
+        debian_package: "nginx-light",
+    },
+    Need {
+        name: "Caddy",
+        why: "the decision point is asked by it, as it forwards",
+        sign: Sign::File("/usr/bin/caddy"),
+        debian_package: "caddy",
+    },
+    Need {
+        name: "HAProxy",
+        why: "the decision point is asked by it, from Lua",
+        sign: Sign::File("/usr/sbin/haproxy"),
+        debian_package: "haproxy",
+    },
+    Need {
         name: "npm",
         why: "it installs the clients of other people that are written in JavaScript",
         sign: Sign::Program("npm"),

@@ -4,11 +4,13 @@ mod adapter;
 mod command;
 mod demo;
 mod error;
+mod handed;
 mod input;
 mod logging;
 mod output;
 mod places;
 mod shell;
+mod telemetry;
 mod wallet;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser};

@@ -10,6 +10,8 @@ use std::future::Future;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+use tracing::field::Empty;
+use tracing::{Instrument, trace_span};
 use url::{Host, Url};
 
 /// How we name ourselves to servers.
@@ -131,7 +133,13 @@ impl Fetcher {
     pub async fn get_capped(&self, url: &Url, max_body_bytes: usize) -> Result<Fetched, FetchError> {
         let mut request = reqwest::Request::new(http::Method::GET, url.clone());
         request.headers_mut().insert(header::ACCEPT, HeaderValue::from_static("application/json, */*;q=0.5"));
-        let response = self.exchange(request, max_body_bytes).await?;
+        // Only of interest where traces are collected.
+        let span = trace_span!(
+            target: "traces", "fetch", otel.kind = "client", http.request.method = "GET",
+            server.address = host_of(url), url.path = url.path(), http.response.status_code = Empty
+        );
+        let response = self.exchange(request, max_body_bytes).instrument(span.clone()).await?;
+        span.record("http.response.status_code", response.status().as_u16());
         if response.status() != StatusCode::OK {
             return Err(FetchError::Status { host: host_of(url), status: response.status().as_u16() });
         }

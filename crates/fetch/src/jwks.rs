@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
+use tracing::Instrument;
 use url::Url;
 
 /// Bytes in a JWK set, at the most.
@@ -116,9 +117,17 @@ impl JwksSource {
         }
     }
 
+    /// Why there are no keys that could be used. None where there are some, and where nobody has asked for any.
+    #[must_use]
+    pub fn failure(&self) -> Option<FetchError> {
+        let (kept, now) = (self.shared.kept.lock(), self.shared.clock.now().monotonic);
+        let usable = kept.keys.is_some() && kept.age(now) <= STALE_MOST;
+        kept.last_error.clone().filter(|_| !usable)
+    }
+
     fn spawn_fetch(&self, kid: Option<String>) -> tokio::task::JoinHandle<()> {
         let shared = Arc::clone(&self.shared);
-        tokio::spawn(async move { shared.fetch_once(kid.as_deref()).await })
+        tokio::spawn(async move { shared.fetch_once(kid.as_deref()).await }.in_current_span())
     }
 }
 

@@ -20,6 +20,8 @@ const SUBJECT: HeaderName = HeaderName::from_static("keybound-subject");
 const SCOPE: HeaderName = HeaderName::from_static("keybound-scope");
 const CLIENT_ID: HeaderName = HeaderName::from_static("keybound-client-id");
 const JKT: HeaderName = HeaderName::from_static("keybound-jkt");
+/// All that an upstream is told in fields of who calls.
+pub(crate) const IDENTITY: [HeaderName; 5] = [ISSUER, SUBJECT, SCOPE, CLIENT_ID, JKT];
 const ASSERTION: HeaderName = HeaderName::from_static("keybound-assertion");
 
 /// Fields for one hop only (RFC 9110 §7.6.1).
@@ -100,7 +102,13 @@ pub(crate) fn for_upstream(headers: &mut HeaderMap, said: &Said<'_>) {
     remove_trusted(headers);
     headers.remove(EXPECT);
     join_cookies(headers);
-    remove_credentials(headers, said);
+    let kept = Kept::of(said.who, said.route);
+    if !kept.token {
+        headers.remove(AUTHORIZATION);
+    }
+    if !kept.proof {
+        headers.remove(DPOP);
+    }
     if takes_trailers {
         headers.insert(TE, HeaderValue::from_static("trailers"));
     }
@@ -116,18 +124,22 @@ pub(crate) fn for_upstream(headers: &mut HeaderMap, said: &Said<'_>) {
     }
 }
 
-fn remove_credentials(headers: &mut HeaderMap, said: &Said<'_>) {
-    let (token, proof) = match said.who {
-        Who::Unjudged => (true, true),
-        // A proof that the guard did not look at is not passed on either.
-        Who::Caller(access) => (said.route.forward_token, said.route.forward_token && access.jkt().is_some()),
-        Who::Anybody => (said.route.forward_token, false),
-    };
-    if !token {
-        headers.remove(AUTHORIZATION);
-    }
-    if !proof {
-        headers.remove(DPOP);
+/// What of a caller's credentials goes on.
+pub(crate) struct Kept {
+    pub(crate) token: bool,
+    pub(crate) proof: bool,
+}
+
+impl Kept {
+    pub(crate) fn of(who: Who<'_>, route: &Route) -> Self {
+        match who {
+            Who::Unjudged => Self { token: true, proof: true },
+            // A proof that the guard did not look at is not passed on either.
+            Who::Caller(access) => {
+                Self { token: route.forward_token, proof: route.forward_token && access.jkt().is_some() }
+            }
+            Who::Anybody => Self { token: route.forward_token, proof: false },
+        }
     }
 }
 
@@ -222,7 +234,8 @@ fn say_where_it_came_in(headers: &mut HeaderMap, said: &Said<'_>) {
     }
 }
 
-fn say_who_calls(headers: &mut HeaderMap, access: &Access) {
+/// Who calls, with which key: what a token says, and nothing of what the caller says.
+pub(crate) fn say_who_calls(headers: &mut HeaderMap, access: &Access) {
     put(headers, ISSUER, escaped(access.issuer()));
     put(headers, SUBJECT, escaped(access.subject()));
     put(headers, SCOPE, access.scope().to_string());

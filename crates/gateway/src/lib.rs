@@ -13,9 +13,13 @@
 //! | `assertion` | who calls, signed |
 //! | `forward` | the exchange with the upstream: streaming both ways, bounded in time |
 //! | `tunnel` | another protocol in place of HTTP, until the token expires |
-//! | `refusal` | what the gateway itself refuses |
 //! | `publish` | what everybody may know of the API |
+//! | `refusal` | what the gateway itself refuses |
 //! | `service` | the tower service that puts them in order |
+//! | `trace` | the exchange with an upstream as a part of a trace |
+//! | `reload` | another configuration for a gateway that runs |
+//! | `readiness` `metrics` `observe` | how it is, what it counts, and who would pass where it only looks on |
+//! | `decision` | the same judgement for proxies that ask, and forward themselves |
 //!
 //! ```no_run
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -35,20 +39,31 @@
 mod assertion;
 mod build;
 pub mod config;
+mod decision;
 mod forward;
 mod headers;
 mod message;
+mod metrics;
+mod observe;
 pub mod path;
 mod publish;
+mod readiness;
 mod refusal;
+mod reload;
 mod replay;
 mod route;
 mod service;
 mod timer;
+mod trace;
 mod tunnel;
 mod upstream;
 
-pub use build::{StartError, service};
+pub use build::{StartError, service, service_in_trace};
 pub use config::{Config, ConfigError};
+pub use decision::{DecisionBody, DecisionService};
 pub use forward::AnswerBody;
+pub use metrics::GatewayMetrics;
+pub use observe::Observations;
+pub use reload::ReloadError;
 pub use service::{GatewayBody, GatewayService};
+pub use trace::Propagation;

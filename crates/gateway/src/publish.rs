@@ -1,13 +1,16 @@
 //! What everybody may know of the API (RFC 9728): derived from the configuration, and published unless it says not to.
 
 use crate::config::Config;
-use keybound_resource::{Demand, GuardConfig, MetadataService};
+use crate::route::Rule;
+use keybound_resource::{Demand, DpopUse, GuardConfig, MetadataService};
 
 /// The service that publishes, and its URLs made known to the guard, whose challenges name them.
 pub(crate) fn metadata(config: &Config, guard: &mut GuardConfig) -> Option<MetadataService> {
     let for_people = config.metadata.as_ref()?;
-    let demands: Vec<Demand> =
-        config.routes.iter().filter_map(|route| route.rule.demand().cloned()).collect();
+    let demands: Vec<Demand> = config.routes.iter().filter_map(|route| asked(&route.rule)).collect();
+    if demands.is_empty() {
+        return None;
+    }
     let mut all = guard.metadata(&demands);
     for metadata in all.iter_mut().filter(|metadata| is_of_all(config, metadata.resource.as_str())) {
         metadata.for_people = for_people.clone();
@@ -15,6 +18,15 @@ pub(crate) fn metadata(config: &Config, guard: &mut GuardConfig) -> Option<Metad
     let service = MetadataService::new(&config.public_url, all);
     guard.metadata = service.urls();
     Some(service)
+}
+
+/// What a route asks for. One that is only looked on takes anything.
+fn asked(rule: &Rule) -> Option<Demand> {
+    match rule {
+        Rule::Guarded(demand) => Some(demand.clone()),
+        Rule::Observed(demand) => Some(Demand { dpop: DpopUse::Allowed, ..demand.clone() }),
+        Rule::Public => None,
+    }
 }
 
 /// Words are those of the API as a whole: a route with an audience of its own is another resource.

@@ -2,9 +2,9 @@
 
 use crate::forward::NoAnswer;
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
+use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::request::Parts;
-use http::{Method, Response, StatusCode};
+use http::{Method, Response, StatusCode, Version};
 use http_body_util::Full;
 use keybound_dpop::jose::signer::SignError;
 
@@ -21,18 +21,25 @@ impl Refusal {
         Self { status, error, why: why.into(), field: None }
     }
 
-    /// One audit event, and 400.
+    /// One audit event, and 400. On HTTP/1 it is the last of its connection: what follows may be the rest of a request that
+    /// was read otherwise.
     pub(crate) fn bad_request(request: &Parts, row: &'static str, why: impl ToString) -> Self {
         let path: String = request.uri.path().chars().take(200).flat_map(char::escape_default).collect();
         let why = why.to_string();
         tracing::warn!(target: "audit", event = "malformed_request", row, status = 400, path, why, "request refused");
-        Self::new(StatusCode::BAD_REQUEST, "invalid_request", format!("{row}: {why}"))
+        let close = (CONNECTION, HeaderValue::from_static("close"));
+        let field = (request.version < Version::HTTP_2).then_some(close);
+        Self { field, ..Self::new(StatusCode::BAD_REQUEST, "invalid_request", format!("{row}: {why}")) }
     }
 
     /// RFC 8470 §5.2
     pub(crate) fn too_early() -> Self {
         let why = "RS-GW-10: a request in early data can be replayed: send it again after the handshake";
         Self::new(StatusCode::TOO_EARLY, "too_early", why)
+    }
+
+    pub(crate) fn not_listed() -> Self {
+        Self::new(StatusCode::FORBIDDEN, "access_denied", "BCP-PRX-01: only listed proxies may ask")
     }
 
     pub(crate) fn no_route() -> Self {

@@ -30,7 +30,8 @@ impl GatewayService {
     /// # Errors
     /// Why not, for the log of the service.
     pub async fn replay_log_is_reachable(&self) -> Result<(), String> {
-        let config = self.0.guard.config();
+        let gateway = self.0.gateway();
+        let config = gateway.guard.config();
         config.replay.is_reachable(config.clock.now()).await
     }
 }

@@ -41,16 +41,6 @@ pub(crate) enum Rule {
     Public,
 }
 
-impl Rule {
-    /// What is asked, if anything.
-    pub(crate) const fn demand(&self) -> Option<&Demand> {
-        match self {
-            Self::Guarded(demand) | Self::Observed(demand) => Some(demand),
-            Self::Public => None,
-        }
-    }
-}
-
 /// How an upstream is told who calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Identity {

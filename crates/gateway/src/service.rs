@@ -3,8 +3,12 @@
 use crate::assertion::{Assertions, KEYS_PATH};
 use crate::forward::{self, AnswerBody, Ending, Manner, NoAnswer, Passage};
 use crate::headers::{self, Entrance, Said, Who};
+use crate::metrics::{Decision, GatewayMetrics, OpenTunnel, RouteTable};
+use crate::observe::Observations;
 use crate::refusal::Refusal;
+use crate::reload::Current;
 use crate::route::{self, Identity, Route, Rule};
+use crate::trace::Propagation;
 use crate::tunnel::{self, Asked, Bounds};
 use crate::{message, path};
 use bytes::Bytes;
@@ -25,6 +29,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tower_service::Service;
+use tracing::Instrument;
 
 /// The body of an answer: the gateway's, or the upstream's.
 pub type GatewayBody = Either<Full<Bytes>, AnswerBody>;
@@ -37,7 +42,7 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// forwarded with it; one whose extensions hold a [`CancellationToken`] ends its tunnel or stream of events when that is
 /// cancelled.
 #[derive(Clone, Debug)]
-pub struct GatewayService(pub(crate) Arc<Gateway>);
+pub struct GatewayService(pub(crate) Arc<Current>);
 
 /// What a gateway is made of; [`service`](crate::service()) puts it together.
 #[derive(Debug)]
@@ -49,7 +54,11 @@ pub(crate) struct Gateway {
     pub(crate) metadata: Option<MetadataService>,
     pub(crate) routes: Vec<Route>,
     /// There where a route wants them.
-    pub(crate) assertions: Option<Assertions>,
+    pub(crate) assertions: Option<Arc<Assertions>>,
+    pub(crate) metrics: GatewayMetrics,
+    pub(crate) counts: RouteTable,
+    pub(crate) observations: Observations,
+    pub(crate) propagation: Propagation,
 }
 
 impl<B> Service<Request<B>> for GatewayService
@@ -65,7 +74,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let gateway = Arc::clone(&self.0);
+        let gateway = self.0.gateway();
         Box::pin(async move { Ok(gateway.answer(request).await) })
     }
 }
@@ -77,14 +86,17 @@ impl Gateway {
     {
         let (parts, body) = request.into_parts();
         if let Some(answer) = self.published(&parts) {
-            return answer;
+            return answer.map(Either::Left);
         }
         let origin = self.cors.as_ref().and_then(|_| parts.headers.get(ORIGIN).cloned());
         let mut answer = match self.admit(&parts) {
             Ok(Admitted::Here(answer)) => return answer.map(Either::Left),
             Ok(Admitted::Route(Some(route))) => self.by_rule(parts, body, route).await,
-            Ok(Admitted::Route(None)) => self.nowhere(&parts).await,
-            Err(refusal) => refusal.into_answer().map(Either::Left),
+            Ok(Admitted::Route(None)) => self.nowhere(&parts).await.map(Either::Left),
+            Err(refusal) => {
+                self.metrics.malformed();
+                refusal.into_answer().map(Either::Left)
+            }
         };
         if let Some(cors) = &self.cors {
             cors.mark(origin.as_ref(), answer.headers_mut());
@@ -93,13 +105,13 @@ impl Gateway {
     }
 
     /// What everybody may know, and pages of every origin (RFC 9728 §3). What has more than one reading is not answered.
-    fn published(&self, request: &Parts) -> Option<Answer> {
+    pub(crate) fn published(&self, request: &Parts) -> Option<Response<Full<Bytes>>> {
         let answer = self.metadata.as_ref()?.answer(request)?;
-        message::check(request).is_ok().then(|| answer.map(Either::Left))
+        message::check(request).is_ok().then_some(answer)
     }
 
     /// Everything that is decided without the token: is there one reading of this request, and where does it lead?
-    fn admit(&self, request: &Parts) -> Result<Admitted<'_>, Refusal> {
+    pub(crate) fn admit(&self, request: &Parts) -> Result<Admitted<'_>, Refusal> {
         message::check(request).map_err(|why| Refusal::bad_request(request, "RS-GW-05", why))?;
         if message::is_early(request) {
             return Err(Refusal::too_early());
@@ -125,7 +137,7 @@ impl Gateway {
         B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     {
         match &route.rule {
-            Rule::Guarded(demand) => match self.judge(&parts, demand).await {
+            Rule::Guarded(demand) => match self.judge_on(route, &parts, demand).await {
                 Ok(access) => {
                     let mut answer = self.pass(parts, body, route, Who::Caller(&access)).await;
                     self.guard.complete(&access, answer.headers_mut());
@@ -134,10 +146,7 @@ impl Gateway {
                 Err(rejection) => rejection.into_response().map(Either::Left),
             },
             Rule::Observed(demand) => {
-                if let Ok(target) = self.public.target(&parts.uri) {
-                    let observed = self.guard.observe(&parts, &target, demand).await;
-                    note(route, &observed);
-                }
+                self.look_on(route, &parts, demand).await;
                 self.pass(parts, body, route, Who::Unjudged).await
             }
             Rule::Public => self.pass(parts, body, route, Who::Anybody).await,
@@ -145,14 +154,39 @@ impl Gateway {
     }
 
     /// That no route leads to a path is told to good tokens only.
-    async fn nowhere(&self, request: &Parts) -> Answer {
+    pub(crate) async fn nowhere(&self, request: &Parts) -> Response<Full<Bytes>> {
         match self.judge(request, self.guard.demand()).await {
             Ok(access) => {
-                let mut answer = Refusal::no_route().into_answer().map(Either::Left);
+                self.metrics.no_route();
+                let mut answer = Refusal::no_route().into_answer();
                 self.guard.complete(&access, answer.headers_mut());
                 answer
             }
-            Err(rejection) => rejection.into_response().map(Either::Left),
+            Err(rejection) => rejection.into_response(),
+        }
+    }
+
+    pub(crate) async fn judge_on(
+        &self,
+        route: &Route,
+        request: &Parts,
+        demand: &Demand,
+    ) -> Result<Access, Rejection> {
+        let judged = self.judge(request, demand).await;
+        if let Some(counts) = self.counts.of(&route.path) {
+            counts.decided(
+                judged.as_ref().map_or_else(|no| Decision::of_refusal(no.status()), |_| Decision::Allowed),
+            );
+        }
+        judged
+    }
+
+    /// What the guard would have said, where it only looks on.
+    pub(crate) async fn look_on(&self, route: &Route, request: &Parts, demand: &Demand) {
+        if let Ok(target) = self.public.target(&request.uri) {
+            let observed = self.guard.observe(request, &target, demand).await;
+            self.observations.saw(&observed, self.guard.config().clock.now().unix);
+            note(route, &observed);
         }
     }
 
@@ -215,16 +249,36 @@ impl Gateway {
         }
         let connections = connections.unwrap_or(upstream.requests());
         let passage = Passage { route, upstream, connections, now: now.monotonic };
-        let answer = forward::send(parts, body, passage).await?;
+        let span = self.propagation.begin(route, &mut parts);
+        let answer = self.timed(route, forward::send(parts, body, passage)).instrument(span).await?;
         if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
-            return switched(answer, asked, route, life);
+            return switched(answer, asked, route, life, self.metrics.tunnel());
         }
         let ending = Manner::of(answer.headers()).map(|manner| life.ending(manner));
         Ok(forward::to_caller(answer, route.idle_timeout, ending).map(Either::Right))
     }
 }
 
-enum Admitted<'g> {
+impl Gateway {
+    async fn timed<T>(
+        &self,
+        route: &Route,
+        exchange: impl Future<Output = Result<T, NoAnswer>>,
+    ) -> Result<T, NoAnswer> {
+        let Some(counts) = self.counts.of(&route.path) else { return exchange.await };
+        let clock = &self.guard.config().clock;
+        let begun = clock.now().monotonic;
+        let answer = exchange.await;
+        match &answer {
+            Ok(_) => counts.answered(clock.now().monotonic.saturating_sub(begun)),
+            Err(no_answer) => counts.not_answered(*no_answer),
+        }
+        answer
+    }
+}
+
+/// Where a request leads that has one reading.
+pub(crate) enum Admitted<'g> {
     Here(Box<Response<Full<Bytes>>>),
     Route(Option<&'g Route>),
 }
@@ -264,17 +318,20 @@ fn switched(
     asked: Option<Asked>,
     route: &Route,
     life: Life,
+    open: OpenTunnel,
 ) -> Result<Answer, Refusal> {
     let asked = asked.filter(|asked| asked.is_granted_by(answer.headers())).ok_or(NoAnswer::Broken)?;
     let upstream = hyper::upgrade::on(&mut answer);
     let mut answer =
         forward::to_caller(answer, route.idle_timeout, None).map(|_| Either::Left(Full::default()));
     asked.say(answer.headers_mut());
-    asked.open(upstream, Bounds { token: life.token, idle: route.idle_timeout, leaving: life.leaving });
+    asked.open(
+        upstream,
+        Bounds { token: life.token, idle: route.idle_timeout, leaving: life.leaving, _open: open },
+    );
     Ok(answer)
 }
 
-/// What the guard would have said, where it only looks on.
 fn note(route: &Route, observed: &Observed) {
     tracing::info!(
         target: "audit",

@@ -8,6 +8,7 @@ use keybound_dpop::jose::jws::{self, JwtError, UnverifiedJwt};
 use keybound_dpop::jose::signer::{SignError, Signer};
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -182,7 +183,7 @@ impl ResourceMetadata {
     /// The document.
     #[must_use]
     pub fn to_json(&self) -> String {
-        self.members().to_string()
+        Value::Object(self.members()).to_string()
     }
 
     /// Reads the document that came from the well-known URL of `resource`, which must be its `resource` too, byte for
@@ -205,8 +206,9 @@ impl ResourceMetadata {
     pub fn sign(mut self, iss: &str, signer: &impl Signer, kid: Option<&str>) -> Result<Self, SignError> {
         self.signed_metadata = None;
         let mut claims = self.members();
-        claims["iss"] = iss.into();
-        self.signed_metadata = Some(jws::sign(signer, "JWT", kid, claims.to_string().as_bytes())?);
+        claims.insert("iss".to_owned(), iss.into());
+        let claims = Value::Object(claims).to_string();
+        self.signed_metadata = Some(jws::sign(signer, "JWT", kid, claims.as_bytes())?);
         Ok(self)
     }
 
@@ -230,8 +232,11 @@ impl ResourceMetadata {
         Ok(Some((iss.to_owned(), Self::parse(jwt.payload(), &self.resource)?)))
     }
 
-    fn members(&self) -> serde_json::Value {
-        serde_json::to_value(self).unwrap_or_default()
+    fn members(&self) -> Map<String, Value> {
+        match serde_json::to_value(self) {
+            Ok(Value::Object(members)) => members,
+            _ => Map::new(),
+        }
     }
 }
 

@@ -3,15 +3,17 @@
 use crate::introspection::Introspection;
 use crate::keys::Keys;
 use crate::metadata::MetadataUrls;
+use crate::metrics::GuardMetrics;
 use crate::replay::ReplayLog;
 use keybound_dpop::jose::algorithm::{Algorithm, AlgorithmSet};
 use keybound_dpop::jose::crypto::{CryptoError, random};
 use keybound_dpop::nonce::NonceKeys;
 use keybound_dpop::proof::check::Policy;
-use keybound_dpop::replay::{DEFAULT_CAPACITY, MemoryLog, ReplaySalt};
-use keybound_dpop::time::Clock;
+use keybound_dpop::replay::{DEFAULT_CAPACITY, MemoryLog, Recorded, ReplayEntry, ReplaySalt};
+use keybound_dpop::time::{Clock, Now};
 use keybound_oauth::scope::Scope;
 use std::sync::Arc;
+use tracing::Instrument;
 
 /// An authorization server whose access tokens are taken.
 #[derive(Clone, Debug)]
@@ -80,6 +82,8 @@ pub struct GuardConfig {
     pub metadata: MetadataUrls,
     /// How many access tokens' verdicts are remembered.
     pub remembered_tokens: usize,
+    /// Where it counts.
+    pub metrics: GuardMetrics,
     /// The time.
     pub clock: Arc<dyn Clock>,
 }
@@ -128,8 +132,30 @@ impl GuardConfig {
             scope: None,
             metadata: MetadataUrls::default(),
             remembered_tokens: 10_000,
+            metrics: GuardMetrics::default(),
             clock,
         })
+    }
+
+    /// Whether a token's signature is good there if it is good here, as long as its issuer has the same keys.
+    pub(crate) fn verifies_tokens_like(&self, other: &Self) -> bool {
+        let mut pairs = self.issuers.iter().zip(&other.issuers);
+        self.issuers.len() == other.issuers.len()
+            && pairs.all(|(one, other)| one.issuer == other.issuer && one.tokens == other.tokens)
+            && self.token_algorithms == other.token_algorithms
+            && self.remembered_tokens == other.remembered_tokens
+    }
+
+    /// A log in this process's memory is quicker than two looks at the clock: it is not timed.
+    pub(crate) async fn record(&self, entry: ReplayEntry, now: Now) -> Recorded {
+        if !self.replay.is_shared() {
+            return self.replay.record(entry, now).await;
+        }
+        let begun = self.clock.now().monotonic;
+        let span = tracing::trace_span!(target: "traces", "record_proof");
+        let recorded = self.replay.record(entry, now).instrument(span).await;
+        self.metrics.recorded(self.clock.now().monotonic.saturating_sub(begun));
+        recorded
     }
 
     pub(crate) fn check(&self) -> Result<(), ConfigError> {

@@ -44,6 +44,14 @@ impl IssuerKeys {
         Self(Arc::new(Shared { issuer, fetcher, clock, found, failure }))
     }
 
+    /// Why there are no keys. None where there are some, where nobody has asked for any, and while somebody asks.
+    pub(crate) fn failure(&self) -> Option<String> {
+        match self.0.found.get() {
+            Some(found) => found.keys.as_ref()?.failure().map(|error| error.to_string()),
+            None => self.0.failure.try_lock().ok()?.as_ref().map(|(_, error)| error.to_string()),
+        }
+    }
+
     pub(crate) async fn for_kid(&self, kid: Option<&str>) -> Result<Arc<KeySet>, KeysUnavailable> {
         let source = self.0.found().await?.keys.as_ref();
         let source = source.ok_or_else(|| KeysUnavailable("the metadata has no `jwks_uri`".to_owned()))?;

@@ -34,8 +34,8 @@ pub struct Guard {
     demand: Demand,
     /// The configured keys, or else some for the routes that ask for nonces where the guard does not.
     pub(crate) nonces: NonceKeys,
-    pub(crate) verdicts: Cache<TokenHash, Arc<Verdict>>,
-    pub(crate) denied: Denied,
+    pub(crate) verdicts: Arc<Cache<TokenHash, Arc<Verdict>>>,
+    pub(crate) denied: Arc<Denied>,
 }
 
 /// A token that was found good, and under which keys. It holds as long as these are the issuer's keys.
@@ -63,9 +63,26 @@ impl Guard {
                 NonceKeys::new(config.replay_salt.nonce_secret(), format!("resource {audience}"), None)
             }
         };
-        let verdicts = Cache::new(config.remembered_tokens);
-        let denied = Denied::default();
+        let verdicts = Arc::new(Cache::new(config.remembered_tokens));
+        let denied = Arc::default();
         Ok(Self { demand: Demand::of(&config), config, nonces, verdicts, denied })
+    }
+
+    /// A guard in the place of this one, which may go on meanwhile. Tokens that were denied stay denied and nonces stay
+    /// good; what is remembered of tokens stays, if their signatures are judged as before; of an issuer with other keys they are judged again.
+    ///
+    /// # Errors
+    /// As for [`Guard::new`].
+    pub fn succeeding(&self, config: GuardConfig) -> Result<Self, ConfigError> {
+        let mut next = Self::new(config)?;
+        next.denied = Arc::clone(&self.denied);
+        if next.config.nonce.is_none() {
+            next.nonces = self.nonces.clone();
+        }
+        if self.config.verifies_tokens_like(&next.config) {
+            next.verdicts = Arc::clone(&self.verdicts);
+        }
+        Ok(next)
     }
 
     /// Judges a request by its head; its body is not read. `target` is the URI at which it arrived, from configuration
@@ -228,6 +245,10 @@ impl Guard {
         look_up: Option<impl FnOnce(Secret) -> F>,
     ) -> Result<Access, Rejection> {
         let Judged { scheme, verdict, .. } = self.judge(question, look_up).await;
+        match &verdict {
+            Ok(access) => self.config.metrics.accepted(access),
+            Err(reason) => self.config.metrics.refused(reason),
+        }
         verdict.map_err(|reason| {
             let rejection = self.reject(reason, scheme, question.demand, question.now);
             audit(&rejection, question.request);
@@ -236,6 +257,7 @@ impl Guard {
     }
 
     fn refuse(&self, reason: Reason, scheme: Option<Scheme>, request: &Parts) -> Rejection {
+        self.config.metrics.refused(&reason);
         let rejection = self.reject(reason, scheme, &self.demand, self.config.clock.now());
         audit(&rejection, request);
         rejection

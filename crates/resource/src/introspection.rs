@@ -77,14 +77,14 @@ impl Introspection {
     /// What stands behind a token that is no JWT.
     pub(crate) async fn opaque(&self, about: About<'_>) -> Result<Arc<Token>, Reason> {
         let nobody = || Reason::TokensUnavailable("nobody can be asked".to_owned());
-        let told = self.introspector().ok_or_else(nobody)?.ask(about).await?;
+        let told = Box::pin(self.introspector().ok_or_else(nobody)?.ask(about)).await?;
         told.token.clone().map_err(Reason::Token)
     }
 
     /// Whether the issuer still stands by a JWT that it signed.
     pub(crate) async fn confirm(&self, about: About<'_>, token: &Token) -> Result<(), Reason> {
         let Self::Every(introspector) = self else { return Ok(()) };
-        let told = introspector.ask(about).await?;
+        let told = Box::pin(introspector.ask(about)).await?;
         told.agrees_with(token, about.audience).map_err(Reason::Token)
     }
 

@@ -146,12 +146,15 @@ impl Guard {
         let header = ProofHeader::of(&question.request.headers);
         let proof = verify(header, &expected, question.now.unix).map_err(Reason::Proof)?;
         let (replay, now) = (&self.config().replay, question.now);
-        match (replay.record(self.entry(&proof), now).await, question.demand.without_replay_log) {
-            (Recorded::Unavailable, WithoutReplayLog::Nonce) if replay.is_shared() => {
-                self.record_meanwhile(&expected, proof, question)
-            }
-            (recorded, _) => proof.after(recorded).map_err(not_fresh),
-        }
+        let fresh =
+            match (self.config().record(self.entry(&proof), now).await, question.demand.without_replay_log) {
+                (Recorded::Unavailable, WithoutReplayLog::Nonce) if replay.is_shared() => {
+                    self.record_meanwhile(&expected, proof, question)
+                }
+                (recorded, _) => proof.after(recorded).map_err(not_fresh),
+            }?;
+        self.config().metrics.dated(fresh.iat(), now.unix);
+        Ok(fresh)
     }
 
     /// While the log is away, a proof needs a nonce of the current step, and counts once at this node (RS-GW-09,
@@ -173,6 +176,7 @@ impl Guard {
         }
         let recorded = self.config().replay.record_meanwhile(self.entry(&proof), now);
         let fresh = proof.after(recorded).map_err(not_fresh)?;
+        self.config().metrics.degraded();
         let path = escaped(request.uri.path());
         let event = "proof_without_replay_log";
         tracing::warn!(target: "audit", event, row = "RS-GW-09", path, "taken with a nonce, recorded at this node alone");
@@ -206,9 +210,11 @@ impl Guard {
             token::check_length(about.text).map_err(Reason::Token)?;
             return issuer.introspection.opaque(about).await;
         }
-        let verdict = match self.remembered(&about.hash).await {
+        let remembered = self.remembered(&about.hash).await;
+        self.config().metrics.token_judged(remembered.is_some());
+        let verdict = match remembered {
             Some(verdict) => verdict,
-            None => self.verify_token(about.text, about.hash).await?,
+            None => Box::pin(self.verify_token(about.text, about.hash)).await?,
         };
         Ok(Arc::clone(&verdict.token))
     }

@@ -34,6 +34,18 @@ impl Keys {
         Self::Local(LocalKeys::new(keys))
     }
 
+    /// Why there are no keys. None where there are some, and where nobody has asked for any.
+    #[must_use]
+    pub fn failure(&self) -> Option<String> {
+        match self {
+            Self::Local(_) => None,
+            #[cfg(feature = "jwks")]
+            Self::Remote(source) => source.failure().map(|error| error.to_string()),
+            #[cfg(feature = "jwks")]
+            Self::Discovered(keys) => keys.failure(),
+        }
+    }
+
     /// The set in which a key with that `kid` is to be looked for.
     #[cfg_attr(
         not(feature = "jwks"),

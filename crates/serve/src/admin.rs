@@ -1,6 +1,7 @@
 //! The second listener: `/livez`, `/readyz` and `/metrics`, for those who run the service and nobody else.
 
 use std::convert::Infallible;
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -17,11 +18,21 @@ use tower_service::Service;
 use crate::health::Readiness;
 
 const PLAIN: &str = "text/plain; charset=utf-8";
+const JSON: &str = "application/json";
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// The service of the administrators' listener. Bind it to loopback unless a network for administrators exists.
 pub fn admin_service(registry: Arc<Registry>, readiness: Readiness) -> AdminService {
-    AdminService { registry, readiness }
+    AdminService { registry, readiness, pages: Arc::default() }
+}
+
+/// One more thing that those who run the service can look at.
+#[derive(Clone)]
+pub struct AdminPage {
+    /// Where: a path.
+    pub path: &'static str,
+    /// What it says, as JSON.
+    pub json: Arc<dyn Fn() -> String + Send + Sync>,
 }
 
 /// Answers `/livez` (200 while the process runs), `/readyz` (200 or 503, a line for each check) and `/metrics`
@@ -30,9 +41,16 @@ pub fn admin_service(registry: Arc<Registry>, readiness: Readiness) -> AdminServ
 pub struct AdminService {
     registry: Arc<Registry>,
     readiness: Readiness,
+    pages: Arc<[AdminPage]>,
 }
 
 impl AdminService {
+    /// The same with these pages.
+    #[must_use]
+    pub fn with_pages(self, pages: Vec<AdminPage>) -> Self {
+        Self { pages: pages.into(), ..self }
+    }
+
     async fn answer(self, method: Method, path: &str) -> Response<Full<Bytes>> {
         if method != Method::GET && method != Method::HEAD {
             let mut response = text(StatusCode::METHOD_NOT_ALLOWED, PLAIN, "GET or HEAD\n");
@@ -47,7 +65,10 @@ impl AdminService {
                 text(status, PLAIN, report.text)
             }
             "/metrics" => self.metrics(),
-            _ => text(StatusCode::NOT_FOUND, PLAIN, "/livez, /readyz or /metrics\n"),
+            _ => match self.pages.iter().find(|page| page.path == path) {
+                Some(page) => text(StatusCode::OK, JSON, (page.json)()),
+                None => text(StatusCode::NOT_FOUND, PLAIN, "/livez, /readyz or /metrics\n"),
+            },
         }
     }
 
@@ -73,6 +94,12 @@ impl<B> Service<Request<B>> for AdminService {
         let service = self.clone();
         let (method, uri) = (request.method().clone(), request.uri().clone());
         Box::pin(async move { Ok(service.answer(method, uri.path()).await) })
+    }
+}
+
+impl fmt::Debug for AdminPage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("AdminPage").field(&self.path).finish()
     }
 }
 

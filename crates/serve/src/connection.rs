@@ -11,8 +11,9 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, watch};
 use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use crate::drain::Phase;
@@ -22,11 +23,15 @@ use crate::metrics::{Cut, Metrics, Open};
 use crate::tls::Tls;
 use crate::wire::{Protocol, Wire};
 
+/// How long the first request of a connection may take to come after the listener has stopped.
+const LAST_MOMENT: Duration = Duration::from_secs(1);
+
 /// What one connection's parts know of each other.
 pub(crate) struct Link {
     metrics: Metrics,
     in_flight: AtomicUsize,
     begun: AtomicU64,
+    first: Notify,
     distrusted: AtomicBool,
     tunnel: AtomicBool,
 }
@@ -55,6 +60,7 @@ impl Link {
             metrics,
             in_flight: AtomicUsize::new(0),
             begun: AtomicU64::new(0),
+            first: Notify::new(),
             distrusted: AtomicBool::new(false),
             tunnel: AtomicBool::new(false),
         }
@@ -62,7 +68,9 @@ impl Link {
 
     pub(crate) fn begin(link: &Arc<Self>) -> Busy {
         link.in_flight.fetch_add(1, Relaxed);
-        link.begun.fetch_add(1, Relaxed);
+        if link.begun.fetch_add(1, Relaxed) == 0 {
+            link.first.notify_one();
+        }
         Busy(Arc::clone(link))
     }
 
@@ -88,6 +96,13 @@ impl Link {
         self.tunnel.load(Relaxed)
     }
 
+    /// Until its first request has begun.
+    async fn first_request(&self) {
+        if self.begun.load(Relaxed) == 0 {
+            self.first.notified().await;
+        }
+    }
+
     /// Requests begun so far, if none is open.
     fn at_rest(&self) -> Option<u64> {
         (self.in_flight.load(Relaxed) == 0).then(|| self.begun.load(Relaxed))
@@ -106,6 +121,8 @@ pub(crate) struct Shell {
     pub(crate) tls: Option<Tls>,
     pub(crate) limits: Limits,
     pub(crate) metrics: Metrics,
+    /// Cancelled when the listener stops.
+    pub(crate) leaving: CancellationToken,
     http1: http1::Builder,
     http2: http2::Builder<TokioExecutor>,
 }
@@ -122,7 +139,7 @@ impl Shell {
             .max_pending_accept_reset_streams(limits.max_pending_resets)
             .max_local_error_reset_streams(limits.max_error_resets)
             .max_header_list_size(u32::try_from(limits.max_header_bytes).unwrap_or(u32::MAX));
-        Self { name, tls, limits, metrics, http1, http2 }
+        Self { name, tls, limits, metrics, leaving: CancellationToken::new(), http1, http2 }
     }
 
     /// Serves one accepted connection until it ends.
@@ -140,7 +157,7 @@ impl Shell {
             return self.serve_plain(stream, exchange, place, phase).await;
         };
         let handshake = timeout(self.limits.tls_handshake, tls.acceptor().accept(stream));
-        match unless_leaving(&mut phase, handshake).await {
+        match with_a_moment(&mut phase, handshake).await {
             None => {}
             Some(Ok(Ok(stream))) => self.serve_plain(stream, exchange, place, phase).await,
             Some(Ok(Err(error))) => {
@@ -164,7 +181,7 @@ impl Shell {
     {
         let link = Arc::new(Link::new(self.metrics.clone()));
         let opening = Wire::open(stream, Arc::clone(&link), &self.limits, place);
-        let (wire, protocol) = match unless_leaving(&mut phase, opening).await {
+        let (wire, protocol) = match with_a_moment(&mut phase, opening).await {
             Some(Ok(opened)) => opened,
             Some(Err(Ending::Gone)) | None => return,
             Some(Err(Ending::Cut(reason))) => return self.metrics.cut(reason),
@@ -186,12 +203,19 @@ impl Shell {
     }
 }
 
-/// What comes before the first request need not be finished when the listener stops.
-async fn unless_leaving<F: Future>(phase: &mut watch::Receiver<Phase>, step: F) -> Option<F::Output> {
+/// A peer whose connection was accepted may have sent its first request already when the listener stops: it is waited
+/// for, for a moment.
+async fn with_a_moment<F: Future>(phase: &mut watch::Receiver<Phase>, step: F) -> Option<F::Output> {
+    let mut step = pin!(step);
     tokio::select! {
         biased;
-        done = step => Some(done),
-        _ = phase.changed() => None,
+        done = step.as_mut() => return Some(done),
+        _ = phase.wait_for(|phase| *phase != Phase::Serving) => {}
+    }
+    tokio::select! {
+        biased;
+        done = timeout(LAST_MOMENT, step) => done.ok(),
+        _ = phase.wait_for(|phase| *phase == Phase::Closing) => None,
     }
 }
 
@@ -214,6 +238,8 @@ impl Life {
         clock.tick().await;
         let mut last_rest = None;
         let mut leaving = false;
+        // A connection that is asked to finish before its first request ends without having read that.
+        let (mut may_finish, mut finishing) = (*self.phase.borrow_and_update() != Phase::Serving, false);
         loop {
             tokio::select! {
                 biased;
@@ -227,6 +253,10 @@ impl Life {
                     if changed.is_err() || *self.phase.borrow_and_update() == Phase::Closing {
                         return self.link.cut(Cut::Drain);
                     }
+                    may_finish = true;
+                }
+                _ = timeout(LAST_MOMENT, self.link.first_request()), if may_finish && !finishing => {
+                    finishing = true;
                     leave(connection.as_mut());
                 }
                 _ = clock.tick() => {

@@ -9,17 +9,20 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{ACCEPT, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
 use http::request::Parts;
 use http::uri::Scheme;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
 use tower_service::Service;
+use tracing::Instrument;
 
 use crate::alarm::Stopwatch;
 use crate::body::{IncomingBody, OutgoingBody, Source};
 use crate::connection::{Link, Shell};
 use crate::request_line;
+use crate::span;
 use crate::trace::{Escaped, Line};
 
 /// A tower service that a [`Server`](crate::Server) can run: it answers every request, and is cloned for each.
@@ -74,11 +77,13 @@ where
     let (parts, body) = request.into_parts();
     let line = Line::begin(shell.name, exchange.peer, &parts);
     let is_connect = parts.method == Method::CONNECT;
+    let span = span::begin(exchange.peer, shell.tls.is_some(), &parts);
     let response = match refusal(&shell, &link, &parts) {
         Some((status, reason)) => own(status, reason, parts.version),
-        None => exchange.call(parts, body).await,
+        None => exchange.call(parts, body).instrument(span.clone()).await,
     };
     let status = response.status();
+    span::end(&span, status);
     if status == StatusCode::SWITCHING_PROTOCOLS || (is_connect && status.is_success()) {
         link.become_tunnel();
     }
@@ -88,6 +93,13 @@ where
         line.end(status, time);
     }
     Ok(response.map(|source| OutgoingBody::new(source, busy)))
+}
+
+/// Requests for what has no end of its own: another protocol, or a stream of events. Their service is told when the
+/// listener stops.
+fn may_outlive(parts: &Parts) -> bool {
+    let events = |accept: &HeaderValue| accept.as_bytes().starts_with(b"text/event-stream");
+    parts.extensions.get::<OnUpgrade>().is_some() || parts.headers.get(ACCEPT).is_some_and(events)
 }
 
 /// What no service shall see.
@@ -111,6 +123,9 @@ impl<S> Exchange<S> {
         let Self { shell, mut service, peer } = self;
         let (version, method, path) = (parts.version, parts.method.clone(), parts.uri.clone());
         let (body, late) = IncomingBody::new(body, shell.limits.body_pause);
+        if may_outlive(&parts) {
+            parts.extensions.insert(shell.leaving.clone());
+        }
         parts.extensions.insert(peer);
         parts.extensions.insert(if shell.tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP });
         let request = Request::from_parts(parts, body);

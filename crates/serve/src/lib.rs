@@ -17,7 +17,9 @@
 //! ```
 //!
 //! A request reaches the service with its peer ([`std::net::SocketAddr`]) and the connection's
-//! [`http::uri::Scheme`] among its extensions. Upgrades work: `hyper::upgrade::on(&mut request)`.
+//! [`http::uri::Scheme`] among its extensions. Upgrades work: `hyper::upgrade::on(&mut request)`. A request for another
+//! protocol or a stream of events has a [`tokio_util::sync::CancellationToken`] as well, which is cancelled when the
+//! listener stops, so that its service can end what has no end of its own.
 
 mod admin;
 mod alarm;
@@ -31,11 +33,12 @@ mod limits;
 mod listen;
 mod metrics;
 pub mod request_line;
+mod span;
 mod tls;
 mod trace;
 mod wire;
 
-pub use admin::{AdminService, admin_service};
+pub use admin::{AdminPage, AdminService, admin_service};
 pub use body::{BodyError, IncomingBody};
 pub use drain::{Drained, stop_signal};
 pub use exchange::{Handler, ResponseBody};
@@ -43,5 +46,8 @@ pub use health::{Readiness, ReadinessBuilder};
 pub use limits::Limits;
 pub use listen::{Options, ServeError, Server, bind};
 pub use metrics::Metrics;
+pub use span::TRACES;
+#[cfg(feature = "telemetry")]
+pub use span::propagate;
 pub use tls::{Tls, TlsError, TlsFiles};
 pub use trace::Escaped;

@@ -124,6 +124,7 @@ impl<S> Server<S> {
             tokio::spawn(Arc::clone(&shell).serve(stream, exchange, place, watched.clone()));
         }
         drop((listener, watched));
+        shell.leaving.cancel();
         let drained = drain(&phase, shell.limits.drain, || places - room.available_permits()).await;
         info!(server = shell.name, cut = drained.cut, "stopped");
         drained

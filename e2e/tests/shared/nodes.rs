@@ -9,8 +9,9 @@ use keybound_dpop::jose::key_set::{KeySet, NamedKey};
 use keybound_dpop::jose::signer::{Signer, SigningKey};
 use keybound_dpop::nonce::Nonce;
 use keybound_dpop::proof::create::NewProof;
-use keybound_dpop::time::{Clock, SystemClock};
+use keybound_dpop::time::Clock;
 use keybound_dpop::token_hash::TokenHash;
+use keybound_e2e::clock::AheadClock;
 use keybound_gateway::config::KeysFrom;
 use keybound_gateway::{Config, GatewayService};
 use parking_lot::Mutex;
@@ -38,7 +39,7 @@ pub(crate) struct World {
     pub(crate) token: String,
     upstream: SocketAddr,
     folder: TempDir,
-    clock: Arc<SystemClock>,
+    pub(crate) clock: Arc<AheadClock>,
     http: Client,
     nonce: Mutex<Option<Nonce>>,
 }
@@ -59,11 +60,8 @@ impl Drop for Node {
 impl World {
     pub(crate) async fn new() -> Arc<Self> {
         let [issuer_key, client_key] = [0, 1].map(|_| SigningKey::generate(Algorithm::Es256).expect("a key"));
-        let clock = Arc::new(SystemClock::start());
+        let clock = Arc::new(AheadClock::start());
         let folder = tempfile::tempdir().expect("a folder");
-        let secret = folder.path().join("nonce.secret");
-        std::fs::write(&secret, "0123456789abcdef".repeat(4)).expect("written");
-        std::fs::set_permissions(&secret, PermissionsExt::from_mode(0o600)).expect("permissions");
         let now = clock.now().unix.as_secs();
         let claims = json!({
             "iss": "https://issuer.example", "sub": "alice", "aud": format!("{API}/"), "client_id": "app", "jti": "t1",
@@ -72,9 +70,19 @@ impl World {
         });
         let token = jws::sign(&issuer_key, "at+jwt", Some("k1"), claims.to_string().as_bytes());
         let upstream = serve(Router::new().fallback(any(|| async { "orders" }))).await.0;
-        let http = Client::builder().no_proxy().build().expect("a client");
-        let (token, nonce) = (token.expect("signed"), Mutex::default());
-        Arc::new(Self { issuer_key, client_key, token, upstream, folder, clock, http, nonce })
+        let (http, nonce) = (http(), Mutex::default());
+        let token = token.expect("signed");
+        let world = Self { issuer_key, client_key, token, upstream, folder, clock, http, nonce };
+        world.secret("nonce.secret", &"0123456789abcdef".repeat(4));
+        Arc::new(world)
+    }
+
+    /// A file for its owner alone.
+    pub(crate) fn secret(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.path(name);
+        std::fs::write(&path, text).expect("written");
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).expect("permissions");
+        path
     }
 
     /// Starts a gateway; `replay` is what its table of that name says, `more` is the top of the file.
@@ -216,6 +224,11 @@ pub(crate) async fn is_refused_in_time(world: &World, node: &Node) {
     };
     // Were each to wait for the log, it would be 50 s.
     tokio::time::timeout(Duration::from_secs(25), many).await.expect("without waiting");
+}
+
+#[expect(clippy::disallowed_methods, reason = "a caller who sends what a test wants, to this machine alone")]
+fn http() -> Client {
+    Client::builder().no_proxy().build().expect("a client")
 }
 
 async fn serve(router: Router) -> (SocketAddr, JoinHandle<()>) {

@@ -9,7 +9,12 @@ const COUNT: &str = "SELECT count(*) FROM keybound_replay";
 #[tokio::test(flavor = "multi_thread")]
 async fn ops_rep_05_ops_rep_03_each_of_ten_thousand_proofs_counts_once_at_two_gateways_and_old_ones_go() {
     let (postgres, world) = (Postgres::start().await, World::new().await);
-    let replay = format!("{}\n{PATIENT}", postgres.config());
+    // As docs/gateway.md has it.
+    postgres.ask("CREATE TABLE keybound_replay (key bytea PRIMARY KEY, forget_at timestamptz NOT NULL)");
+    postgres.ask("CREATE INDEX keybound_replay_forget_at ON keybound_replay (forget_at)");
+    postgres.ask("CREATE ROLE gateway LOGIN");
+    postgres.ask("GRANT SELECT, INSERT, UPDATE, DELETE ON keybound_replay TO gateway");
+    let replay = format!("{}\n{PATIENT}", postgres.config().replace("keybound@", "gateway@"));
     let nodes = [world.node("", &replay).await, world.node("", &replay).await];
     let nodes = each_counts_once(&world, nodes, 10_000).await;
     assert_eq!(postgres.ask(COUNT), "10001");

@@ -16,7 +16,11 @@ async fn ops_rep_05_ops_rep_01_dpop_jti_07_each_of_ten_thousand_proofs_counts_on
 #[tokio::test]
 async fn ops_rep_07_ops_rep_02_what_redis_holds_tells_nothing_and_ends_by_itself() {
     let (redis, world) = (Redis::start().await, World::new().await);
-    let node = world.node("", &format!("{}\n{PATIENT}", redis.config())).await;
+    let acl = redis.ask("ACL SETUSER gate on >hunter2 ~keybound:* -@all +set +ping").await;
+    assert_eq!(acl.as_deref(), Some("+OK"));
+    let url = world.secret("replay.url", &format!("{}?user=gate&pass=hunter2", redis.url()));
+    let node = world.node("", &format!("log = \"redis\"\nurl_file = {url:?}\n{PATIENT}")).await;
+    assert_eq!(node.gateway.replay_log_is_reachable().await, Ok(()));
     world.call(&node, "/").await.is_let_through();
     assert_eq!(redis.ask("DBSIZE").await.as_deref(), Some(":1"));
     // `keybound:` and 128 bits.
@@ -51,6 +55,32 @@ async fn rs_gw_09_ops_rep_06_a_redis_that_is_killed_is_503_and_is_used_again_onc
     redis.start_again().await;
     until("the log again", async || world.call(&node, "/").await.status == 200).await;
     until("readiness", async || node.gateway.replay_log_is_reachable().await.is_ok()).await;
+}
+
+#[tokio::test]
+async fn rs_gw_09_ops_rep_06_a_route_goes_on_with_nonces_while_its_redis_is_away() {
+    let (mut redis, world) = (Redis::start().await, World::new().await);
+    let route = "[[route]]\npath = \"/on\"\nwithout_replay_log = \"nonce\"";
+    let replay = format!("{}\n{route}", redis.config());
+    let nodes = [world.node("", &replay).await, world.node("", &replay).await];
+    until("the log", async || world.call(&nodes[0], "/on").await.status == 200).await;
+    redis.kill();
+    is_refused_in_time(&world, &nodes[0]).await;
+    // Not in the minute in which the node has started.
+    world.call(&nodes[0], "/on").await.is_unavailable();
+    world.clock.put_forward(120);
+    let old = world.proof("/on");
+    assert_eq!(world.send(&nodes[0], "/on", &old).await.error(), Some("use_dpop_nonce"));
+    let taken = world.proof("/on");
+    world.send(&nodes[0], "/on", &taken).await.is_let_through();
+    world.send(&nodes[0], "/on", &taken).await.is_a_replay();
+    world.call(&nodes[0], "/").await.is_unavailable();
+
+    redis.start_again().await;
+    until("the log again", async || world.call(&nodes[0], "/").await.status == 200).await;
+    assert_eq!(redis.ask("DBSIZE").await.as_deref(), Some(":2"), "it was told what was taken without it");
+    world.send(&nodes[1], "/on", &taken).await.is_a_replay();
+    world.send(&nodes[0], "/on", &taken).await.is_a_replay();
 }
 
 #[tokio::test]

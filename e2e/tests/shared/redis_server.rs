@@ -28,7 +28,11 @@ impl Redis {
     }
 
     pub(crate) fn config(&self) -> String {
-        format!("log = \"redis\"\nurl = \"redis+unix://{}\"", self.socket().display())
+        format!("log = \"redis\"\nurl = {:?}", self.url())
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("redis+unix://{}", self.socket().display())
     }
 
     pub(crate) fn kill(&mut self) {

@@ -3,6 +3,7 @@
 mod client;
 mod consent;
 mod gateway;
+mod gateway_report;
 mod key;
 mod login;
 mod nonce;
@@ -15,7 +16,9 @@ mod user;
 
 use crate::demo;
 use crate::error::CommandError;
+use crate::handed::Handed;
 use crate::logging::{self, Lines};
+use crate::telemetry::Telemetry;
 use clap::Subcommand;
 use keybound_provider::config::ConfigFile;
 use keybound_provider::store::Store;
@@ -28,7 +31,7 @@ use std::process::ExitCode;
 pub(crate) enum Command {
     Demo(demo::Args),
     Serve(serve::Args),
-    Gateway(gateway::Args),
+    Gateway(Box<gateway::Args>),
     Client(client::Args),
     User(user::Args),
     Consent(consent::Args),
@@ -46,12 +49,24 @@ const SERVICE_LOG: &str = "info";
 
 /// Does it. `log` is the filter of the command line.
 pub(crate) fn run(command: Command, log: Option<&str>) -> Result<ExitCode, CommandError> {
-    let is_service = matches!(command, Command::Serve(_) | Command::Gateway(_));
-    let lines = log.or(is_service.then_some(SERVICE_LOG)).map(logging::start).transpose()?;
+    let is_service = match &command {
+        Command::Serve(_) => true,
+        Command::Gateway(args) => args.is_service(),
+        _ => false,
+    };
+    let handed = if is_service { Handed::take()? } else { Handed::default() };
+    let telemetry = match &command {
+        Command::Serve(_) => Telemetry::from_env("keybound-provider")?,
+        Command::Gateway(_) if is_service => Telemetry::from_env("keybound-gateway")?,
+        _ => None,
+    };
+    let lines =
+        log.or(is_service.then_some(SERVICE_LOG)).map(|filter| logging::start(filter, telemetry.as_ref()));
+    let lines = lines.transpose()?;
     match command {
         Command::Demo(args) => on_all_processors(lines, demo::run(args)),
-        Command::Serve(args) => on_all_processors(lines, serve::run(args)),
-        Command::Gateway(args) => on_all_processors(lines, gateway::run(args)),
+        Command::Serve(args) => on_all_processors(lines, serve::run(args, handed)),
+        Command::Gateway(args) => on_all_processors(lines, gateway::run(*args, handed)),
         Command::Client(args) => on_this_thread(client::run(args)),
         Command::User(args) => on_this_thread(user::run(args)),
         Command::Consent(args) => on_this_thread(consent::run(args)),

@@ -3,6 +3,7 @@
 use super::ConfigArg;
 use crate::adapter::Routes;
 use crate::error::CommandError;
+use crate::handed::Handed;
 use crate::shell::{self, Place};
 use keybound_dpop::time::{Clock, SystemClock};
 use keybound_provider::config::ConfigFile;
@@ -49,7 +50,7 @@ pub(crate) struct Args {
     listen: Option<SocketAddr>,
 }
 
-pub(crate) async fn run(args: Args) -> Result<ExitCode, CommandError> {
+pub(crate) async fn run(args: Args, handed: Handed) -> Result<ExitCode, CommandError> {
     let mut file = args.config.load()?;
     // Before anything is checked: what is safe depends on where it listens.
     file.listen = args.listen.unwrap_or(file.listen);
@@ -61,11 +62,13 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, CommandError> {
     provider.metrics.register(&mut registry);
     let place = Place {
         name: "provider",
+        handed,
         listen: file.listen,
         admin: file.admin,
         tls,
         registry,
         readiness: readiness(&provider),
+        pages: Vec::new(),
         ready: format!("issuer={} discovery={}", issuer.as_str(), issuer.openid_metadata_url()),
     };
     let routes = Routes(service(&provider));

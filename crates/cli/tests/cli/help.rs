@@ -2,9 +2,11 @@
 
 use crate::common::World;
 
-const COMMANDS: [&str; 35] = [
+const COMMANDS: [&str; 37] = [
     "serve",
     "gateway",
+    "gateway check",
+    "gateway report",
     "client",
     "client add",
     "client list",

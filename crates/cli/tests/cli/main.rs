@@ -5,9 +5,13 @@ mod common;
 #[cfg(test)]
 mod consent;
 #[cfg(test)]
+mod gateway;
+#[cfg(test)]
 mod guide;
 #[cfg(test)]
 mod help;
+#[cfg(test)]
+mod load;
 #[cfg(test)]
 mod login;
 #[cfg(test)]
@@ -22,3 +26,5 @@ mod service;
 mod session;
 #[cfg(test)]
 mod signing_key;
+#[cfg(test)]
+mod traces;

@@ -1,5 +1,6 @@
 //! What an operator writes: TOML. Unknown keys are refused, with their line.
 
+use super::decision::DecisionFile;
 use super::introspection::{IntrospectionFile, RevocationFile};
 use super::metadata::MetadataFile;
 use super::replay::ReplayFile;
@@ -86,13 +87,15 @@ pub struct ConfigFile {
     /// As in a route, for every upstream.
     #[serde(default)]
     pub trusted_network: bool,
+    /// Where proxies ask whether a request may pass.
+    pub decision: Option<DecisionFile>,
     /// Paths with rules of their own.
     #[serde(default, rename = "route")]
     pub routes: Vec<RouteFile>,
 }
 
 /// `[tls]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TlsFile {
     /// The certificate chain, PEM.

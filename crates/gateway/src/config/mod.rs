@@ -1,24 +1,31 @@
 //! Configuration in two types: [`ConfigFile`] is what was written, [`Config`] what may be relied on. What would be
 //! unsafe is refused, with the reason.
 
+mod decision;
 mod file;
+mod flags;
 mod introspection;
 mod issuers;
 mod metadata;
 mod replay;
 mod route_file;
 mod routes;
+mod told;
 mod upstreams;
 
+pub(crate) use decision::Proxy;
+pub use decision::{Decision, DecisionFile, ProxyFile, ProxyKind};
 pub use file::{
     ConfigFile, CorsFile, FromText, IssuerFile, NonceFile, NonceMode, OneOrMany, ProofFile, TlsFile,
     TokensFile,
 };
+pub use flags::Flags;
 pub use metadata::{MetadataFile, WordingFile};
 pub use replay::{LogKind, ReplayConfig, ReplayFile};
 pub use route_file::{
     AssertionFile, DpopFile, IdentityFile, RouteFile, TimeoutFile, UpstreamFile, WithoutReplayLogFile,
 };
+pub use told::Told;
 
 pub use introspection::{AuthMethodFile, IntrospectionFile, IssuerAsked, RevocationFile};
 
@@ -66,6 +73,8 @@ pub struct Config {
     pub assertion_key: Option<Secret>,
     /// What people read in the metadata that are published; none where none are.
     pub metadata: Option<ForPeople>,
+    /// Where proxies ask, and which.
+    pub decision: Option<Decision>,
     /// The longest path first.
     pub(crate) routes: Vec<Route>,
 }
@@ -84,7 +93,7 @@ pub struct IssuerConfig {
 }
 
 /// Where the keys of an issuer come from.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeysFrom {
     /// From where its metadata says.
     Metadata,
@@ -124,9 +133,19 @@ impl Config {
     /// # Errors
     /// [`ConfigError`] names the line or the key, and the reason.
     pub fn read(file: &Path) -> Result<Self, ConfigError> {
+        Self::try_from(ConfigFile::read(file)?)
+    }
+}
+
+impl ConfigFile {
+    /// Reads a configuration file as it was written, but for paths in it, which count from its folder.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the line and the reason.
+    pub fn read(file: &Path) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(file);
         let text = text.map_err(|error| value("the file", format!("{}: {error}", file.display())))?;
-        let mut written: ConfigFile = toml::from_str(&text)?;
+        let mut written: Self = toml::from_str(&text)?;
         let folder = file.parent().unwrap_or_else(|| Path::new("."));
         if let Some(tls) = &mut written.tls {
             tls.certificate = folder.join(&tls.certificate);
@@ -147,7 +166,15 @@ impl Config {
         if let Some(secret) = &mut written.nonce.secret_file {
             *secret = folder.join(&*secret);
         }
-        Self::try_from(written)
+        Ok(written)
+    }
+}
+
+impl Config {
+    /// Whether it forwards requests itself; if not, proxies ask it and forward.
+    #[must_use]
+    pub fn forwards(&self) -> bool {
+        self.routes.iter().any(|route| route.upstream.is_some())
     }
 }
 
@@ -186,6 +213,7 @@ impl TryFrom<ConfigFile> for Config {
             cors: origins.transpose().map_err(|error| value("cors.origins", error))?,
             assertion_key: file.assertion.key_file.as_deref().map(assertion_key).transpose()?,
             metadata: metadata::read(&file.metadata)?,
+            decision: file.decision.as_ref().map(decision::read).transpose()?,
             routes: routes::read(&file)?,
             public_url,
             tls: file.tls,

@@ -7,15 +7,18 @@ use super::{
 };
 use crate::path;
 use crate::route::{Identity, Route, Rule};
+use crate::upstream::Upstream;
 use http::Method;
 use keybound_oauth::scope::Scope;
 use keybound_resource::{Authentication, Demand, DpopUse, WithoutReplayLog};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The routes, and the one for all other paths, the longest path first.
 pub(super) fn read(file: &ConfigFile) -> Result<Vec<Route>, ConfigError> {
     let mut written = file.routes.clone();
-    if file.upstream.is_some() && !written.iter().any(|route| route.path == "/") {
+    let has_rest = file.upstream.is_some() || only_decides(file);
+    if has_rest && !written.iter().any(|route| route.path == "/") {
         written.push(RouteFile {
             path: "/".to_owned(),
             forward_token: file.forward_token,
@@ -38,6 +41,12 @@ pub(super) fn read(file: &ConfigFile) -> Result<Vec<Route>, ConfigError> {
     Ok(routes)
 }
 
+/// Nothing is forwarded: proxies ask, and forward themselves.
+fn only_decides(file: &ConfigFile) -> bool {
+    let has_upstream = file.upstream.is_some() || file.routes.iter().any(|route| route.upstream.is_some());
+    file.decision.is_some() && !has_upstream
+}
+
 /// What is written of a route, and what holds where it says nothing.
 struct Written<'a> {
     route: &'a RouteFile,
@@ -51,27 +60,13 @@ impl Written<'_> {
         if !path.is_empty() {
             path::check(path).map_err(|error| value(self.key("path"), error))?;
         }
-        let upstream = route.upstream.as_ref().or(file.upstream.as_ref());
-        let upstream =
-            upstream.ok_or_else(|| value(self.key("upstream"), "there is none, neither here nor for all"))?;
-        let connect = route.timeout.connect_secs.or(file.timeout.connect_secs);
-        let wanted = Wanted {
-            key: self.key("upstream"),
-            written: upstream,
-            trusted_network: route.trusted_network || file.trusted_network,
-            connect_timeout: self.timeout("timeout.connect_secs", connect, 5)?,
-        };
         let answer = route.timeout.answer_secs.or(file.timeout.answer_secs);
         let idle = route.timeout.idle_secs.or(file.timeout.idle_secs);
         Ok(Route {
             path: path.to_owned(),
-            upstream: Some(upstreams.find(&wanted, file)?),
+            upstream: self.upstream(upstreams)?,
             rule: self.rule()?,
-            identity: match route.identity.unwrap_or(file.identity) {
-                IdentityFile::Headers => Identity::Headers,
-                IdentityFile::Assertion => Identity::Assertion,
-                IdentityFile::None => Identity::Nothing,
-            },
+            identity: self.identity()?,
             strip_prefix: route.strip_prefix,
             forward_token: route.forward_token,
             raw_path: route.raw_path,
@@ -81,6 +76,34 @@ impl Written<'_> {
             answer_timeout: self.timeout("timeout.answer_secs", answer, 60)?,
             idle_timeout: self.timeout("timeout.idle_secs", idle, 300)?,
         })
+    }
+
+    fn upstream(&self, upstreams: &mut Upstreams) -> Result<Option<Arc<Upstream>>, ConfigError> {
+        let Self { route, file } = self;
+        let Some(written) = route.upstream.as_ref().or(file.upstream.as_ref()) else {
+            let absent = || value(self.key("upstream"), "there is none, neither here nor for all");
+            return if only_decides(file) { Ok(None) } else { Err(absent()) };
+        };
+        let connect = route.timeout.connect_secs.or(file.timeout.connect_secs);
+        let wanted = Wanted {
+            key: self.key("upstream"),
+            written,
+            trusted_network: route.trusted_network || file.trusted_network,
+            connect_timeout: self.timeout("timeout.connect_secs", connect, 5)?,
+        };
+        upstreams.find(&wanted, file).map(Some)
+    }
+
+    fn identity(&self) -> Result<Identity, ConfigError> {
+        match self.route.identity.unwrap_or(self.file.identity) {
+            IdentityFile::Assertion if self.file.decision.is_some() => Err(value(
+                self.key("identity"),
+                "an assertion is for one upstream, and proxies that ask say theirs to nobody: tell them by headers",
+            )),
+            IdentityFile::Headers => Ok(Identity::Headers),
+            IdentityFile::Assertion => Ok(Identity::Assertion),
+            IdentityFile::None => Ok(Identity::Nothing),
+        }
     }
 
     /// What of this configuration an error is about.

@@ -178,7 +178,7 @@ fn bcp_prx_02_an_upstream_on_another_machine_needs_a_word() {
 }
 
 #[test]
-fn what_would_be_unsafe_does_not_start() {
+fn atk_148_what_would_be_unsafe_does_not_start() {
     let upstream = "upstream = \"http://127.0.0.1:1\"\n";
     for (more, told) in [
         ("audience = []", "audience"),
@@ -221,4 +221,36 @@ fn what_would_be_unsafe_does_not_start() {
     let error = Config::parse("public_url = \"http://api.example\"\nissuer = \"https://i\"\n");
     assert!(error.expect_err("refused").to_string().contains("clear"));
     assert!(refused("").contains("upstream"));
+}
+
+/// Where the names of all keys come from: what is expected in place of one that is unknown.
+fn keys(toml: &str) -> Vec<String> {
+    let error = Config::parse(toml).expect_err("an unknown key").to_string();
+    let (_, expected) = error.split_once("expected one of ").unwrap_or_else(|| panic!("{error}"));
+    expected.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+#[test]
+fn every_key_is_explained_in_the_guide() {
+    let guide = include_str!("../../../../docs/gateway.md");
+    let top = keys("x = 1");
+    let route = keys("[[route]]\nx = 1");
+    let upstream = keys(&format!("{MINIMAL}[upstreams.a]\nx = 1"));
+    let timeout = keys(&format!("{MINIMAL}[timeout]\nx = 1"));
+    assert!(top.len() > 15 && route.len() > 15 && upstream.len() > 4 && timeout.len() == 3);
+    for key in top.iter().chain(&route).chain(&upstream).chain(&timeout) {
+        let told =
+            [format!("`{key}`"), format!("`[{key}]`"), format!("`[[{key}]]`"), format!("`[{key}.NAME]`")];
+        assert!(told.iter().any(|told| guide.contains(told)), "{key}");
+    }
+}
+
+#[test]
+fn the_examples_are_configurations() {
+    for example in [
+        include_str!("../../../../docs/examples/gateway.toml"),
+        include_str!("../../../../docs/examples/gateway-routes.toml"),
+    ] {
+        Config::parse(example).expect(example);
+    }
 }

@@ -3,6 +3,7 @@
 
 mod frames;
 
+use crate::metrics::OpenTunnel;
 use crate::route::Route;
 use frames::Frames;
 use http::header::{CONNECTION, HeaderMap, HeaderValue, UPGRADE};
@@ -38,6 +39,8 @@ pub(crate) struct Bounds {
     pub(crate) idle: Duration,
     /// The listener's, which may stop.
     pub(crate) leaving: Option<CancellationToken>,
+    /// Counts it as open.
+    pub(crate) _open: OpenTunnel,
 }
 
 /// Why a tunnel ends.

@@ -18,6 +18,7 @@ pub(crate) type Connections = Client<connect::Connector, RequestBody>;
 #[derive(Debug)]
 pub(crate) struct Upstream {
     addresses: Vec<Address>,
+    link: Link,
     next: AtomicUsize,
     requests: Connections,
     tunnels: Option<Connections>,
@@ -28,7 +29,14 @@ impl Upstream {
     pub(crate) fn new(addresses: Vec<Address>, link: &Link) -> Result<Self, LinkError> {
         let secured = addresses.iter().any(Address::is_https);
         let (requests, tunnels) = connect::clients(link, secured)?;
-        Ok(Self { addresses, next: AtomicUsize::new(0), requests, tunnels })
+        Ok(Self { addresses, link: link.clone(), next: AtomicUsize::new(0), requests, tunnels })
+    }
+
+    /// Whether the connections of one will do for the other. Files of certificates may have changed.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        let names =
+            |upstream: &Self| upstream.addresses.iter().map(|one| one.name().to_owned()).collect::<Vec<_>>();
+        self.link == other.link && self.link.security == Security::default() && names(self) == names(other)
     }
 
     /// For requests that may be answered over any protocol.

@@ -199,3 +199,69 @@ async fn atk_053_the_whole_request_once_more() {
     }
     assert_eq!(stage.upstream.only().target, "/a");
 }
+
+#[tokio::test]
+async fn atk_110_fields_that_speak_for_the_gateway() {
+    let stage = Stage::new().await;
+    let (good, forged) = (stage.good("/a"), stage.forged("/a"));
+    let spoofed = "X-DPoP-JKT: victim\r\nX-Client-Cert: victim\r\nClient-Cert: :dmljdGlt:\r\nKeybound-Jkt: victim\r\n\
+                   keybound_jkt: victim\r\nX-SSL-Client-Cert: victim\r\n";
+    stage.assert_refused(&stage.ask("GET /a", &format!("{spoofed}DPoP: {good}, {forged}\r\n")).await);
+    for named in ["DPoP", "close, authorization", "Keep-Alive, dpop"] {
+        let lines = format!("{spoofed}Connection: {named}\r\nDPoP: {good}\r\n");
+        let heard = stage.ask("GET /a", &lines).await;
+        assert_eq!((heard.status, heard.all("connection")), (400, vec!["close"]), "{named}");
+    }
+    assert!(stage.upstream.seen().is_empty());
+    assert_eq!(stage.ask("GET /a", &format!("{spoofed}DPoP: {good}\r\n")).await.status, 200);
+    let seen = stage.upstream.only();
+    for (name, value) in &seen.headers {
+        assert!(!value.as_bytes().windows(6).any(|part| part == b"victim"), "{name}");
+    }
+    assert_eq!(seen.all("keybound-jkt").len(), 1);
+}
+
+#[tokio::test]
+async fn atk_113_pages_of_others() {
+    let upstream = Upstream::start(200, &[]).await;
+    let cors = "[cors]\norigins = [\"https://app.example\"]";
+    let world = World::start_at(PUBLIC, &format!("upstream = \"http://{}\"\n{cors}", upstream.address)).await;
+    for (origin, allowed) in [("https://app.example", true), ("https://evil.example", false), ("null", false)]
+    {
+        let preflight = "Access-Control-Request-Method: GET\r\nAccess-Control-Request-Headers: dpop\r\n";
+        for request in [
+            format!("GET /a HTTP/1.1\r\nHost: h\r\nOrigin: {origin}\r\n\r\n"),
+            format!("OPTIONS /a HTTP/1.1\r\nHost: h\r\nOrigin: {origin}\r\n{preflight}\r\n"),
+            format!("GET /a//b HTTP/1.1\r\nHost: h\r\nOrigin: {origin}\r\n\r\n"),
+        ] {
+            let heard = world.ask(&request).await;
+            let expected = if allowed { vec![origin] } else { Vec::new() };
+            assert_eq!(heard.all("access-control-allow-origin"), expected, "{request}");
+            assert!(heard.all("access-control-allow-credentials").is_empty());
+            assert!(heard.all("vary").iter().any(|vary| vary.contains("Origin")), "{heard:?}");
+        }
+    }
+    let challenged = world.get("/a", "Origin: https://app.example\r\n").await;
+    assert_eq!((challenged.status, challenged.all("dpop-nonce").len()), (401, 1));
+    let exposed = challenged.all("access-control-expose-headers").join(", ");
+    assert!(exposed.contains("DPoP-Nonce") && exposed.contains("WWW-Authenticate"), "or no page could go on");
+}
+
+#[tokio::test]
+async fn atk_114_caches_that_many_share() {
+    let upstream = Upstream::start(200, &[("etag", "\"1\"")]).await;
+    let world = World::start_at(PUBLIC, &format!("upstream = \"http://{}\"", upstream.address)).await;
+    let challenge = world.get("/a", "").await;
+    assert_eq!((challenge.status, challenge.all("cache-control")), (401, vec!["no-store"]));
+    let nonce = challenge.all("dpop-nonce")[0];
+    let ask = async || {
+        let credentials = world.credentials_with(&world.token(), "GET", "/a", Some(nonce));
+        world.ask(&format!("GET /a HTTP/1.1\r\nHost: h\r\n{credentials}\r\n")).await
+    };
+    let answer = ask().await;
+    assert_eq!((answer.status, answer.all("cache-control")), (200, vec!["private"]));
+    assert!(answer.all("vary")[0].contains("Authorization"));
+    world.clock.turn(60);
+    let renewed = ask().await;
+    assert_eq!((renewed.all("dpop-nonce").len(), renewed.all("cache-control")), (1, vec!["no-store"]));
+}

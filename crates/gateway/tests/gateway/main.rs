@@ -17,7 +17,11 @@ mod issuer;
 #[cfg(test)]
 mod metadata;
 #[cfg(test)]
+mod observe;
+#[cfg(test)]
 mod readings;
+#[cfg(test)]
+mod reload;
 #[cfg(test)]
 mod routes;
 #[cfg(test)]

@@ -72,6 +72,31 @@ async fn rs_prm_02_rs_prm_08_each_identifier_has_a_document_at_its_place() {
 }
 
 #[tokio::test]
+async fn rs_prm_08_rs_prm_05_a_route_with_an_audience_of_its_own_is_another_resource() {
+    let more = "[metadata]\nname = \"Orders\"\n[[route]]\npath = \"/payments\"\nscopes = [\"pay\"]\n\
+                audience = \"https://api.example/payments\"\n[[route]]\npath = \"/health\"\npublic = true";
+    let world = World::start(([127, 0, 0, 1], 1).into(), more).await;
+    let (all, payments) = (document(&world, PATH).await, document(&world, &format!("{PATH}/payments")).await);
+    assert_eq!((&all["resource_name"], all.get("scopes_supported")), (&json!("Orders"), None));
+    assert_eq!((payments.get("resource_name"), &payments["scopes_supported"]), (None, &json!(["pay"])));
+    for (path, place) in [("/a", ""), ("/payments/1", "/payments")] {
+        let refused = world.ask(&format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n")).await;
+        let named = format!("resource_metadata=\"https://api.example{PATH}{place}\"");
+        assert!(refused.all("www-authenticate")[0].contains(&named), "{path}: {refused:?}");
+    }
+}
+
+#[tokio::test]
+async fn rs_prm_03_what_is_only_looked_on_is_not_said_to_be_required() {
+    let world = World::start(([127, 0, 0, 1], 1).into(), "dpop = \"observe\"").await;
+    assert_eq!(document(&world, PATH).await["dpop_bound_access_tokens_required"], false);
+    let open = "[[route]]\npath = \"/\"\npublic = true";
+    let open = World::start(([127, 0, 0, 1], 1).into(), open).await;
+    let heard = open.ask(&format!("GET {PATH} HTTP/1.1\r\nHost: h\r\n\r\n")).await;
+    assert_eq!(heard.status, 502, "nothing to say of what is open: the upstream is asked");
+}
+
+#[tokio::test]
 async fn rs_gw_05_nothing_is_published_to_a_request_with_two_readings() {
     let world = World::start(([127, 0, 0, 1], 1).into(), "").await;
     let twice = format!("GET {PATH} HTTP/1.1\r\nHost: h\r\nHost: i\r\n\r\n");

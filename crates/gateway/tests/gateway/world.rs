@@ -17,6 +17,7 @@ use keybound_dpop::nonce::Nonce;
 use keybound_dpop::proof::create::NewProof;
 use keybound_dpop::time::{Clock, Now, SystemClock};
 use keybound_dpop::token_hash::TokenHash;
+use keybound_gateway::GatewayService;
 use keybound_gateway::config::{Config, IssuerAsked, KeysFrom};
 use keybound_oauth::access_token::NewAccessToken;
 use keybound_oauth::audience::Audience;
@@ -160,6 +161,7 @@ pub(crate) struct World {
     pub(crate) address: SocketAddr,
     pub(crate) issuer_key: SigningKey,
     pub(crate) client_key: SigningKey,
+    pub(crate) service: GatewayService,
 }
 
 impl World {
@@ -205,13 +207,14 @@ impl World {
             keybound_gateway::service(&config, Arc::clone(&clock) as Arc<dyn Clock>).expect("a gateway");
         // Without nonces, nothing is believed that may have been used before the start (OPS-REP-09).
         clock.turn(31);
+        let running = service.clone();
         let address = serve(move |request| {
-            let answer = service.clone().call(request);
+            let answer = running.clone().call(request);
             async move { answer.await.expect("infallible") }
         })
         .await;
         let client_key = SigningKey::generate(Algorithm::Es256).expect("a key");
-        Self { clock, address, issuer_key, client_key }
+        Self { clock, address, issuer_key, client_key, service }
     }
 
     pub(crate) fn client_key_thumbprint(&self) -> String {

@@ -48,7 +48,7 @@ impl ReplayLog {
     pub async fn is_reachable(&self, now: Now) -> Result<(), String> {
         match self {
             Self::Memory(_) => Ok(()),
-            Self::Shared(log) => log.is_reachable(now).await,
+            Self::Shared(log) => Box::pin(log.is_reachable(now)).await,
         }
     }
 
@@ -61,7 +61,9 @@ impl ReplayLog {
         }
     }
 
-    pub(crate) const fn is_shared(&self) -> bool {
+    /// Whether other nodes use it too.
+    #[must_use]
+    pub const fn is_shared(&self) -> bool {
         matches!(self, Self::Shared(_))
     }
 
@@ -69,7 +71,8 @@ impl ReplayLog {
     pub(crate) async fn record(&self, entry: ReplayEntry, now: Now) -> Recorded {
         match self {
             Self::Memory(log) => log.record(entry, now),
-            Self::Shared(log) => log.record(entry, now).await,
+            // In a place of its own: what waits for a network is large, and most requests do not.
+            Self::Shared(log) => Box::pin(log.record(entry, now)).await,
         }
     }
 

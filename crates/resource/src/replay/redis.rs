@@ -27,7 +27,7 @@ pub(super) struct RedisLog {
 }
 
 enum Server {
-    One(Client),
+    One(Box<Client>),
     Cluster(Box<ClusterClient>),
 }
 
@@ -61,7 +61,7 @@ impl RedisLog {
                 ConnectionAddr::TcpTls { .. } => Client::build_with_tls(only, certificates),
                 _ => Client::open(only),
             };
-            Server::One(client.map_err(unusable)?)
+            Server::One(Box::new(client.map_err(unusable)?))
         };
         Ok(Self { client, link: Mutex::default(), timeout: server.timeout })
     }

@@ -47,7 +47,9 @@ impl LogServer {
     }
 }
 
-#[cfg(all(test, feature = "postgres", feature = "redis"))]
+#[cfg(test)]
+#[cfg(feature = "postgres")]
+#[cfg(feature = "redis")]
 mod tests {
     use super::*;
     use crate::replay::SharedLog;

@@ -14,6 +14,8 @@ mod introspection;
 mod layer;
 #[cfg(test)]
 mod metadata;
+#[cfg(all(test, feature = "metrics"))]
+mod metrics;
 #[cfg(test)]
 mod nonces;
 #[cfg(test)]

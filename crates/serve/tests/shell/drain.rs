@@ -32,6 +32,22 @@ async fn ops_dep_02_a_stop_finishes_open_requests_and_refuses_new_connections() 
 }
 
 #[tokio::test]
+async fn ops_dep_02_a_request_that_was_on_its_way_is_answered() {
+    let running = Running::start(Limits::default()).await;
+    let mut early = running.connect().await;
+    // Connections are accepted in their order: when the later one is answered, the earlier one has been accepted.
+    let mut later = running.connect().await;
+    later.write(get_and_stay("/")).await;
+    later.read_until("hello").await;
+    running.stop.send(()).unwrap();
+    assert_eq!(later.read_to_close().await, "");
+    early.write(get_and_stay("/")).await;
+    let response = early.read_to_close().await;
+    assert!(status(&response) == 200 && response.ends_with("hello"), "{response}");
+    assert_eq!(soon(running.done).await.unwrap(), Drained { cut: 0 });
+}
+
+#[tokio::test]
 async fn ops_dep_02_what_does_not_finish_in_time_is_closed() {
     let running = Running::start(Limits { drain: BRIEF, ..Limits::default() }).await;
     let mut stuck = running.connect().await;

@@ -75,7 +75,7 @@ struct Outcome {
 }
 
 #[tokio::test]
-async fn atk_068_early_data_is_not_taken() {
+async fn rs_gw_10_atk_068_early_data_is_not_taken() {
     let folder = Folder::new();
     let running = secured(&folder, Limits::default()).await;
     let mut config = folder.client(&[&TLS13], aws_lc_rs::default_provider());

@@ -147,7 +147,7 @@ const HANDSHAKE_FAILURE: (u8, u8) = (21, 40);
 const PROTOCOL_VERSION: (u8, u8) = (21, 70);
 
 #[tokio::test]
-async fn fapi_net_03_tls_1_2_has_the_recommended_suites_and_no_other() {
+async fn fapi_net_03_atk_146_tls_1_2_has_the_recommended_suites_and_no_other() {
     let folder = Folder::new();
     let running = secured(&folder, Limits::default()).await;
     let tls12 = [3, 3];
@@ -175,7 +175,7 @@ async fn fapi_net_03_the_suite_agreed_on_is_aes_gcm() {
 }
 
 #[tokio::test]
-async fn fapi_net_02_tls_1_0_and_1_1_are_refused() {
+async fn fapi_net_02_atk_146_tls_1_0_and_1_1_are_refused() {
     let folder = Folder::new();
     let running = secured(&folder, Limits::default()).await;
     for version in [[3, 1], [3, 2]] {

@@ -1,11 +1,9 @@
 //! What the provider counts (OPS-LOG-05). It counts from its start, and is read where a registry was handed down.
 
-mod histogram;
-
-use histogram::Histogram;
 use keybound_dpop::proof::check::FreshProof;
 use keybound_dpop::time::UnixTime;
 use keybound_oauth::client_metadata::GrantType;
+use keybound_resource::Histogram;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -201,12 +199,12 @@ impl Metrics {
 
     /// A look into the store took that long.
     pub fn store_read(&self, time: Duration) {
-        self.0.store_reads.observe(micros(time));
+        self.0.store_reads.took(time);
     }
 
     /// A change of the store took that long.
     pub fn store_written(&self, time: Duration) {
-        self.0.store_writes.observe(micros(time));
+        self.0.store_writes.took(time);
     }
 
     /// Somebody asked too often.
@@ -229,10 +227,6 @@ impl Metrics {
     pub fn client_checks(&self, check: ClientCheck) -> u64 {
         self.0.client_checks.get_or_create(&CheckLabel { kind: check.name() }).get()
     }
-}
-
-fn micros(time: Duration) -> i64 {
-    i64::try_from(time.as_micros()).unwrap_or(i64::MAX)
 }
 
 impl fmt::Debug for Metrics {

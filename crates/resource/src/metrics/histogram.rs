@@ -1,14 +1,12 @@
 //! A histogram of atomics. The library's own takes a lock for each observation.
 
-use prometheus_client::encoding::{EncodeMetric, MetricEncoder, NoLabelSet};
-use prometheus_client::metrics::MetricType;
-use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
-/// Counts values of seconds in buckets.
+/// Counts values of seconds in buckets. Cheap to clone; clones count together.
 #[derive(Clone, Debug)]
-pub(super) struct Histogram(Arc<Buckets>);
+pub struct Histogram(Arc<Buckets>);
 
 #[derive(Debug)]
 struct Buckets {
@@ -20,13 +18,19 @@ struct Buckets {
 
 impl Histogram {
     /// With these upper bounds, in rising order.
-    pub(super) fn new(bounds_secs: &'static [f64]) -> Self {
+    #[must_use]
+    pub fn new(bounds_secs: &'static [f64]) -> Self {
         let counts = (0..=bounds_secs.len()).map(|_| AtomicU64::new(0)).collect();
         Self(Arc::new(Buckets { bounds_secs, counts, sum_micros: AtomicI64::new(0) }))
     }
 
+    /// Counts how long something took.
+    pub fn took(&self, time: Duration) {
+        self.observe(i64::try_from(time.as_micros()).unwrap_or(i64::MAX));
+    }
+
     /// Counts a value, in millionths of a second; it may be less than nothing.
-    pub(super) fn observe(&self, micros: i64) {
+    pub fn observe(&self, micros: i64) {
         let secs = seconds(micros);
         let place = self.0.bounds_secs.partition_point(|bound| *bound < secs);
         if let Some(count) = self.0.counts.get(place) {
@@ -41,21 +45,18 @@ fn seconds(micros: i64) -> f64 {
     micros as f64 / 1e6
 }
 
-impl EncodeMetric for Histogram {
-    fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
+#[cfg(feature = "metrics")]
+impl prometheus_client::encoding::EncodeMetric for Histogram {
+    fn encode(&self, mut encoder: prometheus_client::encoding::MetricEncoder<'_>) -> std::fmt::Result {
         let bounds = self.0.bounds_secs.iter().copied().chain([f64::INFINITY]);
         let counts = self.0.counts.iter().map(|count| count.load(Relaxed));
         let buckets: Vec<(f64, u64)> = bounds.zip(counts).collect();
         let count = buckets.iter().map(|(_, count)| count).sum();
-        encoder.encode_histogram::<NoLabelSet>(
-            seconds(self.0.sum_micros.load(Relaxed)),
-            count,
-            &buckets,
-            None,
-        )
+        let sum = seconds(self.0.sum_micros.load(Relaxed));
+        encoder.encode_histogram::<prometheus_client::encoding::NoLabelSet>(sum, count, &buckets, None)
     }
 
-    fn metric_type(&self) -> MetricType {
-        MetricType::Histogram
+    fn metric_type(&self) -> prometheus_client::metrics::MetricType {
+        prometheus_client::metrics::MetricType::Histogram
     }
 }
