@@ -1,6 +1,7 @@
 //! The guard from outside: requests in, answers out, on a clock that the test turns.
 
-#[cfg(all(test, feature = "introspect"))]
+#[cfg(feature = "introspect")]
+#[cfg(test)]
 mod asked;
 #[cfg(test)]
 mod attacks;
@@ -8,7 +9,8 @@ mod attacks;
 mod challenges;
 #[cfg(test)]
 mod demands;
-#[cfg(all(test, feature = "introspect"))]
+#[cfg(feature = "introspect")]
+#[cfg(test)]
 mod introspection;
 #[cfg(test)]
 mod layer;
