@@ -13,6 +13,8 @@ mod demands;
 #[cfg(test)]
 mod introspection;
 #[cfg(test)]
+mod issuers;
+#[cfg(test)]
 mod layer;
 #[cfg(test)]
 mod nonces;
