@@ -202,6 +202,12 @@ impl Guard {
         self.denied.add(token, until, self.config.clock.now().unix)
     }
 
+    /// Whether a signed token was found good and is remembered: then a request with it costs one signature, its proof's.
+    #[must_use]
+    pub fn remembers(&self, token: &TokenHash) -> bool {
+        self.verdicts.get(token).is_some()
+    }
+
     /// Forgets what is known of a token: at its next use it is verified, and its issuer asked, anew.
     pub fn forget(&self, token: &TokenHash) {
         self.verdicts.remove(token);

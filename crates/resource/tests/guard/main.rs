@@ -21,6 +21,10 @@ mod nonces;
 #[cfg(test)]
 mod schemes;
 #[cfg(test)]
+mod services;
+#[cfg(test)]
+mod thefts;
+#[cfg(test)]
 mod tokens;
 #[cfg(test)]
 mod world;
