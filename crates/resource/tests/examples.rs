@@ -11,6 +11,19 @@ macro_rules! examples {
             fn $name() {
                 super::$name::main().unwrap();
             })*
+
+            /// The pieces of code in the guide are those that have run here.
+            #[test]
+            fn the_guide_shows_what_runs() {
+                let guide = include_str!("../../../docs/guard-rust.md");
+                let blocks: Vec<&str> = guide.split("```rust\n").skip(1).collect();
+                assert!(blocks.len() > 3);
+                for block in blocks {
+                    let code = block.split("```").next().unwrap();
+                    let mut sources = [$(include_str!($file)),*].into_iter();
+                    assert!(sources.any(|source| source.contains(code)), "in no example:\n{code}");
+                }
+            }
         }
     };
 }

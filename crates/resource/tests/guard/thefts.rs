@@ -77,7 +77,7 @@ async fn dpop_cnf_03_dpop_cnf_05_atk_102_confirmations_that_confirm_nothing() {
         json!(null),
         json!([]),
         json!({ "jkt": format!("{text}=") }),
-        json!({ "jkt": &text[..42] }),
+        json!({ "jkt": text.get(..42) }),
         json!({ "jkt": format!("{text}A") }),
         json!({ "jkt": [jkt] }),
         json!({ "jkt": null }),
