@@ -1,7 +1,8 @@
-//! A clock that stands still until the test turns it.
+//! A clock that stands still until the test turns it, and one that runs and can be put forward.
 
-use keybound_dpop::time::{Clock, Now, UnixTime};
+use keybound_dpop::time::{Clock, Now, SystemClock, UnixTime};
 use parking_lot::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// The clock of a World.
@@ -35,5 +36,32 @@ impl TurnedClock {
 impl Clock for TurnedClock {
     fn now(&self) -> Now {
         *self.0.lock()
+    }
+}
+
+/// The system's clock, which the test may put forward: for what talks with a browser.
+#[derive(Debug)]
+pub struct AheadClock {
+    system: SystemClock,
+    ahead_secs: AtomicU64,
+}
+
+impl AheadClock {
+    /// With the system's time.
+    #[must_use]
+    pub fn start() -> Self {
+        Self { system: SystemClock::start(), ahead_secs: AtomicU64::new(0) }
+    }
+
+    /// Puts it forward.
+    pub fn put_forward(&self, secs: u64) {
+        self.ahead_secs.fetch_add(secs, Ordering::SeqCst);
+    }
+}
+
+impl Clock for AheadClock {
+    fn now(&self) -> Now {
+        let (now, ahead) = (self.system.now(), self.ahead_secs.load(Ordering::SeqCst));
+        Now { unix: now.unix.plus_secs(ahead), monotonic: now.monotonic + Duration::from_secs(ahead) }
     }
 }

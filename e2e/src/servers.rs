@@ -135,20 +135,53 @@ impl Servers {
 
     /// The same, with more in the provider's configuration.
     pub async fn configured(clients: Vec<Value>, more: &str) -> Self {
+        Self::behind(clients, more, ("", Arc::new(SystemClock::start()))).await
+    }
+
+    /// The same, with more in the gateway's configuration, and the gateway's clock.
+    pub async fn behind(clients: Vec<Value>, more: &str, (gate_more, clock): (&str, Arc<dyn Clock>)) -> Self {
         let folder = TempDir::new().expect("a folder");
-        let (provider_door, gateway_door) = (door().await, door().await);
-        let (issuer, api) = (origin(&provider_door), origin(&gateway_door));
-        let (upstream, at_api) = serve("api", any(|| async { "{\"orders\":[]}" })).await;
-        let provider = provider(&folder, clients, (&issuer, &api), more).await;
+        let (provider_door, gate) = (door().await, Gate::build().await);
+        let issuer = origin(&provider_door);
+        let provider = provider(&folder, clients, (&issuer, &gate.api), more).await;
         tokio::spawn(keybound_provider::service::maintain(Arc::clone(&provider)));
         let at_provider = run("provider", provider_door, keybound_provider::service::service(&provider));
-        let config = format!(
-            "public_url = \"{api}\"\nupstream = \"{upstream}\"\nissuer = \"{issuer}\"\nscopes = [\"read\"]\n"
-        );
-        let config = keybound_gateway::Config::parse(&config).expect("a configuration");
-        let gateway = keybound_gateway::service(&config, Arc::new(SystemClock::start())).expect("a gateway");
-        let at_gateway = run("gateway", gateway_door, Router::new().fallback_service(gateway));
+        let (api, at_api) = (gate.api.clone(), gate.at_api.clone());
+        let at_gateway = gate.open_at(&format!("issuer = \"{issuer}\"\n{gate_more}"), clock);
         Self { issuer, api, at_provider, at_gateway, at_api, _folder: folder }
+    }
+}
+
+/// An API, and a gateway before it that is still shut: nobody has said yet whose tokens it takes.
+pub struct Gate {
+    /// The API as callers will know it.
+    pub api: String,
+    /// At the API itself.
+    pub at_api: Record,
+    upstream: String,
+    door: TcpListener,
+}
+
+impl Gate {
+    /// Builds it on a port of its own.
+    pub async fn build() -> Self {
+        let door = door().await;
+        let (upstream, at_api) = serve("api", any(|| async { "{\"orders\":[]}" })).await;
+        Self { api: origin(&door), at_api, upstream, door }
+    }
+
+    /// Opens it, with the rest of its configuration; gives the record of it.
+    pub fn open(self, rest: &str) -> Record {
+        self.open_at(rest, Arc::new(SystemClock::start()))
+    }
+
+    fn open_at(self, rest: &str, clock: Arc<dyn Clock>) -> Record {
+        let Self { api, upstream, door, .. } = self;
+        let config =
+            format!("public_url = \"{api}\"\nupstream = \"{upstream}\"\nscopes = [\"read\"]\n{rest}");
+        let config = keybound_gateway::Config::parse(&config).expect("a configuration");
+        let gateway = keybound_gateway::service(&config, clock).expect("a gateway");
+        run("gateway", door, Router::new().fallback_service(gateway))
     }
 }
 

@@ -61,6 +61,18 @@ const NEEDS: &[Need] = &[
         sign: Sign::Python("ensurepip, venv"),
         debian_package: "python3-venv",
     },
+    Need {
+        name: "Redis",
+        why: "gateways in the tests share a replay log in it",
+        sign: Sign::File("/usr/bin/redis-server"),
+        debian_package: "redis-server",
+    },
+    Need {
+        name: "PostgreSQL",
+        why: "gateways in the tests share a replay log in it",
+        sign: Sign::File("/usr/lib/postgresql"),
+        debian_package: "postgresql",
+    },
 ];
 
 /// `cargo xtask setup [--install]`. Says nothing and takes no time when all is there.

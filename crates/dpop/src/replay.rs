@@ -40,6 +40,12 @@ impl ReplaySalt {
         self.key(&[b"assertion\0", audience.as_bytes(), b"\0", client_id.as_bytes(), b"\0"], jti)
     }
 
+    /// A secret for nonces, for whoever shares the salt: where nonces have none of their own.
+    #[must_use]
+    pub fn nonce_secret(&self) -> [u8; 32] {
+        self.0.mac(&[b"nonces\0"])
+    }
+
     fn key(&self, parts: &[&[u8]], jti: &str) -> ReplayKey {
         let mut all = Vec::with_capacity(parts.len() + 1);
         all.extend_from_slice(parts);

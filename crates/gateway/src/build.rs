@@ -1,14 +1,19 @@
 //! From a configuration to a gateway.
 
+use crate::assertion::Assertions;
 use crate::config::{Config, IssuerConfig, KeysFrom};
-use crate::forward::Forwarder;
+use crate::headers::Entrance;
+use crate::publish;
+use crate::replay;
+use crate::route::Identity;
 use crate::service::{Gateway, GatewayService};
 use keybound_dpop::jose::crypto::CryptoError;
+use keybound_dpop::jose::signer::{SignError, SigningKey};
 use keybound_dpop::time::Clock;
 use keybound_fetch::{FetchError, Fetcher, JwksSource, Settings};
 use keybound_resource::{
     Guard, GuardConfig, Introspection, IntrospectionConfig, IntrospectionEndpoint, Introspector, IssuerKeys,
-    Keys, TrustedIssuer,
+    Keys, ReplayLogError, TrustedIssuer,
 };
 use std::sync::Arc;
 
@@ -21,6 +26,15 @@ pub enum StartError {
     /// The client for keys and metadata cannot be made.
     #[error(transparent)]
     Fetch(#[from] FetchError),
+    /// No key for assertions.
+    #[error(transparent)]
+    Assertions(#[from] SignError),
+    /// The public URL cannot be said to an upstream.
+    #[error("the public URL has a host that no field of a message can hold")]
+    PublicUrl,
+    /// The log of used proofs cannot be used.
+    #[error("`replay`: {0}")]
+    Replay(#[from] ReplayLogError),
     /// The guard would take everybody, or nobody.
     #[error(transparent)]
     Guard(#[from] keybound_resource::ConfigError),
@@ -36,6 +50,7 @@ pub fn service(config: &Config, clock: Arc<dyn Clock>) -> Result<GatewayService,
     let first = issuers.next().ok_or(keybound_resource::ConfigError::NoIssuer)?;
     let audience = config.audience.first().map_or("", String::as_str);
     let mut guard = GuardConfig::new(first, audience, Arc::clone(&clock))?;
+    replay::install(&config.replay, &mut guard)?;
     guard.issuers.extend(issuers);
     guard.audience.clone_from(&config.audience);
     guard.dpop = config.dpop;
@@ -44,13 +59,28 @@ pub fn service(config: &Config, clock: Arc<dyn Clock>) -> Result<GatewayService,
     if !config.nonces {
         guard.nonce = None;
     }
+    let metadata = publish::metadata(config, &mut guard);
+    let public = &config.public_url;
     Ok(GatewayService(Arc::new(Gateway {
+        metadata,
         guard: Guard::new(guard)?,
-        public: config.public_url.clone(),
+        public: public.clone(),
+        entrance: Entrance::new(public).ok_or(StartError::PublicUrl)?,
         cors: config.cors.clone(),
         routes: config.routes.clone(),
-        forwarder: Forwarder::new(config),
+        assertions: assertions(config)?,
     })))
+}
+
+/// There where a route wants them.
+fn assertions(config: &Config) -> Result<Option<Assertions>, StartError> {
+    if !config.routes.iter().any(|route| route.identity == Identity::Assertion) {
+        return Ok(None);
+    }
+    let key = config.assertion_key.as_ref().map(|key| SigningKey::from_private_jwk(key.reveal().as_bytes()));
+    let key = key.transpose().map_err(|error| SignError(error.to_string()))?;
+    let issuer = format!("{}{}", config.public_url.origin(), config.public_url.prefix());
+    Ok(Some(Assertions::new(issuer, key)?))
 }
 
 fn trusted(issuer: &IssuerConfig, fetcher: &Fetcher, clock: &Arc<dyn Clock>) -> TrustedIssuer {

@@ -1,6 +1,7 @@
 //! What crosses the gateway, what does not, and what it says of the caller.
 
-use crate::route::Route;
+use crate::route::{Identity, Route};
+use bytes::Bytes;
 use http::header::{
     AUTHORIZATION, CONNECTION, COOKIE, EXPECT, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue,
     PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE,
@@ -8,7 +9,18 @@ use http::header::{
 use keybound_dpop::header::DPOP;
 use keybound_resource::{Access, PublicUrl};
 use std::fmt::Write as _;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const X_FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
+const ISSUER: HeaderName = HeaderName::from_static("keybound-issuer");
+const SUBJECT: HeaderName = HeaderName::from_static("keybound-subject");
+const SCOPE: HeaderName = HeaderName::from_static("keybound-scope");
+const CLIENT_ID: HeaderName = HeaderName::from_static("keybound-client-id");
+const JKT: HeaderName = HeaderName::from_static("keybound-jkt");
+const ASSERTION: HeaderName = HeaderName::from_static("keybound-assertion");
 
 /// Fields for one hop only (RFC 9110 §7.6.1).
 const HOP_BY_HOP: [HeaderName; 8] = [
@@ -41,32 +53,82 @@ const TRUSTED_NAMES: [&str; 9] = [
 
 /// What the upstream is told of a request besides what the caller says.
 pub(crate) struct Said<'a> {
-    pub(crate) access: &'a Access,
-    pub(crate) public: &'a PublicUrl,
+    pub(crate) who: Who<'a>,
+    pub(crate) assertion: Option<HeaderValue>,
+    pub(crate) public: &'a Entrance,
     pub(crate) peer: Option<SocketAddr>,
     pub(crate) route: &'a Route,
 }
 
-/// Turns the fields of a request that was let through into those for the upstream.
+/// Who calls, as far as the gateway knows.
+#[derive(Clone, Copy)]
+pub(crate) enum Who<'a> {
+    /// Whom the guard let through.
+    Caller(&'a Access),
+    /// Whom it only looked at: token and proof go on as they came.
+    Unjudged,
+    /// Anybody.
+    Anybody,
+}
+
+/// Where all requests come in, in the words of the fields for the upstream.
+#[derive(Clone, Debug)]
+pub(crate) struct Entrance {
+    scheme: HeaderValue,
+    host: HeaderValue,
+    prefix: String,
+    forwarded: String,
+}
+
+impl Entrance {
+    pub(crate) fn new(public: &PublicUrl) -> Option<Self> {
+        let scheme = if public.is_https() { "https" } else { "http" };
+        let host = public.origin().split_once("://").map_or("", |(_, host)| host);
+        Some(Self {
+            scheme: HeaderValue::from_static(scheme),
+            host: HeaderValue::from_str(host).ok()?,
+            prefix: public.prefix().to_owned(),
+            forwarded: format!("host=\"{host}\";proto={scheme}"),
+        })
+    }
+}
+
+/// Turns the fields of a request that goes on into those for the upstream. `Host` is that of its address.
 pub(crate) fn for_upstream(headers: &mut HeaderMap, said: &Said<'_>) {
     let takes_trailers = headers.get_all(TE).iter().any(names_trailers);
     remove_hop_by_hop(headers);
     remove_trusted(headers);
     headers.remove(EXPECT);
     join_cookies(headers);
-    if !said.route.forward_token {
-        headers.remove(AUTHORIZATION);
-    }
-    // A proof that the guard did not look at is not passed on either.
-    if !said.route.forward_token || said.access.jkt().is_none() {
-        headers.remove(DPOP);
-    }
+    remove_credentials(headers, said);
     if takes_trailers {
         headers.insert(TE, HeaderValue::from_static("trailers"));
     }
-    headers.insert(HOST, said.route.upstream.host.clone());
     say_where_it_came_in(headers, said);
-    say_who_calls(headers, said.access);
+    match (said.who, said.route.identity) {
+        (Who::Caller(access), Identity::Headers) => say_who_calls(headers, access),
+        (Who::Caller(_), Identity::Assertion) => {
+            if let Some(assertion) = &said.assertion {
+                headers.insert(ASSERTION, assertion.clone());
+            }
+        }
+        _ => {}
+    }
+}
+
+fn remove_credentials(headers: &mut HeaderMap, said: &Said<'_>) {
+    let (token, proof) = match said.who {
+        Who::Unjudged => (true, true),
+        // A proof that the guard did not look at is not passed on either.
+        Who::Caller(access) => (said.route.forward_token, said.route.forward_token && access.jkt().is_some()),
+        Who::Anybody => (said.route.forward_token, false),
+    };
+    if !token {
+        headers.remove(AUTHORIZATION);
+    }
+    if !proof {
+        headers.remove(DPOP);
+    }
 }
 
 /// Removes from an answer what is for one hop only.
@@ -84,30 +146,42 @@ pub(crate) fn clean_trailers(trailers: &mut HeaderMap) {
 }
 
 fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    let lines = headers.get_all(CONNECTION).iter();
-    let named: Vec<HeaderName> = lines
-        .flat_map(|line| line.as_bytes().split(|byte| *byte == b','))
-        .filter_map(|option| HeaderName::from_bytes(option.trim_ascii()).ok())
-        .collect();
-    for name in named.iter().chain(&HOP_BY_HOP) {
+    if headers.contains_key(CONNECTION) {
+        let lines = headers.get_all(CONNECTION).iter();
+        let named: Vec<HeaderName> = lines
+            .flat_map(|line| line.as_bytes().split(|byte| *byte == b','))
+            .filter_map(|option| HeaderName::from_bytes(option.trim_ascii()).ok())
+            .collect();
+        for name in named {
+            headers.remove(name);
+        }
+    }
+    for name in &HOP_BY_HOP {
         headers.remove(name);
     }
 }
 
 fn remove_trusted(headers: &mut HeaderMap) {
-    let trusted: Vec<HeaderName> = headers.keys().filter(|name| is_trusted(name.as_str())).cloned().collect();
-    for name in trusted {
+    while let Some(name) = headers.keys().find(|name| is_trusted(name.as_str())).cloned() {
         headers.remove(name);
     }
 }
 
+/// Compared without a copy: every field of every request comes by here.
 fn is_trusted(name: &str) -> bool {
-    let folded = name.to_ascii_lowercase().replace('_', "-");
     let is_ours_in_disguise =
-        name.contains('_') && ["authorization", "dpop", "host"].contains(&folded.as_str());
+        name.contains('_') && ["authorization", "dpop", "host"].iter().any(|ours| is_folded(name, ours));
     is_ours_in_disguise
-        || TRUSTED_NAMES.contains(&folded.as_str())
-        || TRUSTED_PREFIXES.iter().any(|prefix| folded.starts_with(prefix))
+        || TRUSTED_NAMES.iter().any(|trusted| is_folded(name, trusted))
+        || TRUSTED_PREFIXES
+            .iter()
+            .any(|prefix| name.get(..prefix.len()).is_some_and(|start| is_folded(start, prefix)))
+}
+
+/// Whether a name is `known`, which is in lower case, once case and `_` are folded.
+fn is_folded(name: &str, known: &str) -> bool {
+    let fold = |byte: u8| if byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
+    name.len() == known.len() && name.bytes().zip(known.bytes()).all(|(byte, known)| fold(byte) == known)
 }
 
 /// HTTP/2 may bring cookies in several fields, HTTP/1.1 has them in one (RFC 9113 §8.2.3).
@@ -128,38 +202,41 @@ fn names_trailers(line: &HeaderValue) -> bool {
 
 /// The peer is the only one whose address we know; what others said of earlier hops is gone (BCP-PRX-01).
 fn say_where_it_came_in(headers: &mut HeaderMap, said: &Said<'_>) {
-    let scheme = if said.public.is_https() { "https" } else { "http" };
-    let host = said.public.origin().split_once("://").map_or("", |(_, host)| host);
-    let mut forwarded = String::new();
+    let public = said.public;
+    let mut forwarded = String::with_capacity(public.forwarded.len() + 48);
     if let Some(peer) = said.peer {
         let address = peer.ip().to_canonical();
-        put(headers, "x-forwarded-for", &address.to_string());
-        let node = if address.is_ipv6() { format!("\"[{address}]\"") } else { address.to_string() };
-        let _ = write!(forwarded, "for={node};");
+        put(headers, X_FORWARDED_FOR, address.to_string());
+        let _ = match address {
+            IpAddr::V4(address) => write!(forwarded, "for={address};"),
+            IpAddr::V6(address) => write!(forwarded, "for=\"[{address}]\";"),
+        };
     }
-    let _ = write!(forwarded, "host=\"{host}\";proto={scheme}");
-    put(headers, FORWARDED.as_str(), &forwarded);
-    put(headers, "x-forwarded-proto", scheme);
-    put(headers, "x-forwarded-host", host);
-    if !said.public.prefix().is_empty() {
-        put(headers, "x-forwarded-prefix", said.public.prefix());
+    forwarded.push_str(&public.forwarded);
+    put(headers, FORWARDED, forwarded);
+    headers.insert(X_FORWARDED_PROTO, public.scheme.clone());
+    headers.insert(X_FORWARDED_HOST, public.host.clone());
+    let stripped = said.route.stripped();
+    if !public.prefix.is_empty() || !stripped.is_empty() {
+        put(headers, X_FORWARDED_PREFIX, format!("{}{stripped}", public.prefix));
     }
 }
 
 fn say_who_calls(headers: &mut HeaderMap, access: &Access) {
-    put(headers, "keybound-issuer", &escaped(access.issuer()));
-    put(headers, "keybound-subject", &escaped(access.subject()));
-    put(headers, "keybound-scope", &access.scope().to_string());
+    put(headers, ISSUER, escaped(access.issuer()));
+    put(headers, SUBJECT, escaped(access.subject()));
+    put(headers, SCOPE, access.scope().to_string());
     if let Some(client_id) = access.client_id() {
-        put(headers, "keybound-client-id", &escaped(client_id));
+        put(headers, CLIENT_ID, escaped(client_id));
     }
     if let Some(jkt) = access.jkt() {
-        put(headers, "keybound-jkt", &jkt.to_string());
+        put(headers, JKT, jkt.to_string());
     }
 }
 
-fn put(headers: &mut HeaderMap, name: &str, value: &str) {
-    if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+/// The text becomes the value without a copy.
+fn put(headers: &mut HeaderMap, name: HeaderName, value: String) {
+    if let Ok(value) = HeaderValue::from_maybe_shared(Bytes::from(value)) {
         headers.insert(name, value);
     }
 }

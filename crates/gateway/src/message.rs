@@ -16,6 +16,12 @@ pub(crate) fn check(request: &Parts) -> Result<(), &'static str> {
     check_host(&request.headers, &request.uri)
 }
 
+/// RFC 8470 §5.1: something in front took the request up before the handshake was done. Anybody on the way can send it
+/// again (RS-GW-10).
+pub(crate) fn is_early(request: &Parts) -> bool {
+    request.headers.contains_key("early-data")
+}
+
 /// RFC 9110 §7.6.1: what `Connection` names ends at this hop. What the guard reads, and what says where a request goes
 /// and ends, must not (RS-GW-03).
 fn check_connection(headers: &HeaderMap) -> Result<(), &'static str> {

@@ -1,31 +1,75 @@
-//! Which upstream and which scope a path leads to.
+//! Which upstream a path leads to, and what is asked of its requests.
 
-use http::HeaderValue;
-use http::uri::Authority;
-use keybound_oauth::scope::Scope;
+use crate::upstream::Upstream;
+use http::Method;
+use keybound_resource::Demand;
+use std::sync::Arc;
+use std::time::Duration;
 
 /// A path with all paths below it, and the rules for them.
 #[derive(Clone, Debug)]
 pub(crate) struct Route {
     /// Without a slash at its end; empty for all paths.
     pub(crate) path: String,
-    pub(crate) upstream: Upstream,
-    pub(crate) scopes: Scope,
+    /// None where the gateway decides for a proxy that forwards.
+    pub(crate) upstream: Option<Arc<Upstream>>,
+    pub(crate) rule: Rule,
+    pub(crate) identity: Identity,
+    /// Whether the upstream does not know `path`, and gets what is below it.
+    pub(crate) strip_prefix: bool,
     pub(crate) forward_token: bool,
     pub(crate) raw_path: bool,
+    /// Empty: all.
+    pub(crate) methods: Vec<Method>,
+    /// The protocols that a connection may switch to.
+    pub(crate) upgrades: Vec<String>,
+    pub(crate) max_body_bytes: Option<u64>,
+    /// Until the answer begins.
+    pub(crate) answer_timeout: Duration,
+    /// Between two pieces of the answer.
+    pub(crate) idle_timeout: Duration,
 }
 
-/// A server behind the gateway.
-#[derive(Clone, Debug)]
-pub(crate) struct Upstream {
-    pub(crate) authority: Authority,
-    pub(crate) host: HeaderValue,
+/// Who may pass.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Rule {
+    /// Whoever meets the demand.
+    Guarded(Demand),
+    /// Everybody; whether they meet the demand is written down.
+    Observed(Demand),
+    /// Everybody.
+    Public,
 }
 
-impl Upstream {
-    pub(crate) fn new(authority: &str) -> Option<Self> {
-        let host = HeaderValue::from_str(authority).ok()?;
-        Some(Self { authority: authority.parse().ok()?, host })
+impl Rule {
+    /// What is asked, if anything.
+    pub(crate) const fn demand(&self) -> Option<&Demand> {
+        match self {
+            Self::Guarded(demand) | Self::Observed(demand) => Some(demand),
+            Self::Public => None,
+        }
+    }
+}
+
+/// How an upstream is told who calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Identity {
+    /// In fields.
+    Headers,
+    /// In a signed assertion.
+    Assertion,
+    /// Not at all: it reads the token itself, or need not know.
+    Nothing,
+}
+
+impl Route {
+    /// The part of a path that the upstream does not know.
+    pub(crate) fn stripped(&self) -> &str {
+        if self.strip_prefix { &self.path } else { "" }
+    }
+
+    pub(crate) fn takes(&self, method: &Method) -> bool {
+        self.methods.is_empty() || self.methods.contains(method)
     }
 }
 
@@ -44,10 +88,12 @@ mod tests {
     fn rs_gw_11_a_route_is_a_path_and_what_is_below_it() {
         let route = |path: &str| Route {
             path: path.to_owned(),
-            upstream: Upstream::new("127.0.0.1:1").expect("an upstream"),
-            scopes: Scope::default(),
-            forward_token: false,
-            raw_path: false,
+            ..crate::config::Config::parse(
+                "public_url = \"https://a\"\nissuer = \"https://i\"\nupstream = \"http://127.0.0.1:1\"",
+            )
+            .expect("a configuration")
+            .routes
+            .remove(0)
         };
         let routes = [route("/a/b"), route("/a")];
         let found = |path: &str| find(&routes, path).map(|route| route.path.as_str());

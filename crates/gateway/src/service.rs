@@ -1,32 +1,41 @@
 //! The tower service: what is ambiguous is refused, then the path, then the guard, then the upstream.
 
-use crate::forward::{Forwarder, NoAnswer};
-use crate::headers::{self, Said};
-use crate::route::{self, Route};
+use crate::assertion::{Assertions, KEYS_PATH};
+use crate::forward::{self, AnswerBody, Ending, Manner, NoAnswer, Passage};
+use crate::headers::{self, Entrance, Said, Who};
+use crate::refusal::Refusal;
+use crate::route::{self, Identity, Route, Rule};
+use crate::tunnel::{self, Asked, Bounds};
 use crate::{message, path};
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, ORIGIN};
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, ORIGIN};
 use http::request::Parts;
-use http::{Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use http_body::Body;
 use http_body_util::{Either, Full};
 use hyper::body::Incoming;
-use keybound_resource::{Access, Cors, Guard, PublicUrl, Rejection};
+use keybound_dpop::target::Target;
+use keybound_resource::{Access, Cors, Demand, Guard, MetadataService, Observed, PublicUrl, Rejection};
 use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 use tower_service::Service;
 
 /// The body of an answer: the gateway's, or the upstream's.
-pub type GatewayBody = Either<Full<Bytes>, Incoming>;
+pub type GatewayBody = Either<Full<Bytes>, AnswerBody>;
 
-type Answer = Response<GatewayBody>;
+pub(crate) type Answer = Response<GatewayBody>;
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The gateway. Cheap to clone; clones share everything. A request whose extensions hold its peer's [`SocketAddr`] is
-/// forwarded with it.
+/// forwarded with it; one whose extensions hold a [`CancellationToken`] ends its tunnel or stream of events when that is
+/// cancelled.
 #[derive(Clone, Debug)]
 pub struct GatewayService(pub(crate) Arc<Gateway>);
 
@@ -35,21 +44,17 @@ pub struct GatewayService(pub(crate) Arc<Gateway>);
 pub(crate) struct Gateway {
     pub(crate) guard: Guard,
     pub(crate) public: PublicUrl,
+    pub(crate) entrance: Entrance,
     pub(crate) cors: Option<Cors>,
+    pub(crate) metadata: Option<MetadataService>,
     pub(crate) routes: Vec<Route>,
-    pub(crate) forwarder: Forwarder,
-}
-
-/// A refusal of the gateway itself.
-struct Refusal {
-    status: StatusCode,
-    error: &'static str,
-    why: String,
+    /// There where a route wants them.
+    pub(crate) assertions: Option<Assertions>,
 }
 
 impl<B> Service<Request<B>> for GatewayService
 where
-    B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
 {
     type Response = Answer;
     type Error = Infallible;
@@ -68,14 +73,18 @@ where
 impl Gateway {
     async fn answer<B>(&self, request: Request<B>) -> Answer
     where
-        B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
+        B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     {
         let (parts, body) = request.into_parts();
+        if let Some(answer) = self.published(&parts) {
+            return answer;
+        }
         let origin = self.cors.as_ref().and_then(|_| parts.headers.get(ORIGIN).cloned());
         let mut answer = match self.admit(&parts) {
-            Ok(Admitted::Preflight(answer)) => return *answer,
-            Ok(Admitted::Route(route)) => self.guarded(parts, body, route).await,
-            Err(refusal) => refusal.into_answer(),
+            Ok(Admitted::Here(answer)) => return answer.map(Either::Left),
+            Ok(Admitted::Route(Some(route))) => self.by_rule(parts, body, route).await,
+            Ok(Admitted::Route(None)) => self.nowhere(&parts).await,
+            Err(refusal) => refusal.into_answer().map(Either::Left),
         };
         if let Some(cors) = &self.cors {
             cors.mark(origin.as_ref(), answer.headers_mut());
@@ -83,96 +92,213 @@ impl Gateway {
         answer
     }
 
+    /// What everybody may know, and pages of every origin (RFC 9728 §3). What has more than one reading is not answered.
+    fn published(&self, request: &Parts) -> Option<Answer> {
+        let answer = self.metadata.as_ref()?.answer(request)?;
+        message::check(request).is_ok().then(|| answer.map(Either::Left))
+    }
+
     /// Everything that is decided without the token: is there one reading of this request, and where does it lead?
     fn admit(&self, request: &Parts) -> Result<Admitted<'_>, Refusal> {
         message::check(request).map_err(|why| Refusal::bad_request(request, "RS-GW-05", why))?;
+        if message::is_early(request) {
+            return Err(Refusal::too_early());
+        }
         let received = request.uri.path();
         let route = route::find(&self.routes, received);
         if !route.is_some_and(|route| route.raw_path) {
             path::check(received).map_err(|why| Refusal::bad_request(request, "RS-GW-11", why))?;
         }
-        match self.cors.as_ref().and_then(|cors| cors.preflight(request)) {
-            Some(preflight) => Ok(Admitted::Preflight(Box::new(preflight.map(Either::Left)))),
-            None => Ok(Admitted::Route(route)),
+        if let Some(preflight) = self.cors.as_ref().and_then(|cors| cors.preflight(request)) {
+            return Ok(Admitted::Here(Box::new(preflight)));
         }
-    }
-
-    async fn guarded<B>(&self, mut parts: Parts, body: B, route: Option<&Route>) -> Answer
-    where
-        B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
-    {
-        let access = match self.judge(&parts, route).await {
-            Ok(access) => access,
-            Err(rejection) => return rejection.into_response().map(Either::Left),
-        };
-        let mut answer = match route {
-            Some(route) => {
-                let peer = parts.extensions.get::<SocketAddr>().copied();
-                let said = Said { access: &access, public: &self.public, peer, route };
-                headers::for_upstream(&mut parts.headers, &said);
-                match self.forwarder.send(Request::from_parts(parts, body), &route.upstream).await {
-                    Ok(answer) => answer.map(Either::Right),
-                    Err(no_answer) => Refusal::from(no_answer).into_answer(),
-                }
+        match &self.assertions {
+            Some(assertions) if received == KEYS_PATH && request.method == Method::GET => {
+                Ok(Admitted::Here(Box::new(key_set(assertions))))
             }
-            None => Refusal::no_route().into_answer(),
-        };
-        self.guard.complete(&access, answer.headers_mut());
-        answer
+            _ => Ok(Admitted::Route(route)),
+        }
     }
 
-    async fn judge(&self, request: &Parts, route: Option<&Route>) -> Result<Access, Rejection> {
-        let target = self.public.target(&request.uri).map_err(|_| self.guard.refuse_target(request))?;
-        let access = self.guard.check(request, &target).await?;
-        if let Some(route) = route {
-            self.guard.require_scope(&access, &route.scopes, request)?;
+    async fn by_rule<B>(&self, parts: Parts, body: B, route: &Route) -> Answer
+    where
+        B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+    {
+        match &route.rule {
+            Rule::Guarded(demand) => match self.judge(&parts, demand).await {
+                Ok(access) => {
+                    let mut answer = self.pass(parts, body, route, Who::Caller(&access)).await;
+                    self.guard.complete(&access, answer.headers_mut());
+                    answer
+                }
+                Err(rejection) => rejection.into_response().map(Either::Left),
+            },
+            Rule::Observed(demand) => {
+                if let Ok(target) = self.public.target(&parts.uri) {
+                    let observed = self.guard.observe(&parts, &target, demand).await;
+                    note(route, &observed);
+                }
+                self.pass(parts, body, route, Who::Unjudged).await
+            }
+            Rule::Public => self.pass(parts, body, route, Who::Anybody).await,
         }
-        Ok(access)
+    }
+
+    /// That no route leads to a path is told to good tokens only.
+    async fn nowhere(&self, request: &Parts) -> Answer {
+        match self.judge(request, self.guard.demand()).await {
+            Ok(access) => {
+                let mut answer = Refusal::no_route().into_answer().map(Either::Left);
+                self.guard.complete(&access, answer.headers_mut());
+                answer
+            }
+            Err(rejection) => rejection.into_response().map(Either::Left),
+        }
+    }
+
+    async fn judge(&self, request: &Parts, demand: &Demand) -> Result<Access, Rejection> {
+        let target: Target =
+            self.public.target(&request.uri).map_err(|_| self.guard.refuse_target(request))?;
+        self.guard.check_for(request, &target, demand).await
+    }
+
+    /// A request that may pass, to the upstream and back.
+    async fn pass<B>(&self, parts: Parts, body: B, route: &Route, who: Who<'_>) -> Answer
+    where
+        B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+    {
+        match self.forward(parts, body, route, who).await {
+            Ok(answer) => answer,
+            Err(refusal) => refusal.into_answer().map(Either::Left),
+        }
+    }
+
+    async fn forward<B>(
+        &self,
+        mut parts: Parts,
+        body: B,
+        route: &Route,
+        who: Who<'_>,
+    ) -> Result<Answer, Refusal>
+    where
+        B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+    {
+        let upstream = route.upstream.as_deref().ok_or_else(Refusal::no_route)?;
+        if !route.takes(&parts.method) {
+            return Err(Refusal::wrong_method(&route.methods));
+        }
+        if route.max_body_bytes.is_some_and(|max| announced(&parts).is_some_and(|length| length > max)) {
+            return Err(Refusal::from(NoAnswer::TooLarge));
+        }
+        let now = self.guard.config().clock.now();
+        let assertion = match (who, route.identity, &self.assertions) {
+            (Who::Caller(access), Identity::Assertion, Some(assertions)) => {
+                let made = assertions.of(&parts, access, upstream.name(), now.unix);
+                Some(made.map_err(|error| Refusal::internal(&error))?)
+            }
+            _ => None,
+        };
+        let asked = upstream.tunnels().and_then(|tunnels| Some((tunnel::asked(&mut parts, route)?, tunnels)));
+        let (asked, connections) = asked.unzip();
+        let peer = parts.extensions.get::<SocketAddr>().copied();
+        let left = match who {
+            Who::Caller(access) => Some(access.expires_at().since(now.unix)),
+            _ => None,
+        };
+        let life = Life { token: left, leaving: parts.extensions.remove::<CancellationToken>() };
+        headers::for_upstream(
+            &mut parts.headers,
+            &Said { who, assertion, public: &self.entrance, peer, route },
+        );
+        if let Some(asked) = &asked {
+            asked.say(&mut parts.headers);
+        }
+        let connections = connections.unwrap_or(upstream.requests());
+        let passage = Passage { route, upstream, connections, now: now.monotonic };
+        let answer = forward::send(parts, body, passage).await?;
+        if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+            return switched(answer, asked, route, life);
+        }
+        let ending = Manner::of(answer.headers()).map(|manner| life.ending(manner));
+        Ok(forward::to_caller(answer, route.idle_timeout, ending).map(Either::Right))
     }
 }
 
 enum Admitted<'g> {
-    Preflight(Box<Answer>),
+    Here(Box<Response<Full<Bytes>>>),
     Route(Option<&'g Route>),
 }
 
-impl Refusal {
-    /// One audit event, and 400.
-    fn bad_request(request: &Parts, row: &'static str, why: impl ToString) -> Self {
-        let path: String = request.uri.path().chars().take(200).flat_map(char::escape_default).collect();
-        let why = why.to_string();
-        tracing::warn!(target: "audit", event = "malformed_request", row, status = 400, path, why, "request refused");
-        Self { status: StatusCode::BAD_REQUEST, error: "invalid_request", why: format!("{row}: {why}") }
-    }
+/// How long what has no end of its own may go on.
+struct Life {
+    token: Option<Duration>,
+    leaving: Option<CancellationToken>,
+}
 
-    fn no_route() -> Self {
-        let why = "no route leads to this path".to_owned();
-        Self { status: StatusCode::NOT_FOUND, error: "not_found", why }
-    }
-
-    fn into_answer(self) -> Answer {
-        let body = serde_json::json!({ "error": self.error, "error_description": self.why });
-        let mut answer = Response::new(Either::Left(Full::from(body.to_string())));
-        *answer.status_mut() = self.status;
-        answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        answer
+impl Life {
+    fn ending(self, manner: Manner) -> Ending {
+        let at = Box::pin(async move {
+            let expired = async {
+                match self.token {
+                    Some(left) => tokio::time::sleep(left).await,
+                    None => std::future::pending().await,
+                }
+            };
+            match self.leaving {
+                Some(leaving) => {
+                    tokio::select! {
+                        () = expired => {}
+                        () = leaving.cancelled_owned() => {}
+                    }
+                }
+                None => expired.await,
+            }
+        });
+        Ending { at, manner }
     }
 }
 
-impl From<NoAnswer> for Refusal {
-    fn from(no_answer: NoAnswer) -> Self {
-        match no_answer {
-            NoAnswer::Broken => Self {
-                status: StatusCode::BAD_GATEWAY,
-                error: "bad_gateway",
-                why: "the service behind this gateway cannot be reached".to_owned(),
-            },
-            NoAnswer::TooSlow => Self {
-                status: StatusCode::GATEWAY_TIMEOUT,
-                error: "gateway_timeout",
-                why: "the service behind this gateway did not answer in time".to_owned(),
-            },
-        }
-    }
+/// The upstream has switched to another protocol: to the one that was asked for, or it is not believed.
+fn switched(
+    mut answer: Response<Incoming>,
+    asked: Option<Asked>,
+    route: &Route,
+    life: Life,
+) -> Result<Answer, Refusal> {
+    let asked = asked.filter(|asked| asked.is_granted_by(answer.headers())).ok_or(NoAnswer::Broken)?;
+    let upstream = hyper::upgrade::on(&mut answer);
+    let mut answer =
+        forward::to_caller(answer, route.idle_timeout, None).map(|_| Either::Left(Full::default()));
+    asked.say(answer.headers_mut());
+    asked.open(upstream, Bounds { token: life.token, idle: route.idle_timeout, leaving: life.leaving });
+    Ok(answer)
+}
+
+/// What the guard would have said, where it only looks on.
+fn note(route: &Route, observed: &Observed) {
+    tracing::info!(
+        target: "audit",
+        event = "observed",
+        route = route.path,
+        would_pass = observed.would_pass(),
+        row = observed.reason().map(keybound_resource::Reason::row),
+        issuer = observed.issuer().map(|issuer| issuer.escape_default().to_string()),
+        client_id = observed.client_id().map(|client| client.escape_default().to_string()),
+        bound = observed.is_bound(),
+        "request observed"
+    );
+}
+
+/// The length that a request says its body has.
+fn announced(request: &Parts) -> Option<u64> {
+    request.headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// The keys by which upstreams verify assertions.
+fn key_set(assertions: &Assertions) -> Response<Full<Bytes>> {
+    let mut answer = Response::new(Full::from(assertions.keys()));
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/jwk-set+json"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
+    answer
 }

@@ -166,6 +166,17 @@ impl ResourceId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Where RFC 9728 §3.1 has the metadata of the resource: the well-known part between the host and the path. `None`
+    /// for a resource that is no https URL, nor http on a loopback host.
+    #[must_use]
+    pub fn metadata_url(&self) -> Option<Url> {
+        let mut url = Url::parse(&self.0).ok().filter(is_protected)?;
+        let path = url.path().to_owned();
+        let path = if path == "/" { "" } else { &path };
+        url.set_path(&format!("/.well-known/oauth-protected-resource{path}"));
+        Some(url)
+    }
 }
 
 /// A client identifier (RFC 6749 §2.2, appendix A.1): 1 to 2048 characters %x20-7E.
@@ -300,6 +311,25 @@ mod tests {
             assert_eq!(issuer.as_str(), text);
             assert_eq!(issuer.oauth_metadata_url().as_str(), oauth);
             assert_eq!(issuer.openid_metadata_url().as_str(), openid);
+        }
+    }
+
+    #[test]
+    fn rs_prm_01_the_well_known_part_stands_between_host_and_path() {
+        let rows = [
+            ("https://api.example", "https://api.example/.well-known/oauth-protected-resource"),
+            ("https://api.example/", "https://api.example/.well-known/oauth-protected-resource"),
+            ("https://api.example/v1", "https://api.example/.well-known/oauth-protected-resource/v1"),
+            ("https://api.example/v1/", "https://api.example/.well-known/oauth-protected-resource/v1/"),
+            ("http://[::1]:8080/a?t=b", "http://[::1]:8080/.well-known/oauth-protected-resource/a?t=b"),
+            ("https://api.example/?t=b", "https://api.example/.well-known/oauth-protected-resource?t=b"),
+        ];
+        for (text, url) in rows {
+            let resource = ResourceId::parse(text).expect("a resource");
+            assert_eq!(resource.metadata_url().expect("a URL").as_str(), url);
+        }
+        for bad in ["urn:example:api", "http://api.example/"] {
+            assert_eq!(ResourceId::parse(bad).expect("a resource").metadata_url(), None, "{bad}");
         }
     }
 

@@ -27,6 +27,7 @@
 //! | [`client_metadata`] | what is registered of a client (RFC 7591) |
 //! | [`registration`] | registration and its management (RFC 7591, RFC 7592) |
 //! | [`provider_metadata`] | what a server says of itself (RFC 8414) |
+//! | [`resource_metadata`] | what a protected resource says of itself (RFC 9728) |
 //! | [`access_token`] | access tokens as JWTs (RFC 9068) |
 //! | [`id_token`] | ID tokens |
 //! | [`end_session`] | the request to sign a user out |
@@ -57,6 +58,7 @@ pub mod pushed;
 pub mod redirect_uri;
 pub mod registration;
 pub mod request_object;
+pub mod resource_metadata;
 pub mod response_mode;
 pub mod revocation;
 pub mod scope;

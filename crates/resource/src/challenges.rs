@@ -48,8 +48,11 @@ fn plain(config: &GuardConfig, demand: &Demand, scheme: &str, reason: Option<&Re
         _ if !demand.scope.is_empty() => Some(&demand.scope),
         _ => config.scope.as_ref(),
     };
-    match scope {
-        Some(scope) => challenge.with("scope", &scope.to_string()),
+    if let Some(scope) = scope {
+        challenge = challenge.with("scope", &scope.to_string());
+    }
+    match config.metadata.find(config.audience_of(demand)) {
+        Some(url) => challenge.with("resource_metadata", url),
         None => challenge,
     }
 }

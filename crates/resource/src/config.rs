@@ -2,6 +2,7 @@
 
 use crate::introspection::Introspection;
 use crate::keys::Keys;
+use crate::metadata::MetadataUrls;
 use crate::replay::ReplayLog;
 use keybound_dpop::jose::algorithm::{Algorithm, AlgorithmSet};
 use keybound_dpop::jose::crypto::{CryptoError, random};
@@ -75,6 +76,8 @@ pub struct GuardConfig {
     pub realm: Option<String>,
     /// `scope` in challenges that have no narrower one.
     pub scope: Option<Scope>,
+    /// Where the metadata of its resources are published: challenges name the URL. Default: nowhere.
+    pub metadata: MetadataUrls,
     /// How many access tokens' verdicts are remembered.
     pub remembered_tokens: usize,
     /// The time.
@@ -123,6 +126,7 @@ impl GuardConfig {
             token_algorithms: default_token_algorithms(),
             realm: None,
             scope: None,
+            metadata: MetadataUrls::default(),
             remembered_tokens: 10_000,
             clock,
         })

@@ -14,7 +14,6 @@ use http::header::{CACHE_CONTROL, VARY};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue};
 use keybound_dpop::header::DPOP_NONCE;
-use keybound_dpop::jose::crypto::random;
 use keybound_dpop::jose::key_set::KeySet;
 use keybound_dpop::nonce::{Nonce, NonceKeys};
 use keybound_dpop::secret::Secret;
@@ -22,6 +21,7 @@ use keybound_dpop::target::Target;
 use keybound_dpop::time::{Now, UnixTime};
 use keybound_dpop::token_hash::TokenHash;
 use keybound_oauth::authorization_details::AuthorizationDetail;
+use keybound_oauth::error::ErrorCode;
 use keybound_oauth::scope::Scope;
 use quick_cache::sync::Cache;
 use std::fmt;
@@ -34,7 +34,7 @@ pub struct Guard {
     config: GuardConfig,
     demand: Demand,
     /// The configured keys, or else some for the routes that ask for nonces where the guard does not.
-    nonces: NonceKeys,
+    pub(crate) nonces: NonceKeys,
     pub(crate) verdicts: Cache<TokenHash, Arc<Verdict>>,
     pub(crate) denied: Denied,
 }
@@ -61,7 +61,7 @@ impl Guard {
             Some(keys) => keys.clone(),
             None => {
                 let audience = config.audience.first().map_or("", String::as_str);
-                NonceKeys::new(random()?, format!("resource {audience}"), None)
+                NonceKeys::new(config.replay_salt.nonce_secret(), format!("resource {audience}"), None)
             }
         };
         let verdicts = Cache::new(config.remembered_tokens);
@@ -289,7 +289,8 @@ impl Guard {
     fn reject(&self, reason: Reason, scheme: Option<Scheme>, demand: &Demand, now: Now) -> Rejection {
         let challenges = challenges::of(&self.config, demand, &reason, scheme);
         let challenged = challenges.iter().any(|challenge| challenge.is("DPoP"));
-        let nonce = (demand.nonces && challenged).then(|| self.nonces.issue(now.unix));
+        let asked = demand.nonces || reason.code() == Some(ErrorCode::UseDpopNonce);
+        let nonce = (asked && challenged).then(|| self.nonces.issue(now.unix));
         Rejection::new(reason, challenges, nonce)
     }
 }
@@ -325,6 +326,6 @@ fn audit(rejection: &Rejection, request: &Parts) {
     );
 }
 
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     text.chars().take(200).flat_map(char::escape_default).collect()
 }

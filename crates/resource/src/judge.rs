@@ -4,7 +4,7 @@ use crate::access::Access;
 use crate::config::{DpopUse, TokenProfile};
 use crate::credentials::{self, Credentials, Scheme};
 use crate::demand::{Demand, WithoutReplayLog};
-use crate::guard::{Guard, LookedUp, Verdict};
+use crate::guard::{Guard, LookedUp, Verdict, escaped};
 use crate::introspection::About;
 use crate::rejection::Reason;
 use crate::token::{self, Token, TokenError};
@@ -13,7 +13,11 @@ use keybound_dpop::confirmation::Confirmation;
 use keybound_dpop::header::ProofHeader;
 use keybound_dpop::jose::thumbprint::Thumbprint;
 use keybound_dpop::nonce::NonceKeys;
-use keybound_dpop::proof::check::{BoundToken, Expected, FreshProof, NotFresh, VerifiedProof, verify};
+use keybound_dpop::proof::check::{
+    BoundToken, Expected, FreshProof, NonceUse, NotFresh, VerifiedProof, verify,
+};
+use keybound_dpop::proof::error::Refusal;
+use keybound_dpop::replay::{Recorded, ReplayEntry};
 use keybound_dpop::secret::Secret;
 use keybound_dpop::target::Target;
 use keybound_dpop::time::Now;
@@ -61,7 +65,7 @@ impl Guard {
         if self.denied.contains(&hash) {
             return failed(scheme, Reason::Token(TokenError::Revoked));
         }
-        let audience = question.demand.audience.as_ref().unwrap_or(&self.config().audience);
+        let audience = self.config().audience_of(question.demand);
         let about = About { text: credentials.token, hash, audience, now: question.now };
         let token = match look_up {
             Some(look_up) if !token::is_jwt(credentials.token) => {
@@ -141,20 +145,44 @@ impl Guard {
         };
         let header = ProofHeader::of(&question.request.headers);
         let proof = verify(header, &expected, question.now.unix).map_err(Reason::Proof)?;
-        self.record(proof, question).await
+        let (replay, now) = (&self.config().replay, question.now);
+        match (replay.record(self.entry(&proof), now).await, question.demand.without_replay_log) {
+            (Recorded::Unavailable, WithoutReplayLog::Nonce) if replay.is_shared() => {
+                self.record_meanwhile(&expected, proof, question)
+            }
+            (recorded, _) => proof.after(recorded).map_err(not_fresh),
+        }
     }
 
-    async fn record(&self, proof: VerifiedProof, question: &Question<'_>) -> Result<FreshProof, Reason> {
+    /// While the log is away, a proof needs a nonce of the current step, and counts once at this node (RS-GW-09,
+    /// OPS-REP-06).
+    fn record_meanwhile(
+        &self,
+        expected: &Expected<'_>,
+        mut proof: VerifiedProof,
+        question: &Question<'_>,
+    ) -> Result<FreshProof, Reason> {
+        let (request, now) = (question.request, question.now);
+        if expected.nonce.is_none() {
+            let expected = Expected { nonce: Some(&self.nonces), ..*expected };
+            let header = ProofHeader::of(&request.headers);
+            proof = verify(header, &expected, now.unix).map_err(Reason::Proof)?;
+        }
+        if !matches!(proof.nonce(), NonceUse::Accepted { current: true, .. }) {
+            return Err(Reason::Proof(Refusal::nonce_not_current()));
+        }
+        let recorded = self.config().replay.record_meanwhile(self.entry(&proof), now);
+        let fresh = proof.after(recorded).map_err(not_fresh)?;
+        let path = escaped(request.uri.path());
+        let event = "proof_without_replay_log";
+        tracing::warn!(target: "audit", event, row = "RS-GW-09", path, "taken with a nonce, recorded at this node alone");
+        Ok(fresh)
+    }
+
+    fn entry(&self, proof: &VerifiedProof) -> ReplayEntry {
         let config = self.config();
         let audience = config.audience.first().map_or("", String::as_str);
-        let entry = proof.replay_entry(&config.replay_salt, audience);
-        let recorded = config.replay.record(entry, question.now).await;
-        proof.after(recorded).map_err(|not_fresh| match (not_fresh, question.demand.without_replay_log) {
-            (NotFresh::Replayed(refusal), _) => Reason::Proof(refusal),
-            (NotFresh::Unavailable, WithoutReplayLog::Refuse | WithoutReplayLog::Nonce) => {
-                Reason::ReplayLogUnavailable
-            }
-        })
+        proof.replay_entry(&config.replay_salt, audience)
     }
 
     /// A token whose claims were looked up. Not remembered, so that its end is seen at once.
@@ -223,6 +251,13 @@ fn enough(access: Access, question: &Question<'_>) -> Result<Access, Reason> {
         return Ok(access);
     }
     Err(Reason::Scope(demand.scope.clone()))
+}
+
+fn not_fresh(not_fresh: NotFresh) -> Reason {
+    match not_fresh {
+        NotFresh::Replayed(refusal) => Reason::Proof(refusal),
+        NotFresh::Unavailable => Reason::ReplayLogUnavailable,
+    }
 }
 
 /// A binding that cannot be relied on is told by itself (DPOP-CNF-05).

@@ -49,6 +49,7 @@ mod introspection;
 mod judge;
 mod keys;
 mod layer;
+mod metadata;
 mod observed;
 mod public_url;
 mod rejection;
@@ -73,9 +74,12 @@ pub use introspect::{
 pub use introspection::Introspection;
 pub use keys::{Keys, KeysUnavailable, LocalKeys};
 pub use layer::{GuardLayer, GuardService, GuardedBody};
+pub use metadata::{MetadataService, MetadataUrls};
 pub use observed::Observed;
 pub use public_url::PublicUrl;
 pub use rejection::{Reason, Rejection};
-pub use replay::ReplayLog;
+#[cfg(any(feature = "postgres", feature = "redis"))]
+pub use replay::LogServer;
+pub use replay::{OwnLog, OwnReach, OwnRecord, ReplayLog, ReplayLogError, SharedLog};
 pub use require_scope::{RequireScopeLayer, RequireScopeService};
 pub use token::TokenError;

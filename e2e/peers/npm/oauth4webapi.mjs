@@ -6,8 +6,7 @@ import { clientKey, play, setting, visit } from "./play.mjs";
 const insecure = { [oauth.allowInsecureRequests]: true };
 const client = { client_id: setting.client_id };
 
-async function discover() {
-    const issuer = new URL(setting.issuer);
+async function discover(issuer = new URL(setting.issuer)) {
     const response = await oauth.discoveryRequest(issuer, { algorithm: "oauth2", ...insecure });
     const server = await oauth.processDiscoveryResponse(issuer, response);
     const DPoP = oauth.DPoP(client, await oauth.generateKeyPair("ES256"));
@@ -82,6 +81,45 @@ async function signIn(push) {
     return { id, userinfo, jkt: await DPoP.calculateThumbprint(), orders: [first, second] };
 }
 
+/** Reads what the resource says of itself, gets a token from the server that it names, calls, and calls wrongly. */
+async function gate(authentication) {
+    const resource = new URL(setting.resource);
+    const metadata = await oauth.processResourceDiscoveryResponse(
+        resource, await oauth.resourceDiscoveryRequest(resource, insecure));
+    const { server, DPoP } = await discover(new URL(metadata.authorization_servers[0]));
+    const parameters = { scope: metadata.scopes_supported.join(" "), resource: metadata.resource };
+    const { access_token } = await withNonce(
+        () => oauth.clientCredentialsGrantRequest(
+            server, client, authentication, parameters, { DPoP, ...insecure }),
+        response => oauth.processClientCredentialsResponse(server, client, response),
+    );
+    const call = async (by = DPoP, change = {}) => {
+        const customFetch = (url, init) => fetch(url, { ...init, ...change });
+        const options = { DPoP: by, [oauth.customFetch]: customFetch, ...insecure };
+        const url = new URL(setting.orders);
+        try {
+            const response = await oauth.protectedResourceRequest(
+                access_token, "GET", url, undefined, undefined, options);
+            return { status: response.status, body: await response.json() };
+        } catch (error) {
+            if (!(error instanceof oauth.WWWAuthenticateChallengeError)) throw error;
+            const [{ scheme, parameters }] = error.cause;
+            return { status: error.status, scheme, error: parameters.error, metadata: parameters.resource_metadata };
+        }
+    };
+    const first = await call();
+    const served = [await call(), await call(), await call()];
+    const other = oauth.DPoP(client, await oauth.generateKeyPair("ES256"));
+    // The first answer brings the nonce to the other key.
+    await call(other);
+    const refused = {
+        otherKey: await call(other),
+        sentAsPost: await call(DPoP, { method: "POST" }),
+        bearerAlone: await call(undefined, { headers: { authorization: `Bearer ${access_token}` } }),
+    };
+    return { metadata, jkt: await DPoP.calculateThumbprint(), first, served, refused };
+}
+
 async function forItself(authentication) {
     const { server, DPoP } = await discover();
     const parameters = { scope: "read", resource: setting.resource };
@@ -105,5 +143,6 @@ await play({
     public: () => signIn(false),
     pushed: () => signIn(true),
     secret: () => forItself(oauth.ClientSecretBasic(setting.client_secret)),
+    gate: () => gate(oauth.ClientSecretBasic(setting.client_secret)),
     key: async () => forItself(oauth.PrivateKeyJwt(await clientKey())),
 });

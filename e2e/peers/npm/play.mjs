@@ -6,11 +6,20 @@ export const setting = JSON.parse(process.env.PEER);
 
 const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 
+/** Says one thing to the test. */
+export function say(what) {
+    process.stdout.write(JSON.stringify(what) + "\n");
+}
+
+/** The next thing that the test says. */
+export async function heard() {
+    return (await lines.next()).value;
+}
+
 /** Sends the browser there; gives the URL that it came back to. */
 export async function visit(url) {
-    process.stdout.write(JSON.stringify({ visit: String(url) }) + "\n");
-    const { value } = await lines.next();
-    return new URL(value);
+    say({ visit: String(url) });
+    return new URL(await heard());
 }
 
 /** Plays the flow that the command line names, and ends. */

@@ -34,6 +34,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
             let secret = ClientSecret::builder().client_secret(secret).prefer_basic_auth(true).build();
             party.for_itself(secret).await?
         }
+        Some("gate") => {
+            let secret = ProvidedSecret::new(SecretString::new(text(&setting, "client_secret")));
+            party
+                .through_the_gate(
+                    ClientSecret::builder().client_secret(secret).prefer_basic_auth(true).build(),
+                )
+                .await?
+        }
         Some("key") => {
             let jwk = ProvidedSecret::new(SecretString::new(setting["client_key"].to_string()));
             let key = PrivateKey::from_secret(jwk.mapped(JwkJson)).await?;
@@ -120,6 +128,34 @@ impl<'s> Party<'s> {
         Ok(json!({ "jkt": jkt, "orders": [answer] }))
     }
 
+    /// Calls the API, first without a nonce, then with it, then with a proof that is for something else.
+    async fn through_the_gate(&self, authentication: impl ClientAuthentication + Clone + 'static) -> Outcome {
+        let grant = ClientCredentialsGrant::builder_from_metadata(&self.metadata)
+            .client_id(text(self.setting, "client_id"))
+            .http_client(self.http.clone())
+            .client_auth(authentication)
+            .dpop(self.dpop.clone())
+            .build();
+        let parameters = ClientCredentialsGrantParameters::builder();
+        let parameters = parameters.scope(vec!["read".to_owned()]).resource(self.resource()).build();
+        let tokens = grant.exchange(parameters).await?;
+        let token = tokens.access_token();
+        let url: Uri = text(self.setting, "orders").parse()?;
+        let prover = self.dpop.to_resource_server_dpop();
+        let first = call(&prover, (&Method::GET, &url), (Method::GET, &url), token).await?;
+        let mut served = Vec::new();
+        for _ in 0..3 {
+            served.push(call(&prover, (&Method::GET, &url), (Method::GET, &url), token).await?);
+        }
+        let elsewhere: Uri = text(self.setting, "orders").replace("/orders", "/else").parse()?;
+        let refused = json!({
+            "otherMethod": call(&prover, (&Method::POST, &url), (Method::GET, &url), token).await?,
+            "sentAsPost": call(&prover, (&Method::GET, &url), (Method::POST, &url), token).await?,
+            "otherUrl": call(&prover, (&Method::GET, &url), (Method::GET, &elsewhere), token).await?,
+        });
+        Ok(json!({ "jkt": token_jkt(token), "first": first, "served": served, "refused": refused }))
+    }
+
     /// Calls the API; gives the thumbprint of the key too.
     async fn orders(&self, token: &AccessToken) -> Result<(String, Value), Box<dyn Error>> {
         let AccessToken::DPoP(token) = token else { return Err("not a DPoP token".into()) };
@@ -144,6 +180,40 @@ impl<'s> Party<'s> {
             let body: Value = serde_json::from_slice(&answer.bytes().await?)?;
             return Ok((token.jkt().to_owned(), json!({ "status": status, "body": body })));
         }
+    }
+}
+
+/// Sends one request with a proof for what may be another one; keeps the nonce of its answer.
+async fn call(
+    prover: &impl ResourceServerDPoP,
+    (proven, htu): (&Method, &Uri),
+    (method, url): (Method, &Uri),
+    token: &AccessToken,
+) -> Outcome {
+    let AccessToken::DPoP(token) = token else { return Err("not a DPoP token".into()) };
+    let proof = prover.proof_at(proven, htu, token.token(), token.jkt(), PlatformClock.now()).await?;
+    let proof = proof.ok_or("no proof")?;
+    let request = reqwest::Client::new().request(method, url.to_string());
+    let request = request.header("authorization", token.expose_header_value()?);
+    let answer = request.header("dpop", proof.expose_secret()).send().await?;
+    if let Some(nonce) = extract_dpop_nonce(answer.headers()) {
+        prover.update_nonce(htu, nonce);
+    }
+    let status = answer.status().as_u16();
+    let challenge =
+        answer.headers().get("www-authenticate").and_then(|line| line.to_str().ok()).map(str::to_owned);
+    let error = challenge
+        .as_deref()
+        .and_then(|line| line.split("error=\"").nth(1)?.split('"').next().map(str::to_owned));
+    let scheme = challenge.as_deref().and_then(|line| line.split(' ').next().map(str::to_owned));
+    let body: Value = serde_json::from_slice(&answer.bytes().await?).unwrap_or_default();
+    Ok(json!({ "status": status, "scheme": scheme, "error": error, "body": body }))
+}
+
+fn token_jkt(token: &AccessToken) -> Option<&str> {
+    match token {
+        AccessToken::DPoP(token) => Some(token.jkt()),
+        _ => None,
     }
 }
 

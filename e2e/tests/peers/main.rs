@@ -2,7 +2,9 @@
 //! `target/peers`; the scripts that play them are in `e2e/peers`.
 
 mod client_credentials;
+mod gate;
 mod guards;
+mod issuers;
 mod legacy;
 mod peer;
 mod registered;

@@ -5,7 +5,7 @@ use keybound_dpop::jose::algorithm::Algorithm;
 use keybound_dpop::jose::signer::{Signer, SigningKey};
 use keybound_dpop::time::{Clock, SystemClock};
 use keybound_e2e::answer::{assert_n_as, part};
-use keybound_e2e::servers::{CLIENT_ID, Exchange, PASSWORD, USERNAME, public_client};
+use keybound_e2e::servers::{CLIENT_ID, Exchange, Gate, PASSWORD, USERNAME, public_client};
 use keybound_e2e::{Answer, Hands, Servers};
 use keybound_oauth::form::Form;
 use serde_json::{Value, json};
@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::process::{Child, Command};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 /// How long a flow may take before the test gives up.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -64,6 +64,22 @@ impl Peer {
         command.arg(flow).env("PEER", setting.to_string());
         let report = tokio::time::timeout(PATIENCE, play(command)).await.expect("it ends in time");
         Played { servers, report }
+    }
+
+    /// Plays a flow in which the peer is the issuer too: it says where, and the gateway opens to its tokens, with this
+    /// said of it.
+    pub(crate) async fn play_issuing(self, flow: &str, gate: Gate, setting: &Value, more: &str) -> Value {
+        let mut command = self.command();
+        command.arg(flow).env("PEER", setting.to_string());
+        let play = async {
+            let mut stage = Stage::set(command);
+            let said = stage.next().await;
+            let issuer = said["issuer"].as_str().unwrap_or_else(|| panic!("no issuer: {said}"));
+            gate.open(&format!("[[issuer]]\nurl = \"{issuer}\"\n{more}"));
+            stage.say("open").await;
+            stage.next().await["report"].clone()
+        };
+        tokio::time::timeout(PATIENCE, play).await.expect("it ends in time")
     }
 
     fn command(self) -> Command {
@@ -168,30 +184,55 @@ fn common_setting(servers: &Servers) -> Value {
 }
 
 /// Gives what the peer reports. Its pages are visited by hands that sign in and allow.
-async fn play(mut command: Command) -> Value {
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-    let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    let mut stdin = child.stdin.take().expect("stdin");
-    let mut lines = BufReader::new(child.stdout.take().expect("stdout")).lines();
+async fn play(command: Command) -> Value {
+    let mut stage = Stage::set(command);
     let mut hands = Hands::of(USERNAME, PASSWORD);
-    while let Some(line) = lines.next_line().await.expect("text") {
-        let said: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("not JSON: {line}"));
+    loop {
+        let said = stage.next().await;
         if let Some(report) = said.get("report") {
             return report.clone();
         }
-        let url = said["visit"].as_str().unwrap_or_else(|| panic!("neither page nor report: {line}"));
+        let url = said["visit"].as_str().unwrap_or_else(|| panic!("neither page nor report: {said}"));
         let query = hands.allow(url).await.unwrap_or_else(|page| panic!("{url}: {page}"));
-        stdin.write_all(format!("{REDIRECT_URI}?{query}\n").as_bytes()).await.expect("it reads");
+        stage.say(&format!("{REDIRECT_URI}?{query}")).await;
     }
-    panic!("no report: {}", complaint(child).await)
 }
 
-/// What a peer that broke off wrote to stderr.
-async fn complaint(mut child: Child) -> String {
-    let mut text = String::new();
-    let mut stderr = child.stderr.take().expect("stderr");
-    stderr.read_to_string(&mut text).await.expect("text");
-    text
+/// A peer that runs, and what it says.
+struct Stage {
+    child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+    stdin: ChildStdin,
+}
+
+impl Stage {
+    fn set(mut command: Command) -> Self {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let stdin = child.stdin.take().expect("stdin");
+        let lines = BufReader::new(child.stdout.take().expect("stdout")).lines();
+        Self { child, lines, stdin }
+    }
+
+    /// The next thing that it says.
+    async fn next(&mut self) -> Value {
+        match self.lines.next_line().await.expect("text") {
+            Some(line) => serde_json::from_str(&line).unwrap_or_else(|_| panic!("not JSON: {line}")),
+            None => panic!("no report: {}", self.complaint().await),
+        }
+    }
+
+    async fn say(&mut self, line: &str) {
+        self.stdin.write_all(format!("{line}\n").as_bytes()).await.expect("it reads");
+    }
+
+    /// What it wrote to stderr, where it broke off.
+    async fn complaint(&mut self) -> String {
+        let mut text = String::new();
+        let mut stderr = self.child.stderr.take().expect("stderr");
+        stderr.read_to_string(&mut text).await.expect("text");
+        text
+    }
 }
 
 impl Played {

@@ -5,6 +5,7 @@ mod access;
 mod binary;
 mod browser;
 mod command_line;
+mod cross_origin;
 mod demo;
 mod flood;
 mod keyboard;

@@ -271,6 +271,13 @@ impl Refusal {
         Self::new(Check::Replay)
     }
 
+    /// The refusal of a nonce that would do on other days: while used proofs cannot be recorded for all nodes, it must be
+    /// of the current step (OPS-REP-06).
+    #[must_use]
+    pub fn nonce_not_current() -> Self {
+        Self::new(Check::NonceUnknown).expected("a nonce of this minute, for the moment")
+    }
+
     /// The refusal of a proof that may have been used before the server started (OPS-REP-09).
     #[must_use]
     pub fn before_start() -> Self {

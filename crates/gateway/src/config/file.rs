@@ -1,9 +1,15 @@
 //! What an operator writes: TOML. Unknown keys are refused, with their line.
 
 use super::introspection::{IntrospectionFile, RevocationFile};
+use super::metadata::MetadataFile;
+use super::replay::ReplayFile;
+use super::route_file::{
+    AssertionFile, DpopFile, IdentityFile, RouteFile, TimeoutFile, UpstreamFile, WithoutReplayLogFile,
+};
 use serde::Deserialize;
 use serde::de::value::SeqAccessDeserializer;
 use serde::de::{Deserializer, Error, SeqAccess, Visitor};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 use std::net::SocketAddr;
@@ -36,19 +42,41 @@ pub struct ConfigFile {
     /// Nonces.
     #[serde(default)]
     pub nonce: NonceFile,
+    /// Where used proofs are recorded.
+    #[serde(default)]
+    pub replay: ReplayFile,
     /// What is taken of proofs.
     #[serde(default)]
     pub proof: ProofFile,
     /// Which pages may call.
     pub cors: Option<CorsFile>,
+    /// What is published of the API.
+    #[serde(default)]
+    pub metadata: MetadataFile,
     /// How long the upstream may take.
     #[serde(default)]
     pub timeout: TimeoutFile,
     /// Where every path leads that no route names; left out, such a path is 404.
-    pub upstream: Option<String>,
+    pub upstream: Option<OneOrMany<String>>,
+    /// Upstreams of which there is more to say than a URL, by the name that routes call them.
+    #[serde(default)]
+    pub upstreams: BTreeMap<String, UpstreamFile>,
     /// The scopes that every request needs.
     #[serde(default)]
     pub scopes: Vec<String>,
+    /// How upstreams are told who calls, where a route does not say.
+    #[serde(default)]
+    pub identity: IdentityFile,
+    /// Assertions.
+    #[serde(default)]
+    pub assertion: AssertionFile,
+    /// What is done while the log of used proofs is out of reach, where a route does not say.
+    #[serde(default)]
+    pub without_replay_log: WithoutReplayLogFile,
+    /// Bytes of a request body, at the most, where a route does not say. Default: no limit.
+    pub max_body_bytes: Option<u64>,
+    /// The protocols that a connection may switch to, where a route does not say. Default: `["websocket"]`.
+    pub upgrade: Option<Vec<String>>,
     /// As in a route, for paths that no route names.
     #[serde(default)]
     pub forward_token: bool,
@@ -106,24 +134,16 @@ pub enum TokensFile {
     Opaque,
 }
 
-/// `dpop`
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum DpopFile {
-    /// Bound tokens only.
-    #[default]
-    Required,
-    /// Unbound tokens as Bearer too.
-    Allowed,
-}
-
 /// `[nonce]`
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NonceFile {
     /// Whether proofs must carry a nonce.
     #[serde(default)]
     pub mode: NonceMode,
+    /// What nonces and records are derived from where nodes share a log: 64 random hexadecimal digits, the same at every
+    /// node.
+    pub secret_file: Option<PathBuf>,
 }
 
 /// `mode` of `[nonce]`
@@ -155,40 +175,8 @@ pub struct CorsFile {
     pub origins: Vec<String>,
 }
 
-/// `[timeout]`
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TimeoutFile {
-    /// Until there is a connection to the upstream. Default: 5.
-    pub connect_secs: Option<u64>,
-    /// Until its answer begins, counted anew while a request body moves. Default: 60.
-    pub answer_secs: Option<u64>,
-}
-
-/// `[[route]]`
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RouteFile {
-    /// The path, and all paths below it.
-    pub path: String,
-    /// Where it leads. Default: the `upstream` of all.
-    pub upstream: Option<String>,
-    /// The scopes that it needs besides those of all.
-    #[serde(default)]
-    pub scopes: Vec<String>,
-    /// Whether `Authorization` and `DPoP` go on to the upstream, which is itself a verifier.
-    #[serde(default)]
-    pub forward_token: bool,
-    /// Whether paths with more than one reading go on, because the upstream reads them as they are.
-    #[serde(default)]
-    pub raw_path: bool,
-    /// Whether nobody else can speak on the network between gateway and upstream.
-    #[serde(default)]
-    pub trusted_network: bool,
-}
-
 /// One thing, or a list of things.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OneOrMany<T>(pub Vec<T>);
 
 /// A thing that can be written as a text alone.

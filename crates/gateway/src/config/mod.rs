@@ -4,11 +4,20 @@
 mod file;
 mod introspection;
 mod issuers;
+mod metadata;
+mod replay;
+mod route_file;
 mod routes;
+mod upstreams;
 
 pub use file::{
-    ConfigFile, CorsFile, DpopFile, FromText, IssuerFile, NonceFile, NonceMode, OneOrMany, ProofFile,
-    RouteFile, TimeoutFile, TlsFile, TokensFile,
+    ConfigFile, CorsFile, FromText, IssuerFile, NonceFile, NonceMode, OneOrMany, ProofFile, TlsFile,
+    TokensFile,
+};
+pub use metadata::{MetadataFile, WordingFile};
+pub use replay::{LogKind, ReplayConfig, ReplayFile};
+pub use route_file::{
+    AssertionFile, DpopFile, IdentityFile, RouteFile, TimeoutFile, UpstreamFile, WithoutReplayLogFile,
 };
 
 pub use introspection::{AuthMethodFile, IntrospectionFile, IssuerAsked, RevocationFile};
@@ -16,12 +25,14 @@ pub use introspection::{AuthMethodFile, IntrospectionFile, IssuerAsked, Revocati
 use crate::route::Route;
 use keybound_dpop::jose::algorithm::{Algorithm, AlgorithmSet};
 use keybound_dpop::jose::key_set::KeySet;
+use keybound_dpop::jose::signer::SigningKey;
 use keybound_dpop::proof::check::Policy;
+use keybound_dpop::secret::Secret;
 use keybound_oauth::identifier::{Endpoint, Issuer, is_protected};
+use keybound_oauth::resource_metadata::ForPeople;
 use keybound_resource::{Cors, DpopUse, PublicUrl, TokenProfile};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::time::Duration;
 use url::Url;
 
 /// A configuration that has been checked as a whole.
@@ -45,14 +56,16 @@ pub struct Config {
     pub realm: Option<String>,
     /// Whether proofs must carry a nonce.
     pub nonces: bool,
+    /// Where used proofs are recorded.
+    pub replay: ReplayConfig,
     /// What is taken of proofs.
     pub proof: Policy,
     /// Which pages may call.
     pub cors: Option<Cors>,
-    /// Until there is a connection to an upstream.
-    pub connect_timeout: Duration,
-    /// Until its answer begins.
-    pub answer_timeout: Duration,
+    /// The key that assertions are signed with, a private JWK; none where one is made at start.
+    pub assertion_key: Option<Secret>,
+    /// What people read in the metadata that are published; none where none are.
+    pub metadata: Option<ForPeople>,
     /// The longest path first.
     pub(crate) routes: Vec<Route>,
 }
@@ -119,6 +132,9 @@ impl Config {
             tls.certificate = folder.join(&tls.certificate);
             tls.key = folder.join(&tls.key);
         }
+        for file in written.files_of_upstreams() {
+            *file = folder.join(&*file);
+        }
         for issuer in &mut written.issuer.0 {
             if let Some(keys) = &mut issuer.jwks_file {
                 *keys = folder.join(&*keys);
@@ -126,6 +142,10 @@ impl Config {
             if let Some(introspection) = &mut issuer.introspection {
                 introspection.place_in(folder);
             }
+        }
+        written.replay.resolve(folder);
+        if let Some(secret) = &mut written.nonce.secret_file {
+            *secret = folder.join(&*secret);
         }
         Self::try_from(written)
     }
@@ -157,14 +177,15 @@ impl TryFrom<ConfigFile> for Config {
             audience,
             dpop: match file.dpop {
                 DpopFile::Required => DpopUse::Required,
-                DpopFile::Allowed => DpopUse::Allowed,
+                DpopFile::Allowed | DpopFile::Observe => DpopUse::Allowed,
             },
             realm: file.realm.clone(),
             nonces: file.nonce.mode == NonceMode::Required,
+            replay: replay::read(&file)?,
             proof: policy(&file.proof)?,
             cors: origins.transpose().map_err(|error| value("cors.origins", error))?,
-            connect_timeout: timeout("timeout.connect_secs", file.timeout.connect_secs, 5)?,
-            answer_timeout: timeout("timeout.answer_secs", file.timeout.answer_secs, 60)?,
+            assertion_key: file.assertion.key_file.as_deref().map(assertion_key).transpose()?,
+            metadata: metadata::read(&file.metadata)?,
             routes: routes::read(&file)?,
             public_url,
             tls: file.tls,
@@ -215,11 +236,12 @@ fn policy(file: &ProofFile) -> Result<Policy, ConfigError> {
     Ok(policy)
 }
 
-fn timeout(key: &str, secs: Option<u64>, default: u64) -> Result<Duration, ConfigError> {
-    match secs.unwrap_or(default) {
-        secs @ 1..=3600 => Ok(Duration::from_secs(secs)),
-        _ => Err(value(key, "must be 1 to 3600")),
-    }
+/// A private key that signs with ES256 or another algorithm of proofs, as a JWK.
+fn assertion_key(file: &Path) -> Result<Secret, ConfigError> {
+    let unusable = |error: String| value("assertion.key_file", format!("{}: {error}", file.display()));
+    let json = std::fs::read_to_string(file).map(Secret::new).map_err(|error| unusable(error.to_string()))?;
+    SigningKey::from_private_jwk(json.reveal().as_bytes()).map_err(|error| unusable(error.to_string()))?;
+    Ok(json)
 }
 
 #[cfg(test)]

@@ -1,11 +1,16 @@
 //! Paths, and the rules for them.
 
-use super::{ConfigError, ConfigFile, RouteFile, value};
+use super::upstreams::{Upstreams, Wanted};
+use super::{
+    ConfigError, ConfigFile, DpopFile, IdentityFile, NonceMode, OneOrMany, RouteFile, WithoutReplayLogFile,
+    value,
+};
 use crate::path;
-use crate::route::{Route, Upstream};
-use keybound_oauth::identifier::is_loopback;
+use crate::route::{Identity, Route, Rule};
+use http::Method;
 use keybound_oauth::scope::Scope;
-use url::Url;
+use keybound_resource::{Authentication, Demand, DpopUse, WithoutReplayLog};
+use std::time::Duration;
 
 /// The routes, and the one for all other paths, the longest path first.
 pub(super) fn read(file: &ConfigFile) -> Result<Vec<Route>, ConfigError> {
@@ -13,15 +18,14 @@ pub(super) fn read(file: &ConfigFile) -> Result<Vec<Route>, ConfigError> {
     if file.upstream.is_some() && !written.iter().any(|route| route.path == "/") {
         written.push(RouteFile {
             path: "/".to_owned(),
-            upstream: None,
-            scopes: Vec::new(),
             forward_token: file.forward_token,
             raw_path: file.raw_path,
-            trusted_network: file.trusted_network,
+            ..RouteFile::default()
         });
     }
-    let mut routes: Vec<Route> =
-        written.iter().map(|written| route(written, file)).collect::<Result<_, _>>()?;
+    let mut upstreams = Upstreams::default();
+    let routes = written.iter().map(|written| Written { route: written, file }.read(&mut upstreams));
+    let mut routes: Vec<Route> = routes.collect::<Result<_, _>>()?;
     if routes.is_empty() {
         return Err(value("upstream", "there must be an upstream, or a route with one"));
     }
@@ -34,40 +38,161 @@ pub(super) fn read(file: &ConfigFile) -> Result<Vec<Route>, ConfigError> {
     Ok(routes)
 }
 
-fn route(written: &RouteFile, file: &ConfigFile) -> Result<Route, ConfigError> {
-    let key = |name: &str| format!("route {:?}: {name}", written.path);
-    let path = written.path.trim_end_matches('/');
-    if !path.is_empty() {
-        path::check(path).map_err(|error| value(key("path"), error))?;
-    }
-    let upstream = written.upstream.as_ref().or(file.upstream.as_ref());
-    let upstream =
-        upstream.ok_or_else(|| value(key("upstream"), "there is none, neither here nor for all"))?;
-    let scopes = file.scopes.iter().chain(&written.scopes).map(String::as_str).collect::<Vec<_>>().join(" ");
-    Ok(Route {
-        path: path.to_owned(),
-        upstream: self::upstream(upstream, written.trusted_network || file.trusted_network)
-            .map_err(|reason| value(key("upstream"), reason))?,
-        scopes: Scope::parse(&scopes).map_err(|error| value(key("scopes"), error))?,
-        forward_token: written.forward_token,
-        raw_path: written.raw_path,
-    })
+/// What is written of a route, and what holds where it says nothing.
+struct Written<'a> {
+    route: &'a RouteFile,
+    file: &'a ConfigFile,
 }
 
-/// The link to the upstream carries what we vouch for: loopback, or a network that the operator vouches for (RFC 9700
-/// §4.13, BCP-PRX-02).
-fn upstream(text: &str, trusted_network: bool) -> Result<Upstream, String> {
-    let url = Url::parse(text).map_err(|error| error.to_string())?;
-    if url.scheme() != "http" || !url.username().is_empty() || url.password().is_some() {
-        return Err("it must be http://host:port".to_owned());
+impl Written<'_> {
+    fn read(&self, upstreams: &mut Upstreams) -> Result<Route, ConfigError> {
+        let Self { route, file } = self;
+        let path = route.path.trim_end_matches('/');
+        if !path.is_empty() {
+            path::check(path).map_err(|error| value(self.key("path"), error))?;
+        }
+        let upstream = route.upstream.as_ref().or(file.upstream.as_ref());
+        let upstream =
+            upstream.ok_or_else(|| value(self.key("upstream"), "there is none, neither here nor for all"))?;
+        let connect = route.timeout.connect_secs.or(file.timeout.connect_secs);
+        let wanted = Wanted {
+            key: self.key("upstream"),
+            written: upstream,
+            trusted_network: route.trusted_network || file.trusted_network,
+            connect_timeout: self.timeout("timeout.connect_secs", connect, 5)?,
+        };
+        let answer = route.timeout.answer_secs.or(file.timeout.answer_secs);
+        let idle = route.timeout.idle_secs.or(file.timeout.idle_secs);
+        Ok(Route {
+            path: path.to_owned(),
+            upstream: Some(upstreams.find(&wanted, file)?),
+            rule: self.rule()?,
+            identity: match route.identity.unwrap_or(file.identity) {
+                IdentityFile::Headers => Identity::Headers,
+                IdentityFile::Assertion => Identity::Assertion,
+                IdentityFile::None => Identity::Nothing,
+            },
+            strip_prefix: route.strip_prefix,
+            forward_token: route.forward_token,
+            raw_path: route.raw_path,
+            methods: self.methods()?,
+            upgrades: self.upgrades()?,
+            max_body_bytes: route.max_body_bytes.or(file.max_body_bytes),
+            answer_timeout: self.timeout("timeout.answer_secs", answer, 60)?,
+            idle_timeout: self.timeout("timeout.idle_secs", idle, 300)?,
+        })
     }
-    if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
-        return Err("it must have no path: the path of a request goes on as it came".to_owned());
+
+    /// What of this configuration an error is about.
+    fn key(&self, name: &str) -> String {
+        format!("route {:?}: {name}", self.route.path)
     }
-    if !is_loopback(&url) && !trusted_network {
-        return Err("it is on another machine, and whoever can speak to it can say who calls; \
-                    if only the gateway can, say `trusted_network = true`"
-            .to_owned());
+
+    fn rule(&self) -> Result<Rule, ConfigError> {
+        let Self { route, file } = self;
+        if route.public {
+            return match self.asks_for_something() {
+                Some(name) => {
+                    Err(value(self.key("public"), format!("nothing is asked for there, yet `{name}` asks")))
+                }
+                None => Ok(Rule::Public),
+            };
+        }
+        let dpop = route.dpop.unwrap_or(file.dpop);
+        let demand = Demand {
+            dpop: if dpop == DpopFile::Required { DpopUse::Required } else { DpopUse::Allowed },
+            nonces: route.nonce.unwrap_or(file.nonce.mode) == NonceMode::Required,
+            scope: self.scope()?,
+            audience: self.audience()?,
+            authentication: self.authentication()?,
+            without_replay_log: match route.without_replay_log.unwrap_or(file.without_replay_log) {
+                WithoutReplayLogFile::Refuse => WithoutReplayLog::Refuse,
+                WithoutReplayLogFile::Nonce => WithoutReplayLog::Nonce,
+            },
+        };
+        Ok(if dpop == DpopFile::Observe { Rule::Observed(demand) } else { Rule::Guarded(demand) })
     }
-    Upstream::new(url.authority()).ok_or_else(|| "it names no host".to_owned())
+
+    /// The first key that makes no sense where no token is looked at.
+    fn asks_for_something(&self) -> Option<&'static str> {
+        let route = self.route;
+        [
+            ("dpop", route.dpop.is_some()),
+            ("nonce", route.nonce.is_some()),
+            ("scopes", !route.scopes.is_empty()),
+            ("audience", route.audience.is_some()),
+            ("acr_values", !route.acr_values.is_empty()),
+            ("max_age_secs", route.max_age_secs.is_some()),
+            ("identity", route.identity.is_some()),
+        ]
+        .into_iter()
+        .find_map(|(name, asks)| asks.then_some(name))
+    }
+
+    fn scope(&self) -> Result<Scope, ConfigError> {
+        let all = self.file.scopes.iter().chain(&self.route.scopes);
+        let text = all.map(String::as_str).collect::<Vec<_>>().join(" ");
+        Scope::parse(&text).map_err(|error| value(self.key("scopes"), error))
+    }
+
+    fn audience(&self) -> Result<Option<Vec<String>>, ConfigError> {
+        let Some(OneOrMany(names)) = &self.route.audience else { return Ok(None) };
+        if names.is_empty() || names.iter().any(String::is_empty) {
+            return Err(value(
+                self.key("audience"),
+                "it needs an identifier, or tokens for any other would be taken",
+            ));
+        }
+        Ok(Some(names.clone()))
+    }
+
+    fn authentication(&self) -> Result<Option<Authentication>, ConfigError> {
+        let (acr_values, max_age_secs) = (self.route.acr_values.clone(), self.route.max_age_secs);
+        if acr_values.iter().any(|acr| acr.is_empty() || acr.contains([' ', '"', '\\'])) {
+            return Err(value(self.key("acr_values"), "each is one word"));
+        }
+        let asks = !acr_values.is_empty() || max_age_secs.is_some();
+        Ok(asks.then_some(Authentication { acr_values, max_age_secs }))
+    }
+
+    fn methods(&self) -> Result<Vec<Method>, ConfigError> {
+        let Some(names) = &self.route.methods else { return Ok(Vec::new()) };
+        let read = |name: &String| {
+            let method = Method::from_bytes(name.as_bytes()).ok().filter(|_| *name == name.to_uppercase());
+            method.ok_or_else(|| {
+                value(self.key("methods"), format!("{name:?} is no method: \"GET\", \"POST\", …"))
+            })
+        };
+        let methods: Vec<Method> = names.iter().map(read).collect::<Result<_, _>>()?;
+        if methods.is_empty() {
+            return Err(value(self.key("methods"), "with none, no request could pass"));
+        }
+        Ok(methods)
+    }
+
+    fn upgrades(&self) -> Result<Vec<String>, ConfigError> {
+        let names = self.route.upgrade.as_ref().or(self.file.upgrade.as_ref());
+        let Some(names) = names else { return Ok(vec!["websocket".to_owned()]) };
+        // RFC 9113 §3.1: HTTP/2 in the clear is not begun by an upgrade any more; it would carry requests past the guard.
+        let unfit = |name: &&String| {
+            let is_http = ["h2c", "h2", "http", "tls"]
+                .iter()
+                .any(|http| name.split('/').next().unwrap_or_default().eq_ignore_ascii_case(http));
+            name.is_empty() || is_http || !name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b',')
+        };
+        match names.iter().find(unfit) {
+            Some(name) => Err(value(
+                self.key("upgrade"),
+                format!("{name:?} would carry requests past the guard, or is no protocol"),
+            )),
+            None => Ok(names.clone()),
+        }
+    }
+
+    fn timeout(&self, key: &str, secs: Option<u64>, default: u64) -> Result<Duration, ConfigError> {
+        match secs.unwrap_or(default) {
+            secs @ 1..=3600 => Ok(Duration::from_secs(secs)),
+            _ => Err(value(self.key(key), "must be 1 to 3600")),
+        }
+    }
 }

@@ -1,4 +1,7 @@
 use super::*;
+use crate::route::{Identity, Rule};
+use http::Method;
+use keybound_resource::WithoutReplayLog;
 
 const MINIMAL: &str = "public_url = \"https://api.example\"\nissuer = \"https://issuer.example\"\n";
 
@@ -72,10 +75,86 @@ fn everything_that_can_be_said() {
         [TokenProfile::Rfc9068, TokenProfile::Jwt]
     );
     let [admin, all] = config.routes.as_slice() else { panic!("two routes") };
-    assert_eq!((admin.path.as_str(), admin.scopes.to_string().as_str()), ("/admin", "api admin"));
-    assert_eq!(admin.upstream.authority, "10.0.0.1");
+    assert_eq!((admin.path.as_str(), scope(admin).as_str()), ("/admin", "api admin"));
+    assert_eq!(admin.upstream.as_ref().expect("an upstream").name(), "http://10.0.0.1");
+    assert_eq!((admin.answer_timeout.as_secs(), admin.idle_timeout.as_secs()), (2, 300));
     assert!(admin.forward_token && admin.raw_path);
-    assert_eq!((all.path.as_str(), all.scopes.to_string().as_str()), ("", "api"));
+    assert_eq!((all.path.as_str(), scope(all).as_str()), ("", "api"));
+}
+
+/// The scope that a route asks for.
+fn scope(route: &Route) -> String {
+    let Rule::Guarded(demand) = &route.rule else { panic!("guarded") };
+    demand.scope.to_string()
+}
+
+const EVERY_KEY_OF_A_ROUTE: &str = r#"
+    upstream = "http://127.0.0.1:3000"
+    identity = "none"
+    max_body_bytes = 1000
+    [timeout]
+    answer_secs = 7
+    [upstreams.orders]
+    url = ["https://10.0.0.1:8443/v2", "http://10.0.0.2"]
+    http2 = true
+    trusted_network = true
+    [[route]]
+    path = "/orders/"
+    upstream = "orders"
+    strip_prefix = true
+    methods = ["GET", "POST"]
+    dpop = "allowed"
+    nonce = "off"
+    scopes = ["orders"]
+    audience = "https://orders.example"
+    acr_values = ["gold", "silver"]
+    max_age_secs = 60
+    without_replay_log = "nonce"
+    identity = "assertion"
+    upgrade = []
+    max_body_bytes = 5
+    timeout = { connect_secs = 1, answer_secs = 2, idle_secs = 3 }
+    [[route]]
+    path = "/health"
+    public = true
+    [[route]]
+    path = "/new"
+    dpop = "observe"
+"#;
+
+#[test]
+fn everything_that_can_be_said_of_a_route() {
+    let config = with(EVERY_KEY_OF_A_ROUTE).expect("a configuration");
+    let [orders, health, new, all] = config.routes.as_slice() else { panic!("four routes") };
+    let (orders, health) = if orders.path == "/orders" { (orders, health) } else { (health, orders) };
+    let Rule::Guarded(demand) = &orders.rule else { panic!("guarded") };
+    assert_eq!(
+        (demand.dpop, demand.nonces, demand.without_replay_log),
+        (DpopUse::Allowed, false, WithoutReplayLog::Nonce)
+    );
+    assert_eq!(demand.audience.as_deref(), Some(["https://orders.example".to_owned()].as_slice()));
+    let authentication = demand.authentication.as_ref().expect("how to sign in");
+    assert_eq!((authentication.acr_values.len(), authentication.max_age_secs), (2, Some(60)));
+    assert_eq!((orders.identity, orders.stripped()), (Identity::Assertion, "/orders"));
+    assert!(orders.takes(&Method::POST) && !orders.takes(&Method::PUT) && orders.upgrades.is_empty());
+    assert_eq!(
+        (orders.max_body_bytes, orders.answer_timeout.as_secs(), orders.idle_timeout.as_secs()),
+        (Some(5), 2, 3)
+    );
+    let upstream = orders.upstream.as_ref().expect("an upstream");
+    assert_eq!((upstream.name(), upstream.is_several()), ("https://10.0.0.1:8443/v2", true));
+
+    assert_eq!((health.path.as_str(), &health.rule), ("/health", &Rule::Public));
+    assert!(matches!((new.path.as_str(), &new.rule), ("/new", Rule::Observed(demand)) if demand.nonces));
+    assert_eq!(
+        (all.identity, all.max_body_bytes, all.answer_timeout.as_secs()),
+        (Identity::Nothing, Some(1000), 7)
+    );
+    assert_eq!(all.upgrades, ["websocket"]);
+    let shared = |one: &Route, other: &Route| {
+        std::sync::Arc::ptr_eq(one.upstream.as_ref().expect("one"), other.upstream.as_ref().expect("one"))
+    };
+    assert!(shared(health, all) && shared(new, all) && !shared(orders, all));
 }
 
 #[test]
@@ -93,7 +172,7 @@ fn unknown_keys_are_refused_with_their_line() {
 fn bcp_prx_02_an_upstream_on_another_machine_needs_a_word() {
     assert!(refused("upstream = \"http://10.0.0.1:80\"").contains("trusted_network"));
     assert!(with("upstream = \"http://10.0.0.1:80\"\ntrusted_network = true").is_ok());
-    for bad in ["ftp://127.0.0.1", "http://127.0.0.1/base", "http://u:p@127.0.0.1", "127.0.0.1:80"] {
+    for bad in ["ftp://127.0.0.1", "http://127.0.0.1/?a", "http://u:p@127.0.0.1", "127.0.0.1:80"] {
         assert!(with(&format!("upstream = \"{bad}\"")).is_err(), "{bad}");
     }
 }
@@ -111,6 +190,30 @@ fn what_would_be_unsafe_does_not_start() {
         ("[timeout]\nanswer_secs = 0", "1 to 3600"),
         ("[[route]]\npath = \"/a/../b\"", "normal form"),
         ("[[route]]\npath = \"/a\"\n[[route]]\npath = \"/b\"\n[[route]]\npath = \"/a/\"", "twice"),
+        ("[[route]]\npath = \"/a\"\npublic = true\nscopes = [\"x\"]", "`scopes` asks"),
+        ("[[route]]\npath = \"/a\"\npublic = true\ndpop = \"required\"", "`dpop` asks"),
+        ("[[route]]\npath = \"/a\"\nmethods = [\"get\"]", "no method"),
+        ("[[route]]\npath = \"/a\"\nmethods = []", "no request"),
+        ("[[route]]\npath = \"/a\"\naudience = []", "identifier"),
+        ("[[route]]\npath = \"/a\"\nacr_values = [\"a b\"]", "one word"),
+        ("[[route]]\npath = \"/a\"\nupgrade = [\"h2c\"]", "past the guard"),
+        ("[[route]]\npath = \"/a\"\nupgrade = [\"TLS/1.3\"]", "past the guard"),
+        ("[[route]]\npath = \"/a\"\nupstream = \"orders\"", "one of [upstreams]"),
+        ("[[route]]\npath = \"/a\"\nupstream = []", "one URL"),
+        ("[[route]]\npath = \"/a\"\ntimeout = { idle_secs = 0 }", "1 to 3600"),
+        (
+            "[[route]]\npath = \"/a\"\nupstream = \"o\"\n[upstreams.o]\nurl = \"http://127.0.0.1\"\nca_file = \"a\"",
+            "https",
+        ),
+        (
+            "[[route]]\npath = \"/a\"\nupstream = \"o\"\n[upstreams.o]\nurl = \"https://a\"\nca_file = \"/nowhere\"",
+            "/nowhere",
+        ),
+        (
+            "[[route]]\npath = \"/a\"\nupstream = \"o\"\n[upstreams.o]\nurl = \"https://a\"\nclient_key = \"a\"",
+            "together",
+        ),
+        ("[assertion]\nkey_file = \"/nowhere\"", "/nowhere"),
     ] {
         let error = refused(&format!("{upstream}{more}"));
         assert!(error.contains(told), "{more}: {error}");

@@ -3,7 +3,11 @@
 #[cfg(test)]
 mod answers;
 #[cfg(test)]
+mod assertions;
+#[cfg(test)]
 mod attacks;
+#[cfg(test)]
+mod http2;
 #[cfg(test)]
 mod identity;
 #[cfg(test)]
@@ -11,8 +15,16 @@ mod introspection;
 #[cfg(test)]
 mod issuer;
 #[cfg(test)]
+mod metadata;
+#[cfg(test)]
 mod readings;
 #[cfg(test)]
+mod routes;
+#[cfg(test)]
+mod secure;
+#[cfg(test)]
 mod streaming;
+#[cfg(test)]
+mod tunnels;
 #[cfg(test)]
 mod world;

@@ -27,7 +27,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tower_service::Service;
 
@@ -132,21 +132,27 @@ where
     let address = listener.local_addr().expect("an address");
     tokio::spawn(async move {
         while let Ok((stream, peer)) = listener.accept().await {
-            let answer = answer.clone();
-            tokio::spawn(async move {
-                let service = service_fn(move |mut request: Request<Incoming>| {
-                    request.extensions_mut().insert(peer);
-                    let answer = answer(request);
-                    async move { Ok::<_, Infallible>(answer.await) }
-                });
-                let _ = auto::Builder::new(TokioExecutor::new())
-                    .http1_only()
-                    .serve_connection(TokioIo::new(stream), service)
-                    .await;
-            });
+            tokio::spawn(answer_connection(stream, peer, answer.clone()));
         }
     });
     address
+}
+
+/// Answers what comes over one connection, HTTP/1.1 or HTTP/2, until it ends.
+pub(crate) async fn answer_connection<T, F, Fut, B>(stream: T, peer: SocketAddr, answer: F)
+where
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    F: Fn(Request<Incoming>) -> Fut + Clone + Send + 'static,
+    Fut: Future<Output = Response<B>> + Send + 'static,
+    B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
+{
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(peer);
+        let answer = answer(request);
+        async move { Ok::<_, Infallible>(answer.await) }
+    });
+    let builder = auto::Builder::new(TokioExecutor::new());
+    let _ = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).await;
 }
 
 pub(crate) struct World {
@@ -186,10 +192,11 @@ impl World {
         public_url: &str,
         rest: &str,
     ) -> Self {
-        let toml = format!(
-            "public_url = {public_url:?}\nissuer = {issuer:?}\naudience = {:?}\n{rest}",
-            format!("{PUBLIC}/")
-        );
+        let mut toml = format!("public_url = {public_url:?}\nissuer = {issuer:?}\n");
+        if !rest.starts_with("audience = ") {
+            toml += &format!("audience = \"{PUBLIC}/\"\n");
+        }
+        toml += rest;
         let mut config = Config::parse(&toml).expect("a configuration");
         config.issuers[0].keys = keys;
         config.issuers[0].asked = asked;
@@ -216,6 +223,15 @@ impl World {
     }
 
     pub(crate) fn token_of(&self, iss: &str, scope: &str, bound: bool) -> String {
+        self.token_with(iss, scope, bound, 600)
+    }
+
+    /// A token that expires in so many seconds.
+    pub(crate) fn token_for(&self, secs: u64) -> String {
+        self.token_with("https://issuer.example", "read", true, secs)
+    }
+
+    fn token_with(&self, iss: &str, scope: &str, bound: bool, secs: u64) -> String {
         let now = self.clock.now().unix;
         let none = AuthorizationDetails::default();
         let token = NewAccessToken {
@@ -223,7 +239,7 @@ impl World {
             iss,
             sub: "alice d'or %",
             aud: &Audience::One(format!("{PUBLIC}/")),
-            exp: now.plus_secs(600),
+            exp: now.plus_secs(secs),
             iat: now,
             jti: "t1",
             client_id: "app",

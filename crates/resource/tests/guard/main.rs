@@ -17,11 +17,15 @@ mod issuers;
 #[cfg(test)]
 mod layer;
 #[cfg(test)]
+mod metadata;
+#[cfg(test)]
 mod nonces;
 #[cfg(test)]
 mod schemes;
 #[cfg(test)]
 mod services;
+#[cfg(test)]
+mod shared_log;
 #[cfg(test)]
 mod thefts;
 #[cfg(test)]

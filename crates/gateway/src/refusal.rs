@@ -1,0 +1,86 @@
+//! What the gateway itself refuses. The body is JSON and says what was expected; what came is in the log.
+
+use crate::forward::NoAnswer;
+use bytes::Bytes;
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
+use http::request::Parts;
+use http::{Method, Response, StatusCode};
+use http_body_util::Full;
+use keybound_dpop::jose::signer::SignError;
+
+/// A refusal of the gateway itself.
+pub(crate) struct Refusal {
+    status: StatusCode,
+    error: &'static str,
+    why: String,
+    field: Option<(HeaderName, HeaderValue)>,
+}
+
+impl Refusal {
+    fn new(status: StatusCode, error: &'static str, why: impl Into<String>) -> Self {
+        Self { status, error, why: why.into(), field: None }
+    }
+
+    /// One audit event, and 400.
+    pub(crate) fn bad_request(request: &Parts, row: &'static str, why: impl ToString) -> Self {
+        let path: String = request.uri.path().chars().take(200).flat_map(char::escape_default).collect();
+        let why = why.to_string();
+        tracing::warn!(target: "audit", event = "malformed_request", row, status = 400, path, why, "request refused");
+        Self::new(StatusCode::BAD_REQUEST, "invalid_request", format!("{row}: {why}"))
+    }
+
+    /// RFC 8470 §5.2
+    pub(crate) fn too_early() -> Self {
+        let why = "RS-GW-10: a request in early data can be replayed: send it again after the handshake";
+        Self::new(StatusCode::TOO_EARLY, "too_early", why)
+    }
+
+    pub(crate) fn no_route() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", "no route leads to this path")
+    }
+
+    /// RFC 9110 §15.5.6
+    pub(crate) fn wrong_method(allowed: &[Method]) -> Self {
+        let names = allowed.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
+        let allow = HeaderValue::try_from(names).ok().map(|names| (ALLOW, names));
+        let why = "this path takes other methods only";
+        Self { field: allow, ..Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", why) }
+    }
+
+    pub(crate) fn internal(error: &SignError) -> Self {
+        tracing::error!(%error, "an assertion could not be signed");
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "server_error", "the gateway cannot say who calls")
+    }
+
+    pub(crate) fn into_answer(self) -> Response<Full<Bytes>> {
+        let body = serde_json::json!({ "error": self.error, "error_description": self.why });
+        let mut answer = Response::new(Full::from(body.to_string()));
+        *answer.status_mut() = self.status;
+        let headers = answer.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.extend(self.field);
+        answer
+    }
+}
+
+impl From<NoAnswer> for Refusal {
+    fn from(no_answer: NoAnswer) -> Self {
+        let (status, error, why) = match no_answer {
+            NoAnswer::Away | NoAnswer::Broken => {
+                (StatusCode::BAD_GATEWAY, "bad_gateway", "the service behind this gateway cannot be reached")
+            }
+            NoAnswer::TooSlow => (
+                StatusCode::GATEWAY_TIMEOUT,
+                "gateway_timeout",
+                "the service behind this gateway did not answer in time",
+            ),
+            NoAnswer::TooLarge => (
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "content_too_large",
+                "the request body is longer than this path takes",
+            ),
+        };
+        Self::new(status, error, why)
+    }
+}

@@ -1,0 +1,97 @@
+//! Who calls, in a JWT that the upstream verifies by the gateway's keys (RS-GW-04).
+
+use crate::world::{PUBLIC, Upstream, World};
+use keybound_dpop::jose::algorithm::{Algorithm, AlgorithmSet};
+use keybound_dpop::jose::jws::UnverifiedJwt;
+use keybound_dpop::jose::key_set::KeySet;
+use keybound_dpop::jose::signer::{Signer, SigningKey};
+use keybound_dpop::time::Clock;
+use serde_json::Value;
+
+const KEYS: &str = "/.well-known/keybound-assertion-keys";
+
+async fn start(upstream: &Upstream, more: &str) -> World {
+    let rest = format!(
+        "upstream = \"http://{}\"\nidentity = \"assertion\"\n[nonce]\nmode = \"off\"\n{more}",
+        upstream.address
+    );
+    World::start_at(PUBLIC, &rest).await
+}
+
+async fn keys(world: &World) -> KeySet {
+    let heard = world.ask(&format!("GET {KEYS} HTTP/1.1\r\nHost: h\r\n\r\n")).await;
+    assert_eq!((heard.status, heard.all("content-type")), (200, vec!["application/jwk-set+json"]));
+    KeySet::parse(heard.body.as_bytes()).expect("a key set")
+}
+
+/// What an upstream would do: find the key, verify, read the claims.
+fn verified(assertion: &str, keys: &KeySet) -> Value {
+    let jwt = UnverifiedJwt::parse(assertion).expect("a JWT");
+    let kid = jwt.kid().expect("a header").expect("a kid");
+    let (key, algorithms) =
+        (keys.iter().find(|key| key.kid.as_deref() == Some(&kid)), AlgorithmSet::of(&[Algorithm::Es256]));
+    let candidates = key.map(|key| &key.key);
+    let good = jwt.verify(algorithms, candidates.into_iter()).expect("a good signature");
+    serde_json::from_slice(good.payload()).expect("claims")
+}
+
+#[tokio::test]
+async fn rs_gw_04_an_assertion_says_who_calls_and_can_be_verified() {
+    let upstream = Upstream::start(200, &[]).await;
+    let world = start(&upstream, "").await;
+    assert_eq!(world.get("/a", "Keybound-Assertion: spoofed\r\n").await.status, 200);
+    let seen = upstream.only();
+    assert!(seen.all("keybound-subject").is_empty(), "and nothing says it in the clear");
+    let [assertion] = seen.all("keybound-assertion")[..] else { panic!("one assertion") };
+    let claims = verified(assertion, &keys(&world).await);
+    assert_eq!(claims["iss"], PUBLIC);
+    assert_eq!(claims["aud"], format!("http://{}", upstream.address));
+    assert_eq!(claims["token_iss"], "https://issuer.example");
+    assert_eq!((&claims["sub"], &claims["client_id"]), (&"alice d'or %".into(), &"app".into()));
+    assert_eq!(claims["scope"], "read");
+    assert_eq!(claims["cnf"]["jkt"], world.client_key.public_jwk().thumbprint().to_string());
+    let (iat, exp) = (claims["iat"].as_u64().expect("iat"), claims["exp"].as_u64().expect("exp"));
+    assert!(exp - iat <= 60 && world.clock.now().unix.as_secs() - iat < 30, "{claims}");
+}
+
+#[tokio::test]
+async fn rs_gw_04_an_assertion_is_made_once_for_some_seconds_and_token() {
+    let upstream = Upstream::start(200, &[]).await;
+    let world = start(&upstream, "").await;
+    let ask = async |token: &str| {
+        let credentials = world.credentials_with(token, "GET", "/a", None);
+        assert_eq!(world.ask(&format!("GET /a HTTP/1.1\r\nHost: h\r\n{credentials}\r\n")).await.status, 200);
+        upstream.seen().last().expect("a request").all("keybound-assertion")[0].to_owned()
+    };
+    let (token, short) = (world.token(), world.token_for(90));
+    let first = ask(&token).await;
+    assert_eq!(ask(&token).await, first);
+    assert_ne!(ask(&short).await, first, "another token");
+    world.clock.turn(50);
+    let later = ask(&token).await;
+    assert_ne!(later, first);
+    let claims = verified(&ask(&short).await, &keys(&world).await);
+    let left = claims["exp"].as_u64().expect("exp") - claims["iat"].as_u64().expect("iat");
+    assert!(left <= 40, "never longer than the token: {claims}");
+}
+
+#[tokio::test]
+async fn a_key_from_a_file_stays_the_same() {
+    let upstream = Upstream::start(200, &[]).await;
+    let key = SigningKey::generate(Algorithm::Es256).expect("a key");
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("assertion.jwk");
+    std::fs::write(&file, key.to_private_jwk().expect("a JWK").as_bytes()).expect("written");
+    let world =
+        start(&upstream, &format!("[assertion]\nkey_file = {:?}", file.to_str().expect("a path"))).await;
+    let kid = key.public_jwk().thumbprint().to_string();
+    assert!(keys(&world).await.has_kid(&kid));
+}
+
+#[tokio::test]
+async fn keys_are_published_only_where_they_are_used() {
+    let upstream = Upstream::start(200, &[]).await;
+    let world = World::start(upstream.address, "").await;
+    assert_eq!(world.ask(&format!("GET {KEYS} HTTP/1.1\r\nHost: h\r\n\r\n")).await.status, 401);
+    assert!(upstream.seen().is_empty());
+}
