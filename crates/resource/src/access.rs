@@ -5,6 +5,7 @@ use keybound_dpop::jose::thumbprint::Thumbprint;
 use keybound_dpop::proof::check::{FreshProof, NonceUse};
 use keybound_dpop::time::UnixTime;
 use keybound_dpop::token_hash::TokenHash;
+use keybound_oauth::authorization_details::AuthorizationDetails;
 use keybound_oauth::scope::Scope;
 use serde_json::{Map, Value};
 use std::sync::Arc;
@@ -86,6 +87,13 @@ impl Access {
     #[must_use]
     pub fn auth_time(&self) -> Option<UnixTime> {
         self.token.claims.auth_time
+    }
+
+    /// `authorization_details` (RFC 9396 §9.1); none where they are malformed, so that nobody relies on them.
+    #[must_use]
+    pub fn authorization_details(&self) -> AuthorizationDetails {
+        let details = self.token.all.get("authorization_details").map(AuthorizationDetails::from_json);
+        details.and_then(Result::ok).unwrap_or_default()
     }
 
     /// All claims of the token.

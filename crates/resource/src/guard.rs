@@ -4,7 +4,7 @@ use crate::access::Access;
 use crate::challenges;
 use crate::config::{ConfigError, GuardConfig};
 use crate::credentials::Scheme;
-use crate::demand::Demand;
+use crate::demand::{Authentication, Demand};
 use crate::denied::Denied;
 use crate::judge::{Judged, Question};
 use crate::observed::Observed;
@@ -20,6 +20,7 @@ use keybound_dpop::secret::Secret;
 use keybound_dpop::target::Target;
 use keybound_dpop::time::{Now, UnixTime};
 use keybound_dpop::token_hash::TokenHash;
+use keybound_oauth::authorization_details::AuthorizationDetail;
 use keybound_oauth::error::ErrorCode;
 use keybound_oauth::scope::Scope;
 use quick_cache::sync::Cache;
@@ -166,6 +167,42 @@ impl Guard {
         Err(self.refuse(Reason::Scope(needed.clone()), Some(scheme_of(access)), request))
     }
 
+    /// Asks for a better or a later sign-in on top of a good token (RFC 9470 §3): where what is at stake shows only in the
+    /// handler.
+    ///
+    /// # Errors
+    /// A [`Rejection`] with `insufficient_user_authentication`, which has been written to the audit log.
+    pub fn require_authentication(
+        &self,
+        access: &Access,
+        needed: &Authentication,
+        request: &Parts,
+    ) -> Result<(), Rejection> {
+        if needed.is_met_by(access.token(), self.config.clock.now().unix) {
+            return Ok(());
+        }
+        Err(self.refuse(Reason::Authentication(needed.clone()), Some(scheme_of(access)), request))
+    }
+
+    /// Asks for an authorization in detail on top of a good token (RFC 9396 §9.1): the token must hold one of that type for
+    /// which `is_enough` holds.
+    ///
+    /// # Errors
+    /// A [`Rejection`] with `insufficient_scope`, which has been written to the audit log.
+    pub fn require_detail(
+        &self,
+        access: &Access,
+        detail_type: &str,
+        is_enough: impl Fn(&AuthorizationDetail) -> bool,
+        request: &Parts,
+    ) -> Result<(), Rejection> {
+        let details = access.authorization_details();
+        if details.iter().any(|detail| detail.detail_type() == detail_type && is_enough(detail)) {
+            return Ok(());
+        }
+        Err(self.refuse(Reason::Detail(detail_type.to_owned()), Some(scheme_of(access)), request))
+    }
+
     /// The refusal of a token that the service itself knows to be revoked (RS-CHK-04). It has been written to the audit
     /// log.
     #[must_use]
@@ -180,6 +217,12 @@ impl Guard {
     pub fn deny(&self, token: TokenHash, until: UnixTime) -> bool {
         self.forget(&token);
         self.denied.add(token, until, self.config.clock.now().unix)
+    }
+
+    /// Whether a signed token was found good and is remembered: then a request with it costs one signature, its proof's.
+    #[must_use]
+    pub fn remembers(&self, token: &TokenHash) -> bool {
+        self.verdicts.get(token).is_some()
     }
 
     /// Forgets what is known of a token: at its next use it is verified, and its issuer asked, anew.
@@ -251,6 +294,7 @@ impl Guard {
         }
         verdict.map_err(|reason| {
             let rejection = self.reject(reason, scheme, question.demand, question.now);
+            let rejection = rejection.for_caller(&question.request.headers);
             audit(&rejection, question.request);
             rejection
         })
@@ -259,6 +303,7 @@ impl Guard {
     fn refuse(&self, reason: Reason, scheme: Option<Scheme>, request: &Parts) -> Rejection {
         self.config.metrics.refused(&reason);
         let rejection = self.reject(reason, scheme, &self.demand, self.config.clock.now());
+        let rejection = rejection.for_caller(&request.headers);
         audit(&rejection, request);
         rejection
     }

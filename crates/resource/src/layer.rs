@@ -1,6 +1,7 @@
 //! The guard as a tower layer, for any HTTP service: axum, hyper, tonic.
 
 use crate::cors::Cors;
+use crate::demand::Demand;
 use crate::guard::Guard;
 use crate::public_url::PublicUrl;
 use bytes::Bytes;
@@ -25,6 +26,7 @@ pub struct GuardLayer(Arc<Setup>);
 struct Setup {
     guard: Arc<Guard>,
     public: PublicUrl,
+    demand: Option<Demand>,
     cors: Option<Cors>,
 }
 
@@ -39,15 +41,20 @@ impl GuardLayer {
     /// For a service that callers know under that URL.
     #[must_use]
     pub fn new(guard: Arc<Guard>, public: PublicUrl) -> Self {
-        Self(Arc::new(Setup { guard, public, cors: None }))
+        Self(Arc::new(Setup { guard, public, demand: None, cors: None }))
+    }
+
+    /// Asks for this instead of what the guard asks of all: another scope, audience or sign-in, nonces or none.
+    #[must_use]
+    pub fn asking(self, demand: Demand) -> Self {
+        Self(Arc::new(Setup { demand: Some(demand), ..Setup::clone(&self.0) }))
     }
 
     /// Lets pages of these origins call. Without it there is no cross-origin access, and a preflight needs a token
     /// like any other request.
     #[must_use]
     pub fn with_cors(self, cors: Cors) -> Self {
-        let Setup { guard, public, .. } = &*self.0;
-        Self(Arc::new(Setup { guard: Arc::clone(guard), public: public.clone(), cors: Some(cors) }))
+        Self(Arc::new(Setup { cors: Some(cors), ..Setup::clone(&self.0) }))
     }
 }
 
@@ -100,7 +107,10 @@ where
 {
     let (mut parts, body) = request.into_parts();
     let judged = match setup.public.target(&parts.uri) {
-        Ok(target) => setup.guard.check(&parts, &target).await,
+        Ok(target) => {
+            let demand = setup.demand.as_ref().unwrap_or_else(|| setup.guard.demand());
+            setup.guard.check_for(&parts, &target, demand).await
+        }
         Err(_) => Err(setup.guard.refuse_target(&parts)),
     };
     let access = match judged {

@@ -20,8 +20,12 @@
 //! # }
 //! ```
 //!
+//! With the feature `axum` the handler takes `access: Access` itself, and without a guard in front it does not run. With the
+//! feature `introspect` an issuer is asked about tokens (RFC 7662). `docs/guard-rust.md` has the rest, and `examples/` whole
+//! services.
+//!
 //! The order of judgement: `Authorization` syntax, the token, its `cnf` against the scheme, the proof up to its
-//! signature, the replay record, the scope, and only then the service. Only the guard makes an [`Access`]:
+//! signature, the replay record, how the user signed in, the scope, and only then the service. Only the guard makes an [`Access`]:
 //!
 //! ```compile_fail
 //! let forged = keybound_resource::Access { jkt: None };
@@ -36,6 +40,8 @@ mod demand;
 mod denied;
 #[cfg(feature = "jwks")]
 mod discovered;
+#[cfg(feature = "axum")]
+mod extract;
 mod guard;
 #[cfg(feature = "introspect")]
 mod introspect;
@@ -59,6 +65,8 @@ pub use credentials::Scheme;
 pub use demand::{Authentication, Demand, WithoutReplayLog};
 #[cfg(feature = "jwks")]
 pub use discovered::IssuerKeys;
+#[cfg(feature = "axum")]
+pub use extract::Unguarded;
 pub use guard::{Guard, LookedUp};
 #[cfg(feature = "introspect")]
 pub use introspect::{

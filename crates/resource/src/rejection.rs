@@ -42,6 +42,8 @@ pub enum Reason {
     Proof(Refusal),
     /// The token's scope is too small.
     Scope(Scope),
+    /// The token holds no authorization of this type (RFC 9396) that is enough.
+    Detail(String),
     /// The user signed in too weakly, or too long ago.
     Authentication(Authentication),
     /// The log of used proofs is full or out of reach. Our fault.
@@ -67,7 +69,7 @@ impl Reason {
             Self::Unbound => "DPOP-CNF-04",
             Self::Unusable(_) => "DPOP-CNF-05",
             Self::Proof(refusal) => refusal.check().rule().id,
-            Self::Scope(_) => "RS-CHK-05",
+            Self::Scope(_) | Self::Detail(_) => "RS-CHK-05",
             Self::Authentication(_) => "RS-STP-01",
             Self::ReplayLogUnavailable => "RS-GW-09",
             Self::KeysUnavailable(_) => "RS-CHK-02",
@@ -91,7 +93,7 @@ impl Reason {
                 Fault::Nonce => ErrorCode::UseDpopNonce,
                 Fault::Binding => ErrorCode::InvalidToken,
             }),
-            Self::Scope(_) => Some(ErrorCode::InsufficientScope),
+            Self::Scope(_) | Self::Detail(_) => Some(ErrorCode::InsufficientScope),
             Self::Authentication(_) => Some(ErrorCode::InsufficientUserAuthentication),
             Self::ReplayLogUnavailable | Self::KeysUnavailable(_) | Self::TokensUnavailable(_) => {
                 Some(ErrorCode::TemporarilyUnavailable)
@@ -133,6 +135,11 @@ impl Reason {
             Self::Unbound => "the token is not bound to a key".to_owned(),
             Self::Unusable(because) => (*because).to_owned(),
             Self::Scope(needed) => format!("the scope must hold: {needed}"),
+            Self::Detail(detail_type) => {
+                format!(
+                    "the token must hold authorization_details of the type {detail_type} that reach so far"
+                )
+            }
             Self::Authentication(_) => "the user must sign in again, as the challenge says".to_owned(),
             Self::ReplayLogUnavailable => "the record of used proofs cannot be reached".to_owned(),
             Self::KeysUnavailable(_) => "the issuer's keys cannot be reached".to_owned(),
@@ -169,7 +176,7 @@ impl Reason {
                 Check::NonceMissing | Check::NonceUnknown => "nonce_challenge",
                 _ => "proof_refused",
             },
-            Self::Scope(_) => "scope_refused",
+            Self::Scope(_) | Self::Detail(_) => "scope_refused",
             Self::Authentication(_) => "step_up",
             Self::ReplayLogUnavailable | Self::KeysUnavailable(_) | Self::TokensUnavailable(_) => {
                 "unavailable"
@@ -187,11 +194,19 @@ struct Inner {
     reason: Reason,
     challenges: Vec<Challenge>,
     nonce: Option<Nonce>,
+    has_body: bool,
 }
 
 impl Rejection {
     pub(crate) fn new(reason: Reason, challenges: Vec<Challenge>, nonce: Option<Nonce>) -> Self {
-        Self(Box::new(Inner { reason, challenges, nonce }))
+        Self(Box::new(Inner { reason, challenges, nonce, has_body: true }))
+    }
+
+    /// For a caller who would take a body for something else: a gRPC client knows the status by the head alone.
+    pub(crate) fn for_caller(mut self, headers: &HeaderMap) -> Self {
+        let media_type = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+        self.0.has_body = !media_type.starts_with(b"application/grpc");
+        self
     }
 
     /// What stood in the way.
@@ -221,8 +236,9 @@ impl Rejection {
     /// The answer: status, `WWW-Authenticate`, `DPoP-Nonce`, and the error as JSON; never to be stored.
     #[must_use]
     pub fn into_response(self) -> Response<Full<Bytes>> {
-        let Inner { reason, challenges, nonce } = *self.0;
-        let body = reason.code().map(|code| ErrorBody::new(code, &reason.for_wire()).to_json());
+        let Inner { reason, challenges, nonce, has_body } = *self.0;
+        let body =
+            reason.code().filter(|_| has_body).map(|code| ErrorBody::new(code, &reason.for_wire()).to_json());
         let mut headers = HeaderMap::new();
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if body.is_some() {

@@ -80,7 +80,8 @@ where
     }
 }
 
-fn unguarded() -> Response<Full<Bytes>> {
+/// What a caller is told where a guard is missing.
+pub(crate) fn unguarded() -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::default());
     *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -240,9 +240,10 @@ fn check_typ(header: &Object<'_>, profile: TokenProfile) -> Result<(), TokenErro
     match (profile, short) {
         (_, Some("at+jwt")) => Ok(()),
         (TokenProfile::Rfc9068, _) => Err(TokenError::Kind { because: "typ is not at+jwt" }),
-        (TokenProfile::Jwt, Some("dpop+jwt" | "logout+jwt" | "oauth-authz-req+jwt")) => {
-            Err(TokenError::Kind { because: "typ names another kind of JWT" })
-        }
+        (
+            TokenProfile::Jwt,
+            Some("dpop+jwt" | "logout+jwt" | "oauth-authz-req+jwt" | "token-introspection+jwt"),
+        ) => Err(TokenError::Kind { because: "typ names another kind of JWT" }),
         (TokenProfile::Jwt, _) => Ok(()),
     }
 }

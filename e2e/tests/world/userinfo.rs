@@ -14,7 +14,7 @@ fn assert_refused(answer: &Answer, error: &str) {
 }
 
 #[tokio::test]
-async fn as_ui_01_all_rules_of_a_resource_hold() {
+async fn as_ui_01_atk_100_all_rules_of_a_resource_hold() {
     let world = World::new().await;
     let tokens = world.tokens().await;
     let token = tokens.text("access_token");

@@ -1,6 +1,7 @@
 //! The guard from outside: requests in, answers out, on a clock that the test turns.
 
-#[cfg(all(test, feature = "introspect"))]
+#[cfg(feature = "introspect")]
+#[cfg(test)]
 mod asked;
 #[cfg(test)]
 mod attacks;
@@ -8,8 +9,11 @@ mod attacks;
 mod challenges;
 #[cfg(test)]
 mod demands;
-#[cfg(all(test, feature = "introspect"))]
+#[cfg(feature = "introspect")]
+#[cfg(test)]
 mod introspection;
+#[cfg(test)]
+mod issuers;
 #[cfg(test)]
 mod layer;
 #[cfg(test)]
@@ -21,7 +25,11 @@ mod nonces;
 #[cfg(test)]
 mod schemes;
 #[cfg(test)]
+mod services;
+#[cfg(test)]
 mod shared_log;
+#[cfg(test)]
+mod thefts;
 #[cfg(test)]
 mod tokens;
 #[cfg(test)]
