@@ -123,7 +123,7 @@ impl Written<'_> {
         }
         let dpop = route.dpop.unwrap_or(file.dpop);
         let demand = Demand {
-            dpop: if dpop == DpopFile::Required { DpopUse::Required } else { DpopUse::Allowed },
+            dpop: if dpop == DpopFile::Allowed { DpopUse::Allowed } else { DpopUse::Required },
             nonces: route.nonce.unwrap_or(file.nonce.mode) == NonceMode::Required,
             scope: self.scope()?,
             audience: self.audience()?,
