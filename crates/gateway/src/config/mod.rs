@@ -203,8 +203,8 @@ impl TryFrom<ConfigFile> for Config {
             issuers: issuers::read(&file.issuer.0)?,
             audience,
             dpop: match file.dpop {
-                DpopFile::Required => DpopUse::Required,
-                DpopFile::Allowed | DpopFile::Observe => DpopUse::Allowed,
+                DpopFile::Required | DpopFile::Observe => DpopUse::Required,
+                DpopFile::Allowed => DpopUse::Allowed,
             },
             realm: file.realm.clone(),
             nonces: file.nonce.mode == NonceMode::Required,

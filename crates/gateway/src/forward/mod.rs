@@ -129,9 +129,9 @@ async fn attempt(
     head.uri = address.uri(head.uri, route.stripped()).ok_or(NoAnswer::Broken)?;
     head.headers.insert(HOST, address.host().clone());
     let answer = passage.connections.request(Request::from_parts(head, body));
-    let mut response = within_time(answer, route.answer_timeout, progress).await.map_err(|no_answer| {
+    let answer = within_time(answer, route.answer_timeout, progress).await;
+    let mut response = answer.inspect_err(|no_answer| {
         tracing::warn!(upstream = address.name(), ?no_answer, "no answer from the upstream");
-        no_answer
     })?;
     // The version is that of each connection, not of the message (RFC 9110 §2.5).
     *response.version_mut() = Version::HTTP_11;

@@ -95,11 +95,11 @@ mod tests {
     fn frame(opcode: u8, length: usize, masked: bool) -> Vec<u8> {
         let mask = if masked { 0x80 } else { 0 };
         let mut frame = vec![0x80 | opcode];
-        match length {
-            0..126 => frame.push(mask | length as u8),
-            126..65_536 => {
+        match (u8::try_from(length), u16::try_from(length)) {
+            (Ok(short @ 0..126), _) => frame.push(mask | short),
+            (_, Ok(length)) => {
                 frame.push(mask | 126);
-                frame.extend((length as u16).to_be_bytes());
+                frame.extend(length.to_be_bytes());
             }
             _ => {
                 frame.push(mask | 127);
