@@ -186,6 +186,9 @@ async fn ask_http_2(stage: &Stage, path: &[u8], more: &[(&[u8], &[u8])], body: &
     false
 }
 
+/// Names and values, octet by octet.
+type Fields<'a> = &'a [(&'a [u8], &'a [u8])];
+
 #[tokio::test]
 async fn atk_111_rs_gw_06_what_http_1_could_read_otherwise_does_not_come_out_of_http_2() {
     let scribe = Scribe::start().await;
@@ -193,7 +196,7 @@ async fn atk_111_rs_gw_06_what_http_1_could_read_otherwise_does_not_come_out_of_
     assert!(ask_http_2(&stage, b"/a", &[], b"").await, "a plain one passes");
     assert!(scribe.read().starts_with("POST /a HTTP/1.1\r\n"));
     let crlf = b"a\r\n\r\nGET /hidden HTTP/1.1\r\nHost: h\r\n\r\n".as_slice();
-    let attacks: [(&str, &[(&[u8], &[u8])]); 10] = [
+    let attacks: [(&str, Fields<'_>); 10] = [
         ("line ends in a value", &[(b"x", crlf)]),
         ("a line feed in a value", &[(b"x", b"a\nTransfer-Encoding: chunked")]),
         ("line ends in a name", &[(b"x: a\r\ntransfer-encoding", b"chunked")]),
