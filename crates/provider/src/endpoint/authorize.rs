@@ -43,7 +43,7 @@ async fn ask(State(provider): State<Arc<Provider>>, request: Request) -> Respons
     let language = Language::of(&provider.config, &parts);
     let answer = async {
         let (asked, word) = Asked::from_query(parts.uri.query().unwrap_or_default())?;
-        let visitor = Visitor::of(&provider, &parts).await?;
+        let visitor = Visitor::of(&provider, language, &parts).await?;
         interaction::next_step(&provider, &visitor, &asked, word.as_deref()).await
     };
     finish(&provider, language, answer.await)
@@ -65,7 +65,7 @@ async fn sign_in(State(provider): State<Arc<Provider>>, request: Request) -> Res
     let (parts, body) = request.into_parts();
     let language = Language::of(&provider.config, &parts);
     let answer = async {
-        let submission = Submission::read(&provider, parts, body).await?;
+        let submission = Submission::read(&provider, language, parts, body).await?;
         interaction::sign_in(&provider, &submission).await
     };
     finish(&provider, language, answer.await)
@@ -75,7 +75,7 @@ async fn choose(State(provider): State<Arc<Provider>>, request: Request) -> Resp
     let (parts, body) = request.into_parts();
     let language = Language::of(&provider.config, &parts);
     let answer = async {
-        let submission = Submission::read(&provider, parts, body).await?;
+        let submission = Submission::read(&provider, language, parts, body).await?;
         interaction::choose(&provider, &submission).await
     };
     finish(&provider, language, answer.await)
@@ -85,7 +85,7 @@ async fn consent(State(provider): State<Arc<Provider>>, request: Request) -> Res
     let (parts, body) = request.into_parts();
     let language = Language::of(&provider.config, &parts);
     let answer = async {
-        let submission = Submission::read(&provider, parts, body).await?;
+        let submission = Submission::read(&provider, language, parts, body).await?;
         interaction::consent(&provider, &submission).await
     };
     finish(&provider, language, answer.await)
@@ -95,7 +95,7 @@ async fn carry_back(State(provider): State<Arc<Provider>>, request: Request) -> 
     let (parts, body) = request.into_parts();
     let language = Language::of(&provider.config, &parts);
     let answer = async {
-        let submission = Submission::read(&provider, parts, body).await?;
+        let submission = Submission::read(&provider, language, parts, body).await?;
         interaction::carry_back(&provider, &submission).await
     };
     finish(&provider, language, answer.await)

@@ -24,7 +24,7 @@ async fn begin(State(provider): State<Arc<Provider>>, request: Request) -> Respo
     let language = Language::of(&provider.config, &parts);
     let answer = async {
         let (asked, word) = Asked::from_query(parts.uri.query().unwrap_or_default())?;
-        let visitor = Visitor::of(&provider, &parts).await?;
+        let visitor = Visitor::of(&provider, language, &parts).await?;
         device::begin(&provider, &visitor, &asked, word.as_deref()).await
     };
     finish(&provider, language, answer.await)
@@ -34,7 +34,7 @@ async fn enter(State(provider): State<Arc<Provider>>, request: Request) -> Respo
     let (parts, body) = request.into_parts();
     let language = Language::of(&provider.config, &parts);
     let answer = async {
-        let submission = Submission::read(&provider, parts, body).await?;
+        let submission = Submission::read(&provider, language, parts, body).await?;
         device::enter(&provider, &submission).await
     };
     finish(&provider, language, answer.await)
@@ -44,7 +44,7 @@ async fn sign_in(State(provider): State<Arc<Provider>>, request: Request) -> Res
     let (parts, body) = request.into_parts();
     let language = Language::of(&provider.config, &parts);
     let answer = async {
-        let submission = Submission::read(&provider, parts, body).await?;
+        let submission = Submission::read(&provider, language, parts, body).await?;
         device::sign_in(&provider, &submission).await
     };
     finish(&provider, language, answer.await)
@@ -54,7 +54,7 @@ async fn consent(State(provider): State<Arc<Provider>>, request: Request) -> Res
     let (parts, body) = request.into_parts();
     let language = Language::of(&provider.config, &parts);
     let answer = async {
-        let submission = Submission::read(&provider, parts, body).await?;
+        let submission = Submission::read(&provider, language, parts, body).await?;
         device::consent(&provider, &submission).await
     };
     finish(&provider, language, answer.await)

@@ -22,7 +22,7 @@ async fn begin(State(provider): State<Arc<Provider>>, request: Request) -> Respo
     let language = Language::of(&provider.config, &parts);
     let answer = async {
         let (asked, _) = Asked::from_query(parts.uri.query().unwrap_or_default())?;
-        let visitor = Visitor::of(&provider, &parts).await?;
+        let visitor = Visitor::of(&provider, language, &parts).await?;
         logout::begin(&provider, &visitor, &asked).await
     };
     finish(&provider, language, answer.await)
@@ -43,7 +43,7 @@ async fn confirm(State(provider): State<Arc<Provider>>, request: Request) -> Res
     let (parts, body) = request.into_parts();
     let language = Language::of(&provider.config, &parts);
     let answer = async {
-        let submission = Submission::read(&provider, parts, body).await?;
+        let submission = Submission::read(&provider, language, parts, body).await?;
         logout::confirm(&provider, &submission).await
     };
     finish(&provider, language, answer.await)

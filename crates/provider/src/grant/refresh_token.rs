@@ -96,7 +96,11 @@ fn grant_tokens(
     let binding = bind::decide(config, &asker.client, &audience, asker.proof.as_ref())?;
     let until = now.plus_secs(config.lifetimes.access_token_secs);
     let idle_expires_at = now.plus_secs(config.lifetimes.refresh_idle_secs).min(token.expires_at);
-    let mut writes = vec![Write::KeepGrant { id: token.grant_id, until }];
+    let mut writes = Vec::new();
+    // It is kept as long as the refresh token.
+    if until > token.expires_at {
+        writes.push(Write::KeepGrant { id: token.grant_id, until });
+    }
     let mut refresh_token = None;
     // DEC-01: rotated only where neither a key nor client authentication protects it, unless configured.
     let is_unbound = asker.client.is_public() && token.jkt.is_none();

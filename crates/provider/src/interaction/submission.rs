@@ -4,6 +4,7 @@ use super::asked::Asked;
 use super::form_token::{self, Purpose};
 use super::visitor::Visitor;
 use crate::extract::form_body;
+use crate::page::Language;
 use crate::provider::Provider;
 use crate::refusal::Refusal;
 use axum::body::Body;
@@ -23,12 +24,17 @@ impl Submission {
     ///
     /// # Errors
     /// [`Refusal`], to be told on a page.
-    pub async fn read(provider: &Provider, parts: Parts, body: Body) -> Result<Self, Refusal> {
+    pub async fn read(
+        provider: &Provider,
+        language: Language,
+        parts: Parts,
+        body: Body,
+    ) -> Result<Self, Refusal> {
         let own_origin = provider.config.issuer.url().origin().ascii_serialization();
         form_token::check_site(&parts.headers, &own_origin)?;
         let form = form_body(&parts.headers, body).await?;
         let asked = Asked::from_page(&form)?;
-        let mut visitor = Visitor::of(provider, &parts).await?;
+        let mut visitor = Visitor::of(provider, language, &parts).await?;
         visitor.language = visitor.language.or_asked(&provider.config, asked.form.get("ui_locales"));
         Ok(Self { form, asked, visitor })
     }

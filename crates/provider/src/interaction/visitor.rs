@@ -31,18 +31,18 @@ pub(super) struct SignedIn {
 }
 
 impl Visitor {
-    /// Reads the cookies, and looks the session up.
+    /// Reads the cookies, and looks the session up. `language` is what they read.
     ///
     /// # Errors
     /// [`Fault`] where the store does not answer.
-    pub async fn of(provider: &Provider, parts: &Parts) -> Result<Self, Fault> {
+    pub async fn of(provider: &Provider, language: Language, parts: &Parts) -> Result<Self, Fault> {
         let form_cookie = Cookie::Form.read(&provider.config, &parts.headers).filter(|value| is_ours(value));
         let signed_in = match Cookie::Session.read(&provider.config, &parts.headers) {
             Some(value) => find_session(provider, &value).await?,
             None => None,
         };
         let peer = parts.extensions.get::<SocketAddr>().copied();
-        Ok(Self { form_cookie, signed_in, peer, language: Language::of(&provider.config, parts) })
+        Ok(Self { form_cookie, signed_in, peer, language })
     }
 
     /// What the sign-in form is bound to, and whether the browser has yet to be told.

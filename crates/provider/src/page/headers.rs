@@ -25,6 +25,23 @@ const PERMISSIONS: &str = "accelerometer=(), autoplay=(), browsing-topics=(), ca
                            local-fonts=(), magnetometer=(), microphone=(), midi=(), payment=(), \
                            screen-wake-lock=(), serial=(), usb=(), xr-spatial-tracking=()";
 
+/// Where the place of a form cannot be written.
+static NOTHING_ELSE: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'none'",
+);
+
+/// What is on every page. They are checked when this is compiled, not for each page.
+static ALWAYS: [(HeaderName, HeaderValue); 8] = [
+    (X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+    (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    (OPENER_POLICY, HeaderValue::from_static("same-origin")),
+    (RESOURCE_POLICY, HeaderValue::from_static("same-origin")),
+    (PERMISSIONS_POLICY, HeaderValue::from_static(PERMISSIONS)),
+    (CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    (PRAGMA, HeaderValue::from_static("no-cache")),
+];
+
 /// A page. `form_target` is where a form on it may end besides here: the source expression of a validated redirect URI.
 #[must_use]
 pub fn respond(
@@ -33,17 +50,17 @@ pub fn respond(
     page: &impl Template,
     form_target: Option<&str>,
 ) -> Response<Body> {
-    respond_by(frame, status, page, &policy(form_target, None))
+    respond_by(frame, status, page, policy(form_target, None))
 }
 
 /// The page with a form that sends itself to `form_target`: [`SUBMIT`](super::SUBMIT) is the one script that it may run.
 #[must_use]
 pub fn respond_with_script(frame: Frame<'_>, page: &impl Template, form_target: &str) -> Response<Body> {
     let hash = BASE64.encode(&sha256(super::SUBMIT.as_bytes()));
-    respond_by(frame, StatusCode::OK, page, &policy(Some(form_target), Some(&hash)))
+    respond_by(frame, StatusCode::OK, page, policy(Some(form_target), Some(&hash)))
 }
 
-fn respond_by(frame: Frame<'_>, status: StatusCode, page: &impl Template, policy: &str) -> Response<Body> {
+fn respond_by(frame: Frame<'_>, status: StatusCode, page: &impl Template, policy: String) -> Response<Body> {
     let (status, html) = match page.render() {
         Ok(html) => (status, html),
         Err(error) => {
@@ -74,37 +91,30 @@ pub fn redirect(config: &Config, location: &str) -> Result<Response<Body>, Refus
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::SEE_OTHER;
     response.headers_mut().insert(LOCATION, location);
-    harden(config, response.headers_mut(), &policy(None, None));
+    harden(config, response.headers_mut(), policy(None, None));
     Ok(response)
 }
 
 /// The content security policy (CSP3). `script` is the SHA-256 of the one script that may run, in Base64.
 fn policy(form_target: Option<&str>, script: Option<&str>) -> String {
-    let script = script.map(|hash| format!("script-src 'sha256-{hash}'; ")).unwrap_or_default();
-    let target = form_target.map(|target| format!(" {target}")).unwrap_or_default();
-    format!(
-        "default-src 'none'; {script}style-src 'self'; img-src 'self' data:; base-uri 'none'; \
-         frame-ancestors 'none'; form-action 'self'{target}"
-    )
+    let mut policy = String::with_capacity(256);
+    policy.push_str("default-src 'none'; ");
+    if let Some(hash) = script {
+        policy.extend(["script-src 'sha256-", hash, "'; "]);
+    }
+    policy.push_str("style-src 'self'; img-src 'self' data:; base-uri 'none'; frame-ancestors 'none'; ");
+    policy.push_str("form-action 'self'");
+    if let Some(target) = form_target {
+        policy.extend([" ", target]);
+    }
+    policy
 }
 
-fn harden(config: &Config, headers: &mut HeaderMap, policy: &str) {
+fn harden(config: &Config, headers: &mut HeaderMap, policy: String) {
     let policy = HeaderValue::try_from(policy);
-    let nothing_else = HeaderValue::from_static(
-        "default-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'none'",
-    );
-    headers.insert(CONTENT_SECURITY_POLICY, policy.unwrap_or(nothing_else));
-    for (name, value) in [
-        (X_FRAME_OPTIONS, "DENY"),
-        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (REFERRER_POLICY, "no-referrer"),
-        (OPENER_POLICY, "same-origin"),
-        (RESOURCE_POLICY, "same-origin"),
-        (PERMISSIONS_POLICY, PERMISSIONS),
-        (CACHE_CONTROL, "no-store"),
-        (PRAGMA, "no-cache"),
-    ] {
-        headers.insert(name, HeaderValue::from_static(value));
+    headers.insert(CONTENT_SECURITY_POLICY, policy.unwrap_or_else(|_| NOTHING_ELSE.clone()));
+    for (name, value) in &ALWAYS {
+        headers.insert(name, value.clone());
     }
     strict_transport(config, headers);
 }

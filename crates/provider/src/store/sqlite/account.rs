@@ -1,7 +1,6 @@
 //! Users and named secrets: what changes seldom and is seen by every process.
 
-use super::column::{Json, Millis};
-use super::read::time;
+use super::column::{Columns, Json, Millis};
 use super::write::{end_all_of, run};
 use crate::store::Inserted;
 use crate::store::record::User;
@@ -28,15 +27,20 @@ pub(super) fn insert_user(connection: &Connection, user: &User) -> Result<Insert
 }
 
 pub(super) fn user_by_username(connection: &Connection, username: &str) -> Result<Option<User>, Fault> {
-    one(connection, &format!("{USER} username = ?1"), [username], user)
+    one(connection, &format!("{USER} username = ?1"), [username], |row| user(&mut Columns::of(row)))
 }
 
 pub(super) fn user_by_subject(connection: &Connection, subject: &str) -> Result<Option<User>, Fault> {
-    one(connection, &format!("{USER} subject = ?1"), [subject], user)
+    one(connection, &format!("{USER} subject = ?1"), [subject], |row| user(&mut Columns::of(row)))
 }
 
 pub(super) fn users(connection: &Connection, after: &str, limit: u32) -> Result<Vec<User>, Fault> {
-    all(connection, &format!("{USER} username > ?1 ORDER BY username LIMIT ?2"), params![after, limit], user)
+    all(
+        connection,
+        &format!("{USER} username > ?1 ORDER BY username LIMIT ?2"),
+        params![after, limit],
+        |row| user(&mut Columns::of(row)),
+    )
 }
 
 /// A new password ends what was begun with the old one (RFC 9700 §4.14.2).
@@ -103,14 +107,13 @@ pub(super) fn bump(connection: &Connection) -> Result<(), Fault> {
     run(connection, "UPDATE version SET counter = counter + 1", []).map(drop)
 }
 
-pub(super) fn user(row: &Row<'_>) -> rusqlite::Result<User> {
-    let Json(claims) = row.get("claims")?;
+pub(super) fn user(row: &mut Columns<'_>) -> rusqlite::Result<User> {
     Ok(User {
-        username: row.get("username")?,
-        subject: row.get("subject")?,
-        password_hash: Secret::new(row.get::<_, String>("password_hash")?),
-        claims,
-        updated_at: time(row, "updated_at")?,
+        username: row.next()?,
+        subject: row.next()?,
+        password_hash: Secret::new(row.next::<String>()?),
+        claims: row.next().map(|Json(claims)| claims)?,
+        updated_at: row.time()?,
     })
 }
 

@@ -4,6 +4,7 @@ use crate::store::id::{Id, SecretHash};
 use crate::store::verdict::Fault;
 use keybound_dpop::time::UnixTime;
 use keybound_oauth::claims_request::ClaimsRequest;
+use rusqlite::Row;
 use rusqlite::types::{FromSql, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -46,6 +47,32 @@ impl ToSql for SecretHash {
 impl FromSql for SecretHash {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
         FromSql::column_result(value).map(Self::from_bytes)
+    }
+}
+
+/// The columns of a row, in the order in which they were selected: to find one by its name costs more than to read it.
+pub(super) struct Columns<'r> {
+    row: &'r Row<'r>,
+    at: usize,
+}
+
+impl<'r> Columns<'r> {
+    pub(super) const fn of(row: &'r Row<'r>) -> Self {
+        Self { row, at: 0 }
+    }
+
+    pub(super) fn next<T: FromSql>(&mut self) -> rusqlite::Result<T> {
+        let at = self.at;
+        self.at += 1;
+        self.row.get(at)
+    }
+
+    pub(super) fn time(&mut self) -> rusqlite::Result<UnixTime> {
+        self.next().map(|Millis(time)| time)
+    }
+
+    pub(super) fn time_or_none(&mut self) -> rusqlite::Result<Option<UnixTime>> {
+        Ok(self.next::<Option<Millis>>()?.map(|Millis(time)| time))
     }
 }
 

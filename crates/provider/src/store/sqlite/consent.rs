@@ -2,8 +2,7 @@
 
 use super::Embedded;
 use super::account::all;
-use super::column::{Json, Millis};
-use super::read::{time, time_or_none};
+use super::column::{Columns, Json, Millis};
 use super::write::run;
 use crate::store::consent::MAX_CONSENTS;
 use crate::store::id::Id;
@@ -13,7 +12,7 @@ use keybound_dpop::time::UnixTime;
 use rusqlite::{Connection, Row, params};
 
 const CONSENT: &str =
-    "SELECT id, subject, client_id, given_at, used_at, expires_at, data FROM consents WHERE ";
+    "SELECT data, id, subject, client_id, given_at, used_at, expires_at FROM consents WHERE ";
 
 impl Embedded {
     pub(in crate::store) fn consents(
@@ -81,14 +80,15 @@ pub(super) fn forget_client(connection: &Connection, client_id: &str) -> Result<
 }
 
 fn consent(row: &Row<'_>) -> rusqlite::Result<Consent> {
-    let Json(consent): Json<Consent> = row.get("data")?;
+    let mut row = Columns::of(row);
+    let Json(consent): Json<Consent> = row.next()?;
     Ok(Consent {
-        id: row.get("id")?,
-        subject: row.get("subject")?,
-        client_id: row.get("client_id")?,
-        given_at: time(row, "given_at")?,
-        used_at: time_or_none(row, "used_at")?,
-        expires_at: time(row, "expires_at")?,
+        id: row.next()?,
+        subject: row.next()?,
+        client_id: row.next()?,
+        given_at: row.time()?,
+        used_at: row.time_or_none()?,
+        expires_at: row.time()?,
         ..consent
     })
 }

@@ -1,11 +1,11 @@
 //! Who took part in a session, and who has yet to be told that it has ended.
 
-use super::account::all;
+use super::account::{all, one};
 use super::column::Millis;
-use super::read::{Guarded, time};
+use super::read::time;
 use super::write::run;
 use crate::store::id::Id;
-use crate::store::record::{Grant, LogoutNotice, Session};
+use crate::store::record::{Grant, LogoutNotice};
 use crate::store::verdict::Fault;
 use keybound_dpop::time::UnixTime;
 use rusqlite::{Connection, Row, params};
@@ -39,11 +39,14 @@ const DUE: &str = "
 /// grant has no session any more.
 pub(super) fn take_part(connection: &Connection, grant: &Grant) -> Result<(), Fault> {
     let Some(session_id) = grant.session_id else { return Ok(()) };
+    // It does nearly always, and is gone with its session.
+    let sql = "SELECT 1 FROM participants WHERE session_id = ?1 AND client_id = ?2 AND sid = ?1";
+    if one(connection, sql, params![session_id, grant.client_id], |_| Ok(()))?.is_some() {
+        return Ok(());
+    }
     let sql =
-        "INSERT INTO participants (session_id, client_id, sid) SELECT id, ?2, id FROM sessions WHERE id = ?1
-        ON CONFLICT DO NOTHING";
-    let is_new = run(connection, sql, params![session_id, grant.client_id])? == 1;
-    if !is_new && Session::find(connection, session_id)?.is_none() {
+        "INSERT INTO participants (session_id, client_id, sid) SELECT id, ?2, id FROM sessions WHERE id = ?1";
+    if run(connection, sql, params![session_id, grant.client_id])? == 0 {
         let sql =
             "UPDATE grants SET session_ended_at = created_at WHERE id = ?1 AND session_ended_at IS NULL";
         run(connection, sql, [grant.id])?;

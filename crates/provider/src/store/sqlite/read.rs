@@ -1,7 +1,7 @@
 //! Looking up: SQL to records. The same functions serve the readers and, inside its transaction, the writer.
 
 use super::account::user;
-use super::column::{Claims, Json, Millis};
+use super::column::{Claims, Columns, Json, Millis};
 use crate::store::id::{Id, SecretHash};
 use crate::store::record::{
     AccessToken, Code, CodeState, Grant, Pushed, RefreshToken, RefreshTokenState, Session, User,
@@ -12,25 +12,24 @@ use keybound_oauth::claims_request::ClaimsRequest;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 const CODE: &str = "
-    SELECT r.secret_hash, r.expires_at, r.refusals, r.redeemed_at, r.retired, r.data, g.id AS grant_id, g.client_id,
-           g.subject, g.session_id, g.created_at, g.revoked_at, g.session_ended_at, g.claims
+    SELECT g.id, g.client_id, g.subject, g.session_id, g.created_at, g.revoked_at, g.session_ended_at, g.claims,
+           r.data, r.redeemed_at, r.retired, r.secret_hash, r.expires_at, r.refusals
     FROM codes r JOIN grants g ON g.id = r.grant_id WHERE r.id = ?1";
 
 const REFRESH_TOKEN: &str = "
-    SELECT r.secret_hash, r.last_used_at, r.expires_at, r.idle_expires_at, r.rotated_at, r.successor, r.data,
-           g.id AS grant_id, g.client_id, g.subject, g.session_id, g.created_at, g.revoked_at, g.session_ended_at,
-           g.claims
+    SELECT g.id, g.client_id, g.subject, g.session_id, g.created_at, g.revoked_at, g.session_ended_at, g.claims,
+           r.data, r.rotated_at, r.successor, r.secret_hash, r.last_used_at, r.expires_at, r.idle_expires_at
     FROM refresh_tokens r JOIN grants g ON g.id = r.grant_id WHERE r.id = ?1";
 
-const PUSHED: &str = "SELECT secret_hash, expires_at, keep_until, used_at, data FROM pushed WHERE id = ?1";
+const PUSHED: &str = "SELECT data, secret_hash, expires_at, keep_until, used_at FROM pushed WHERE id = ?1";
 
 const GRANT: &str = "
-    SELECT id AS grant_id, client_id, subject, session_id, created_at, revoked_at, session_ended_at, claims
+    SELECT id, client_id, subject, session_id, created_at, revoked_at, session_ended_at, claims
     FROM grants WHERE id = ?1";
 
 /// The grant, unless it has ended or the token of that `jti` was revoked.
 const LIVE_GRANT: &str = "
-    SELECT id AS grant_id, client_id, subject, session_id, created_at, revoked_at, session_ended_at, claims
+    SELECT id, client_id, subject, session_id, created_at, revoked_at, session_ended_at, claims
     FROM grants WHERE id = ?1 AND revoked_at IS NULL AND NOT EXISTS (SELECT 1 FROM revoked_tokens WHERE id = ?2)";
 
 const ACCESS_TOKEN: &str =
@@ -48,7 +47,7 @@ const SESSION: &str = "
 /// Who is signed in, in one look: a page needs both.
 const SIGNED_IN: &str = "
     SELECT s.secret_hash, s.subject, s.auth_time, s.acr, s.created_at, s.last_seen_at, s.expires_at,
-           u.username, u.password_hash, u.claims, u.updated_at
+           u.username, u.subject, u.password_hash, u.claims, u.updated_at
     FROM sessions s JOIN users u ON u.subject = s.subject WHERE s.id = ?1";
 
 /// A record that only its secret opens.
@@ -67,8 +66,10 @@ pub(super) trait Guarded: Sized {
 
 impl Guarded for (Code, Grant) {
     fn find(connection: &Connection, id: Id) -> rusqlite::Result<Option<Self>> {
-        let mut statement = connection.prepare_cached(CODE)?;
-        statement.query_row([id], |row| Ok((code(id, row)?, grant(row)?))).optional()
+        find(connection, CODE, id, |row| {
+            let grant = grant_of(row)?;
+            Ok((code(id, &grant, row)?, grant))
+        })
     }
 
     fn secret_hash(&self) -> &SecretHash {
@@ -78,13 +79,10 @@ impl Guarded for (Code, Grant) {
 
 impl Guarded for (RefreshToken, Grant) {
     fn find(connection: &Connection, id: Id) -> rusqlite::Result<Option<Self>> {
-        let mut statement = connection.prepare_cached(REFRESH_TOKEN)?;
-        statement
-            .query_row([id], |row| {
-                let grant = grant(row)?;
-                Ok((refresh_token(id, &grant, row)?, grant))
-            })
-            .optional()
+        find(connection, REFRESH_TOKEN, id, |row| {
+            let grant = grant_of(row)?;
+            Ok((refresh_token(id, &grant, row)?, grant))
+        })
     }
 
     fn secret_hash(&self) -> &SecretHash {
@@ -94,8 +92,7 @@ impl Guarded for (RefreshToken, Grant) {
 
 impl Guarded for Pushed {
     fn find(connection: &Connection, id: Id) -> rusqlite::Result<Option<Self>> {
-        let mut statement = connection.prepare_cached(PUSHED)?;
-        statement.query_row([id], |row| pushed(id, row)).optional()
+        find(connection, PUSHED, id, |row| pushed(id, row))
     }
 
     fn secret_hash(&self) -> &SecretHash {
@@ -105,8 +102,7 @@ impl Guarded for Pushed {
 
 impl Guarded for Session {
     fn find(connection: &Connection, id: Id) -> rusqlite::Result<Option<Self>> {
-        let mut statement = connection.prepare_cached(SESSION)?;
-        statement.query_row([id], |row| session(id, row)).optional()
+        find(connection, SESSION, id, |row| session(id, row))
     }
 
     fn secret_hash(&self) -> &SecretHash {
@@ -116,8 +112,7 @@ impl Guarded for Session {
 
 impl Guarded for (Session, User) {
     fn find(connection: &Connection, id: Id) -> rusqlite::Result<Option<Self>> {
-        let mut statement = connection.prepare_cached(SIGNED_IN)?;
-        statement.query_row([id], |row| Ok((session(id, row)?, user(row)?))).optional()
+        find(connection, SIGNED_IN, id, |row| Ok((session(id, row)?, user(row)?)))
     }
 
     fn secret_hash(&self) -> &SecretHash {
@@ -127,13 +122,22 @@ impl Guarded for (Session, User) {
 
 impl Guarded for AccessToken {
     fn find(connection: &Connection, id: Id) -> rusqlite::Result<Option<Self>> {
-        let mut statement = connection.prepare_cached(ACCESS_TOKEN)?;
-        statement.query_row([id], |row| access_token(id, row)).optional()
+        find(connection, ACCESS_TOKEN, id, |row| access_token(id, row))
     }
 
     fn secret_hash(&self) -> &SecretHash {
         &self.secret_hash
     }
+}
+
+fn find<T>(
+    connection: &Connection,
+    sql: &str,
+    id: Id,
+    read: impl FnOnce(&mut Columns<'_>) -> rusqlite::Result<T>,
+) -> rusqlite::Result<Option<T>> {
+    let mut statement = connection.prepare_cached(sql)?;
+    statement.query_row([id], |row| read(&mut Columns::of(row))).optional()
 }
 
 /// Whether a token with this `jti`, of that grant, was revoked.
@@ -151,87 +155,88 @@ pub(super) fn live_grant(connection: &Connection, id: Id, jti: &str) -> Result<O
     Ok(connection.prepare_cached(LIVE_GRANT)?.query_row(params![id, jti], grant).optional()?)
 }
 
-fn code(id: Id, row: &Row<'_>) -> rusqlite::Result<Code> {
-    let Json(code): Json<Code> = row.get("data")?;
-    let state = match (time_or_none(row, "redeemed_at")?, row.get("retired")?) {
+fn code(id: Id, grant: &Grant, row: &mut Columns<'_>) -> rusqlite::Result<Code> {
+    let Json(code): Json<Code> = row.next()?;
+    let state = match (row.time_or_none()?, row.next()?) {
         (Some(at), _) => CodeState::Redeemed { at },
         (None, true) => CodeState::Retired,
         (None, false) => CodeState::Live,
     };
     Ok(Code {
         id,
-        secret_hash: row.get("secret_hash")?,
-        grant_id: row.get("grant_id")?,
-        expires_at: time(row, "expires_at")?,
-        refusals: row.get("refusals")?,
+        grant_id: grant.id,
         state,
+        secret_hash: row.next()?,
+        expires_at: row.time()?,
+        refusals: row.next()?,
         ..code
     })
 }
 
-fn refresh_token(id: Id, grant: &Grant, row: &Row<'_>) -> rusqlite::Result<RefreshToken> {
-    let Json(token): Json<RefreshToken> = row.get("data")?;
-    let rotated = time_or_none(row, "rotated_at")?.zip(row.get("successor")?);
+fn refresh_token(id: Id, grant: &Grant, row: &mut Columns<'_>) -> rusqlite::Result<RefreshToken> {
+    let Json(token): Json<RefreshToken> = row.next()?;
+    let (rotated_at, successor) = (row.time_or_none()?, row.next()?);
     Ok(RefreshToken {
         id,
-        secret_hash: row.get("secret_hash")?,
         grant_id: grant.id,
-        last_used_at: time(row, "last_used_at")?,
-        expires_at: time(row, "expires_at")?,
-        idle_expires_at: time(row, "idle_expires_at")?,
-        state: RefreshTokenState::of(token.offline, grant, rotated),
+        state: RefreshTokenState::of(token.offline, grant, rotated_at.zip(successor)),
+        secret_hash: row.next()?,
+        last_used_at: row.time()?,
+        expires_at: row.time()?,
+        idle_expires_at: row.time()?,
         ..token
     })
 }
 
-fn pushed(id: Id, row: &Row<'_>) -> rusqlite::Result<Pushed> {
-    let Json(pushed): Json<Pushed> = row.get("data")?;
+fn pushed(id: Id, row: &mut Columns<'_>) -> rusqlite::Result<Pushed> {
+    let Json(pushed): Json<Pushed> = row.next()?;
     Ok(Pushed {
         id,
-        secret_hash: row.get("secret_hash")?,
-        expires_at: time(row, "expires_at")?,
-        keep_until: time(row, "keep_until")?,
-        used_at: time_or_none(row, "used_at")?,
+        secret_hash: row.next()?,
+        expires_at: row.time()?,
+        keep_until: row.time()?,
+        used_at: row.time_or_none()?,
         ..pushed
     })
 }
 
 fn grant(row: &Row<'_>) -> rusqlite::Result<Grant> {
+    grant_of(&mut Columns::of(row))
+}
+
+fn grant_of(row: &mut Columns<'_>) -> rusqlite::Result<Grant> {
     Ok(Grant {
-        id: row.get("grant_id")?,
-        client_id: row.get("client_id")?,
-        subject: row.get("subject")?,
-        session_id: row.get("session_id")?,
-        created_at: time(row, "created_at")?,
-        revoked_at: time_or_none(row, "revoked_at")?,
-        session_ended_at: time_or_none(row, "session_ended_at")?,
-        claims: row
-            .get::<_, Option<Claims>>("claims")?
-            .map_or_else(ClaimsRequest::default, |Claims(claims)| claims),
+        id: row.next()?,
+        client_id: row.next()?,
+        subject: row.next()?,
+        session_id: row.next()?,
+        created_at: row.time()?,
+        revoked_at: row.time_or_none()?,
+        session_ended_at: row.time_or_none()?,
+        claims: row.next::<Option<Claims>>()?.map_or_else(ClaimsRequest::default, |Claims(claims)| claims),
     })
 }
 
-fn access_token(id: Id, row: &Row<'_>) -> rusqlite::Result<AccessToken> {
-    let Json(claims) = row.get("claims")?;
+fn access_token(id: Id, row: &mut Columns<'_>) -> rusqlite::Result<AccessToken> {
     Ok(AccessToken {
         id,
-        secret_hash: row.get("secret_hash")?,
-        grant_id: row.get("grant_id")?,
-        expires_at: time(row, "expires_at")?,
-        claims,
+        secret_hash: row.next()?,
+        grant_id: row.next()?,
+        expires_at: row.time()?,
+        claims: row.next().map(|Json(claims)| claims)?,
     })
 }
 
-pub(super) fn session(id: Id, row: &Row<'_>) -> rusqlite::Result<Session> {
+pub(super) fn session(id: Id, row: &mut Columns<'_>) -> rusqlite::Result<Session> {
     Ok(Session {
         id,
-        secret_hash: row.get("secret_hash")?,
-        subject: row.get("subject")?,
-        auth_time: time(row, "auth_time")?,
-        acr: row.get("acr")?,
-        created_at: time(row, "created_at")?,
-        last_seen_at: time(row, "last_seen_at")?,
-        expires_at: time(row, "expires_at")?,
+        secret_hash: row.next()?,
+        subject: row.next()?,
+        auth_time: row.time()?,
+        acr: row.next()?,
+        created_at: row.time()?,
+        last_seen_at: row.time()?,
+        expires_at: row.time()?,
     })
 }
 

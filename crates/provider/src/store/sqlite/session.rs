@@ -1,7 +1,7 @@
 //! What an operator sees of sign-in sessions, and does to them.
 
 use super::account::all;
-use super::column::Millis;
+use super::column::{Columns, Millis};
 use super::logout;
 use super::read::{Guarded, session};
 use super::write::{end_session, run};
@@ -21,7 +21,10 @@ pub(super) fn list(
     let sql =
         "SELECT id, secret_hash, subject, auth_time, acr, created_at, last_seen_at, expires_at FROM sessions
         WHERE id > coalesce(?1, x'') AND (?2 IS NULL OR subject = ?2) ORDER BY id LIMIT ?3";
-    all(connection, sql, params![after, subject, limit], |row| session(row.get("id")?, row))
+    all(connection, sql, params![after, subject, limit], |row| {
+        let mut row = Columns::of(row);
+        session(row.next()?, &mut row)
+    })
 }
 
 /// Ends the session; false where there is none.

@@ -9,14 +9,37 @@ use crate::store::verdict::{Fault, Write};
 use keybound_dpop::time::UnixTime;
 use rusqlite::{Connection, Params, params};
 
-/// Writes all of them, in order.
+/// Writes all of them, in order. A grant is kept as long as what is issued from it: that is written once, since it is in
+/// an index.
 pub(super) fn apply_all(connection: &Connection, writes: &[Write]) -> Result<(), Fault> {
-    writes.iter().try_for_each(|write| apply(connection, write))
+    writes.iter().try_for_each(|write| apply(connection, write, writes))?;
+    let is_new = |id| writes.iter().any(|write| matches!(write, Write::InsertGrant(grant) if grant.id == id));
+    for (id, until) in writes.iter().filter_map(keeps) {
+        if longest(writes, id) == Some(until) && !is_new(id) {
+            keep_grant(connection, id, until)?;
+        }
+    }
+    Ok(())
 }
 
-fn apply(connection: &Connection, write: &Write) -> Result<(), Fault> {
+/// Which grant is kept for that, at least until when.
+fn keeps(write: &Write) -> Option<(Id, UnixTime)> {
     match write {
-        Write::InsertGrant(grant) => insert_grant(connection, grant),
+        Write::InsertCode(code) => Some((code.grant_id, code.expires_at)),
+        Write::InsertRefreshToken(token) => Some((token.grant_id, token.expires_at)),
+        Write::InsertAccessToken(token) => Some((token.grant_id?, token.expires_at)),
+        Write::KeepGrant { id, until } => Some((*id, *until)),
+        _ => None,
+    }
+}
+
+fn longest(writes: &[Write], grant: Id) -> Option<UnixTime> {
+    writes.iter().filter_map(keeps).filter(|(id, _)| *id == grant).map(|(_, until)| until).max()
+}
+
+fn apply(connection: &Connection, write: &Write, all: &[Write]) -> Result<(), Fault> {
+    match write {
+        Write::InsertGrant(grant) => insert_grant(connection, grant, longest(all, grant.id)),
         Write::InsertCode(code) => insert_code(connection, code),
         Write::InsertRefreshToken(token) => insert_refresh_token(connection, token),
         Write::InsertAccessToken(token) => insert_access_token(connection, token),
@@ -25,7 +48,7 @@ fn apply(connection: &Connection, write: &Write) -> Result<(), Fault> {
         Write::RotateRefreshToken { id, successor, at } => rotate(connection, *id, *successor, *at),
         Write::TouchRefreshToken { id, at, idle_expires_at } => touch(connection, *id, *at, *idle_expires_at),
         Write::CodeRefused { id, retire } => refuse_code(connection, *id, *retire),
-        Write::KeepGrant { id, until } => keep_grant(connection, *id, *until),
+        Write::KeepGrant { .. } => Ok(()),
         Write::RevokeGrant { id, at } => revoke_grant(connection, *id, *at),
         Write::RevokeGrantsOf { subject, client_id, at } => {
             revoke_grants_of(connection, subject, client_id.as_deref(), *at)
@@ -81,10 +104,10 @@ pub(super) fn end_all_of(connection: &Connection, subject: &str, at: UnixTime) -
     revoke_grants_of(connection, subject, None, at)
 }
 
-fn insert_grant(connection: &Connection, grant: &Grant) -> Result<(), Fault> {
+fn insert_grant(connection: &Connection, grant: &Grant, until: Option<UnixTime>) -> Result<(), Fault> {
     let sql =
         "INSERT INTO grants (id, client_id, subject, session_id, created_at, revoked_at, session_ended_at,
-        keep_until, claims) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?5, ?8)";
+        keep_until, claims) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?9, ?8)";
     let params = params![
         grant.id,
         grant.client_id,
@@ -94,6 +117,7 @@ fn insert_grant(connection: &Connection, grant: &Grant) -> Result<(), Fault> {
         grant.revoked_at.map(Millis),
         grant.session_ended_at.map(Millis),
         grant.claims.to_parameter(),
+        Millis(until.unwrap_or(grant.created_at).max(grant.created_at)),
     ];
     run(connection, sql, params)?;
     logout::take_part(connection, grant)
@@ -102,8 +126,7 @@ fn insert_grant(connection: &Connection, grant: &Grant) -> Result<(), Fault> {
 fn insert_code(connection: &Connection, code: &Code) -> Result<(), Fault> {
     let sql = "INSERT INTO codes (id, secret_hash, grant_id, expires_at, data) VALUES (?1, ?2, ?3, ?4, ?5)";
     let expires_at = Millis(code.expires_at);
-    run(connection, sql, params![code.id, code.secret_hash, code.grant_id, expires_at, Json(code)])?;
-    keep_grant(connection, code.grant_id, code.expires_at)
+    run(connection, sql, params![code.id, code.secret_hash, code.grant_id, expires_at, Json(code)]).map(drop)
 }
 
 fn insert_refresh_token(connection: &Connection, token: &RefreshToken) -> Result<(), Fault> {
@@ -119,8 +142,7 @@ fn insert_refresh_token(connection: &Connection, token: &RefreshToken) -> Result
         Millis(token.idle_expires_at),
         Json(token),
     ];
-    run(connection, sql, params)?;
-    keep_grant(connection, token.grant_id, token.expires_at)
+    run(connection, sql, params).map(drop)
 }
 
 fn insert_access_token(connection: &Connection, token: &AccessToken) -> Result<(), Fault> {
@@ -130,11 +152,8 @@ fn insert_access_token(connection: &Connection, token: &AccessToken) -> Result<(
         connection,
         sql,
         params![token.id, token.secret_hash, token.grant_id, expires_at, Json(&token.claims)],
-    )?;
-    match token.grant_id {
-        Some(grant_id) => keep_grant(connection, grant_id, token.expires_at),
-        None => Ok(()),
-    }
+    )
+    .map(drop)
 }
 
 fn remove_access_token(connection: &Connection, id: Id) -> Result<(), Fault> {

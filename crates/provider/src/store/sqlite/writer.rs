@@ -142,6 +142,9 @@ fn fold(connection: &Connection) -> bool {
 fn commit_group(connection: &Connection, group: Vec<Task>) {
     roll_back(connection);
     let mut lost = begin(connection).err();
+    if lost.is_none() && group.len() == 1 {
+        return group.into_iter().for_each(|task| commit_alone(connection, task));
+    }
     let mut done = Vec::with_capacity(group.len());
     for task in group {
         done.push(match &lost {
@@ -153,23 +156,37 @@ fn commit_group(connection: &Connection, group: Vec<Task>) {
             }
         });
     }
-    let committed = match lost {
-        Some(fault) => Err(fault),
-        None => connection.execute_batch("COMMIT").map_err(Fault::from),
-    };
-    if let Err(fault) = &committed {
-        tracing::error!(reason = fault.reason(), writes = done.len(), "the store could not commit");
-        roll_back(connection);
-    }
+    let committed = commit(connection, lost, done.len());
     for Done { answer, .. } in done {
         answer(committed.clone());
     }
 }
 
+/// A task without others needs no savepoint: SQLite would keep a copy of each page that it changes.
+fn commit_alone(connection: &Connection, task: Task) {
+    let Done { keep, answer } = task(Ok(connection));
+    let committed = if keep { commit(connection, given_up(connection), 1) } else { Ok(()) };
+    roll_back(connection);
+    answer(committed);
+}
+
+/// Ends the transaction, or takes it back where that fails or it is lost already.
+fn commit(connection: &Connection, lost: Option<Fault>, writes: usize) -> Result<(), Fault> {
+    let committed = match lost {
+        Some(fault) => Err(fault),
+        None => run(connection, "COMMIT").map_err(Fault::from),
+    };
+    if let Err(fault) = &committed {
+        tracing::error!(reason = fault.reason(), writes, "the store could not commit");
+        roll_back(connection);
+    }
+    committed
+}
+
 fn begin(connection: &Connection) -> Result<(), Fault> {
     let mut attempt = 1;
     loop {
-        match connection.execute_batch("BEGIN IMMEDIATE") {
+        match run(connection, "BEGIN IMMEDIATE") {
             Ok(()) => return Ok(()),
             Err(error)
                 if attempt < BEGIN_ATTEMPTS && error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) =>
@@ -188,8 +205,8 @@ fn in_savepoint(connection: &Connection, task: Task) -> (Done, Option<Fault>) {
         return (task(Err(fault.clone())), Some(fault));
     }
     let done = task(Ok(connection));
-    if connection.is_autocommit() {
-        return (done, Some(Fault::because("SQLite gave the transaction up: is the disk full?")));
+    if let Some(fault) = given_up(connection) {
+        return (done, Some(fault));
     }
     let closed = if done.keep {
         run(connection, "RELEASE task")
@@ -197,6 +214,12 @@ fn in_savepoint(connection: &Connection, task: Task) -> (Done, Option<Fault>) {
         run(connection, "ROLLBACK TO task").and_then(|()| run(connection, "RELEASE task"))
     };
     (done, closed.err().map(Fault::from))
+}
+
+/// The fault of a transaction that is no longer there.
+fn given_up(connection: &Connection) -> Option<Fault> {
+    let is_gone = connection.is_autocommit();
+    is_gone.then(|| Fault::because("SQLite gave the transaction up: is the disk full?"))
 }
 
 fn run(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
@@ -265,6 +288,42 @@ mod tests {
         assert!(fails_answer.blocking_recv().unwrap().unwrap_err().reason().contains("UNIQUE"));
         assert_eq!(after_answer.blocking_recv().unwrap(), Ok(4));
         assert_eq!(rows(&connection, "parent"), [1, 4]);
+    }
+
+    #[test]
+    fn nothing_stays_of_a_task_alone_that_panics_fails_or_cannot_be_committed() {
+        let connection = connection();
+        let (panics, answer) = task(|connection: &Connection| {
+            insert("parent", 1)(connection)?;
+            panic!("on the way")
+        });
+        let panics_answer: oneshot::Receiver<Result<(), Fault>> = answer;
+        commit_group(&connection, vec![panics]);
+        let told = panics_answer.blocking_recv().unwrap();
+        assert_eq!(told, Err(Fault::because("a rule panicked: on the way")));
+
+        let (fails, fails_answer) = task(|connection: &Connection| {
+            insert("parent", 1)(connection)?;
+            insert("parent", 1)(connection)
+        });
+        commit_group(&connection, vec![fails]);
+        assert!(fails_answer.blocking_recv().unwrap().unwrap_err().reason().contains("UNIQUE"));
+
+        let (orphan, orphan_answer) = task(insert("child", 7));
+        commit_group(&connection, vec![orphan]);
+        assert!(orphan_answer.blocking_recv().unwrap().unwrap_err().reason().contains("FOREIGN KEY"));
+
+        let (gives_up, gives_up_answer) = task(|connection: &Connection| {
+            connection.execute_batch("ROLLBACK")?;
+            Ok(2)
+        });
+        commit_group(&connection, vec![gives_up]);
+        assert!(gives_up_answer.blocking_recv().unwrap().is_err());
+        assert_eq!((rows(&connection, "parent"), rows(&connection, "child")), (vec![], vec![]));
+
+        let (next, next_answer) = task(insert("parent", 1));
+        commit_group(&connection, vec![next]);
+        assert_eq!(next_answer.blocking_recv().unwrap(), Ok(1));
     }
 
     #[test]
