@@ -3,6 +3,7 @@
 use crate::assertion::Assertions;
 use crate::config::{Config, IssuerConfig, KeysFrom};
 use crate::headers::Entrance;
+use crate::limits::Limits;
 use crate::metrics::GatewayMetrics;
 use crate::observe::Observations;
 use crate::publish;
@@ -136,6 +137,7 @@ impl Kept {
             public: public.clone(),
             entrance: Entrance::new(public).ok_or(StartError::PublicUrl)?,
             cors: config.cors.clone(),
+            limits: Limits::new(&config.limits, self.metrics.limited()),
             assertions: assertions.map_or_else(|| self::assertions(config), |kept| Ok(Some(kept)))?,
             // Nothing fails after this.
             counts: self.metrics.routes(routes.iter().map(|route| route.path.as_str())),

@@ -6,6 +6,7 @@
 //! | `build` | from a configuration to a gateway |
 //! | `replay` | where used proofs are recorded |
 //! | [`path`] | which request paths have one reading only |
+//! | `limits` | how often one caller may ask |
 //! | `message` | requests whose end or host two readers could see differently |
 //! | `route` | which upstream a path leads to, and what is asked of its requests |
 //! | `upstream` | the servers behind: their addresses, and the connections to them |
@@ -42,6 +43,7 @@ pub mod config;
 mod decision;
 mod forward;
 mod headers;
+mod limits;
 mod message;
 mod metrics;
 mod observe;
@@ -62,6 +64,7 @@ pub use build::{StartError, service, service_in_trace};
 pub use config::{Config, ConfigError};
 pub use decision::{DecisionBody, DecisionService};
 pub use forward::AnswerBody;
+pub use limits::RateLimits;
 pub use metrics::GatewayMetrics;
 pub use observe::Observations;
 pub use reload::ReloadError;

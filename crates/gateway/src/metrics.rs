@@ -3,6 +3,7 @@
 //! is configured, never as it came.
 
 use crate::forward::NoAnswer;
+use crate::limits::Refused;
 use crate::observe::Observations;
 use http::StatusCode;
 use keybound_resource::Histogram;
@@ -34,6 +35,7 @@ struct Shared {
     no_route: AtomicU64,
     reloads: AtomicU64,
     reloads_refused: AtomicU64,
+    limited: Refused,
 }
 
 /// What became of a request on a route.
@@ -111,6 +113,11 @@ impl GatewayMetrics {
     /// A request whose end, host or path has two readings.
     pub(crate) fn malformed(&self) {
         self.0.malformed.fetch_add(1, Relaxed);
+    }
+
+    /// Where those are counted who asked too often.
+    pub(crate) fn limited(&self) -> Refused {
+        self.0.limited.clone()
     }
 
     /// A good request for which there is no route.
@@ -201,6 +208,13 @@ impl Collector for GatewayMetrics {
             let labels = [("result", result)];
             let mut member = metric.encode_family(&labels)?;
             member.encode_counter::<NoLabelSet, _, u64>(&count.load(Relaxed), None)?;
+        }
+        let help = "Requests that came too often, by what was counted";
+        let mut metric = encoder.encode_descriptor("limited_requests", help, None, MetricType::Counter)?;
+        for (by, count) in self.0.limited.counts() {
+            let labels = [("by", by)];
+            let mut member = metric.encode_family(&labels)?;
+            member.encode_counter::<NoLabelSet, _, u64>(&count, None)?;
         }
         let (seen, would_pass) = self.0.observations.totals();
         let help = "Requests on routes that only look on, by what would have become of them";

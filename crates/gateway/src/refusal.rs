@@ -2,7 +2,7 @@
 
 use crate::forward::NoAnswer;
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue};
+use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use http::request::Parts;
 use http::{Method, Response, StatusCode, Version};
 use http_body_util::Full;
@@ -36,6 +36,13 @@ impl Refusal {
     pub(crate) fn too_early() -> Self {
         let why = "RS-GW-10: a request in early data can be replayed: send it again after the handshake";
         Self::new(StatusCode::TOO_EARLY, "too_early", why)
+    }
+
+    /// RFC 6585 §4
+    pub(crate) fn too_many(wait_secs: u64) -> Self {
+        let why = format!("OPS-LIM-05: too many requests; ask again in {wait_secs} s");
+        let field = Some((RETRY_AFTER, HeaderValue::from(wait_secs)));
+        Self { field, ..Self::new(StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable", why) }
     }
 
     pub(crate) fn not_listed() -> Self {

@@ -3,6 +3,7 @@
 use crate::assertion::{Assertions, KEYS_PATH};
 use crate::forward::{self, AnswerBody, Ending, Manner, NoAnswer, Passage};
 use crate::headers::{self, Entrance, Said, Who};
+use crate::limits::Limits;
 use crate::metrics::{Decision, GatewayMetrics, OpenTunnel, RouteTable};
 use crate::observe::Observations;
 use crate::refusal::Refusal;
@@ -57,6 +58,7 @@ pub(crate) struct Gateway {
     pub(crate) assertions: Option<Arc<Assertions>>,
     pub(crate) metrics: GatewayMetrics,
     pub(crate) counts: RouteTable,
+    pub(crate) limits: Limits,
     pub(crate) observations: Observations,
     pub(crate) propagation: Propagation,
 }
@@ -89,7 +91,7 @@ impl Gateway {
             return answer.map(Either::Left);
         }
         let origin = self.cors.as_ref().and_then(|_| parts.headers.get(ORIGIN).cloned());
-        let mut answer = match self.admit(&parts) {
+        let mut answer = match self.in_turn(&parts).and_then(|()| self.admit(&parts)) {
             Ok(Admitted::Here(answer)) => return answer.map(Either::Left),
             Ok(Admitted::Route(Some(route))) => self.by_rule(parts, body, route).await,
             Ok(Admitted::Route(None)) => self.nowhere(&parts).await.map(Either::Left),
@@ -108,6 +110,12 @@ impl Gateway {
     pub(crate) fn published(&self, request: &Parts) -> Option<Response<Full<Bytes>>> {
         let answer = self.metadata.as_ref()?.answer(request)?;
         message::check(request).is_ok().then_some(answer)
+    }
+
+    /// Whether the peer may ask again already.
+    fn in_turn(&self, request: &Parts) -> Result<(), Refusal> {
+        let peer = request.extensions.get::<SocketAddr>().map(SocketAddr::ip);
+        self.limits.address(peer, self.guard.config().clock.now().monotonic)
     }
 
     /// Everything that is decided without the token: is there one reading of this request, and where does it lead?
@@ -225,6 +233,9 @@ impl Gateway {
             return Err(Refusal::from(NoAnswer::TooLarge));
         }
         let now = self.guard.config().clock.now();
+        if let Who::Caller(access) = who {
+            self.limits.client(access, now.monotonic)?;
+        }
         let assertion = match (who, route.identity, &self.assertions) {
             (Who::Caller(access), Identity::Assertion, Some(assertions)) => {
                 let made = assertions.of(&parts, access, upstream.name(), now.unix);

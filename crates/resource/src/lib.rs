@@ -53,6 +53,7 @@ mod metadata;
 mod metrics;
 mod observed;
 mod public_url;
+mod rate;
 mod rejection;
 mod replay;
 mod require_scope;
@@ -79,6 +80,7 @@ pub use metadata::{MetadataService, MetadataUrls};
 pub use metrics::{GuardMetrics, Histogram};
 pub use observed::Observed;
 pub use public_url::PublicUrl;
+pub use rate::{Rate, subscriber};
 pub use rejection::{Reason, Rejection};
 #[cfg(any(feature = "postgres", feature = "redis"))]
 pub use replay::LogServer;

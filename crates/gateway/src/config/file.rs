@@ -51,6 +51,9 @@ pub struct ConfigFile {
     pub proof: ProofFile,
     /// Which pages may call.
     pub cors: Option<CorsFile>,
+    /// How often anybody may.
+    #[serde(default)]
+    pub limits: LimitsFile,
     /// What is published of the API.
     #[serde(default)]
     pub metadata: MetadataFile,
@@ -168,6 +171,18 @@ pub struct ProofFile {
     pub algorithms: Option<Vec<String>>,
     /// How old a proof may be where no nonce is asked for: 30 to 600. Default: 300.
     pub window_secs: Option<u64>,
+}
+
+/// `[limits]`: requests a minute; zero, the default: no limit.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LimitsFile {
+    /// From one address.
+    #[serde(default)]
+    pub address_per_minute: u32,
+    /// Of one client.
+    #[serde(default)]
+    pub client_per_minute: u32,
 }
 
 /// `[cors]`

@@ -16,8 +16,8 @@ mod upstreams;
 pub(crate) use decision::Proxy;
 pub use decision::{Decision, DecisionFile, ProxyFile, ProxyKind};
 pub use file::{
-    ConfigFile, CorsFile, FromText, IssuerFile, NonceFile, NonceMode, OneOrMany, ProofFile, TlsFile,
-    TokensFile,
+    ConfigFile, CorsFile, FromText, IssuerFile, LimitsFile, NonceFile, NonceMode, OneOrMany, ProofFile,
+    TlsFile, TokensFile,
 };
 pub use flags::Flags;
 pub use metadata::{MetadataFile, WordingFile};
@@ -29,6 +29,7 @@ pub use told::Told;
 
 pub use introspection::{AuthMethodFile, IntrospectionFile, IssuerAsked, RevocationFile};
 
+use crate::limits::RateLimits;
 use crate::route::Route;
 use keybound_dpop::jose::algorithm::{Algorithm, AlgorithmSet};
 use keybound_dpop::jose::key_set::KeySet;
@@ -69,6 +70,8 @@ pub struct Config {
     pub proof: Policy,
     /// Which pages may call.
     pub cors: Option<Cors>,
+    /// How often anybody may.
+    pub limits: RateLimits,
     /// The key that assertions are signed with, a private JWK; none where one is made at start.
     pub assertion_key: Option<Secret>,
     /// What people read in the metadata that are published; none where none are.
@@ -210,6 +213,10 @@ impl TryFrom<ConfigFile> for Config {
             nonces: file.nonce.mode == NonceMode::Required,
             replay: replay::read(&file)?,
             proof: policy(&file.proof)?,
+            limits: RateLimits {
+                address_per_minute: file.limits.address_per_minute,
+                client_per_minute: file.limits.client_per_minute,
+            },
             cors: origins.transpose().map_err(|error| value("cors.origins", error))?,
             assertion_key: file.assertion.key_file.as_deref().map(assertion_key).transpose()?,
             metadata: metadata::read(&file.metadata)?,

@@ -15,6 +15,8 @@ mod introspection;
 #[cfg(test)]
 mod issuer;
 #[cfg(test)]
+mod limits;
+#[cfg(test)]
 mod metadata;
 #[cfg(test)]
 mod observe;

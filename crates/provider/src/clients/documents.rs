@@ -3,7 +3,6 @@
 
 use super::{KeyFetchers, Origin, RegisteredClient};
 use crate::config::{ClientRules, Config, DocumentRules};
-use crate::limits::Rate;
 use crate::profile::Profile;
 use crate::registration::policy;
 use crate::signing_keys::{Slots, needed_by_client};
@@ -15,6 +14,7 @@ use keybound_fetch::Fetched;
 use keybound_oauth::client_metadata::{AuthMethod, SubjectType};
 use keybound_oauth::identifier::{ClientId, MAX_IDENTIFIER_BYTES};
 use keybound_oauth::registration::RegistrationRequest;
+use keybound_resource::Rate;
 use parking_lot::Mutex;
 use serde_json::Value;
 use std::collections::HashMap;
