@@ -3,10 +3,12 @@
 use crate::behind_each_proxy;
 use crate::proxy::Proxy;
 use crate::stage::Stage;
+use std::time::Duration;
 
 behind_each_proxy! {
     nobody_decides_and_nothing_passes
     what_is_no_yes_is_a_no
+    who_does_not_answer_is_not_waited_for
 }
 
 /// Sends a good request, and sees that it does not get through.
@@ -50,6 +52,13 @@ async fn what_is_no_yes_is_a_no(proxy: Proxy) {
             nothing_passes(&stage, &why).await;
         }
     }
+}
+
+/// The proxies wait for five seconds.
+async fn who_does_not_answer_is_not_waited_for(proxy: Proxy) {
+    let stage = Stage::with_silence(proxy).await;
+    let passed = tokio::time::timeout(Duration::from_secs(30), nothing_passes(&stage, "silence"));
+    passed.await.unwrap_or_else(|_| panic!("it waits on: {}", stage.complaints()));
 }
 
 /// An action that breaks is over, and HAProxy goes on with the next rule.

@@ -90,6 +90,19 @@ impl Stage {
         Self::asking(proxy, Some(there), |text| text, |text| text).await
     }
 
+    /// The same, but who listens where the proxy asks says nothing.
+    pub(crate) async fn with_silence(proxy: Proxy) -> Self {
+        let door = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let there = door.local_addr().expect("an address");
+        tokio::spawn(async move {
+            let mut held = Vec::new();
+            while let Ok(taken) = door.accept().await {
+                held.push(taken);
+            }
+        });
+        Self::asking(proxy, Some(there), |text| text, |text| text).await
+    }
+
     async fn asking(
         proxy: Proxy,
         instead: Option<SocketAddr>,
