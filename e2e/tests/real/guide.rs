@@ -127,7 +127,7 @@ impl Shell {
         let path = std::env::var("PATH").expect("a path");
         let mut command = Command::new("bash");
         command.arg("--norc").current_dir(root).process_group(0).kill_on_drop(true);
-        command.env("PATH", format!("{}:{}:/usr/sbin:{path}", programs.display(), envoy.display()));
+        command.env("PATH", format!("{}:{}:{path}", programs.display(), envoy.display()));
         command.env("CARGO_TARGET_DIR", binary::target()).env("BROWSER", "true").env_remove("DISPLAY");
         command.env("XDG_CONFIG_HOME", place.path("config")).env("XDG_DATA_HOME", place.path("data"));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
