@@ -51,6 +51,7 @@ core.register_action("keybound", { "http-req" }, function(txn)
         -- Nobody decides, so nothing passes.
         answer(txn, 503, { ["retry-after"] = { "5" }, ["cache-control"] = { "no-store" } }, nil)
     elseif said.status == 200 then
+        txn:set_var("txn.keybound_yes", true)
         for _, name in ipairs(identity) do
             local value = lines(fields, name)[1]
             if value then txn.http:req_set_header(name, value) end

@@ -41,10 +41,11 @@ const HOP_BY_HOP: [HeaderName; 8] = [
 const TRUSTED_PREFIXES: [&str; 6] =
     ["keybound-", "x-forwarded-", "x-original-", "x-dpop-", "x-ssl-client", "x-client-cert"];
 /// And these.
-const TRUSTED_NAMES: [&str; 9] = [
+const TRUSTED_NAMES: [&str; 10] = [
     "forwarded",
     "x-forwarded",
     "x-real-ip",
+    "x-rewrite-url",
     "x-client-ip",
     "true-client-ip",
     "client-cert",

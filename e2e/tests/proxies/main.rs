@@ -5,6 +5,8 @@ mod caller;
 mod proxy;
 mod stage;
 
+mod disguises;
+mod faults;
 mod paths;
 mod refusals;
 mod who_calls;

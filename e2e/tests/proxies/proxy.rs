@@ -13,6 +13,19 @@ use tokio::process::Child;
 /// How long a proxy may take to begin.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// What others may have said for all servers of an nginx, and ours inherits where its file is silent.
+const AROUND_NGINX: &str = "\
+    error_page 401 403 404 500 502 503 504 =200 /sorry.html;\n\
+    proxy_intercept_errors on;\n\
+    satisfy any;\n\
+    recursive_error_pages on;\n\
+    underscores_in_headers on;\n\
+    proxy_cache_path cache keys_zone=all:1m;\n\
+    proxy_cache all;\n\
+    proxy_cache_valid any 10m;\n\
+    proxy_ignore_headers Cache-Control;\n\
+    add_header X-Frame-Options DENY;";
+
 /// Whose proxy stands in front.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Proxy {
@@ -97,7 +110,7 @@ impl Proxy {
             put("/etc/ssl/api.example.pem", path("certificate.pem"));
             put("/etc/ssl/api.example.key", path("key.pem"));
         }
-        self.wrapped(&text, folder)
+        text
     }
 
     /// What stands around it where it is used, so that it runs as a child and writes into one folder.
@@ -108,7 +121,7 @@ impl Proxy {
                 let temps = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map(temp).join("\n");
                 format!(
                     "daemon off; master_process off; pid {0}/pid; error_log stderr warn;\n\
-                     events {{ worker_connections 128; }}\nhttp {{\naccess_log off;\n{temps}\n{text}\n}}\n",
+                     events {{ worker_connections 128; }}\nhttp {{\naccess_log off;\n{temps}\n{AROUND_NGINX}\n{text}\n}}\n",
                     folder.display()
                 )
             }
@@ -149,13 +162,17 @@ impl Proxy {
     }
 
     /// Starts it, and waits until it listens.
-    pub(crate) async fn start(self, neighbours: &Neighbours) -> Running {
+    pub(crate) async fn start(
+        self,
+        neighbours: &Neighbours,
+        change: impl FnOnce(String) -> String,
+    ) -> Running {
         let folder = TempDir::new().expect("a folder");
         let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).expect("written");
         write("certificate.pem", &neighbours.certificate);
         write("key.pem", &neighbours.key);
         write("both.pem", &format!("{}{}", neighbours.certificate, neighbours.key));
-        let text = self.configuration(neighbours, folder.path());
+        let text = self.wrapped(&change(self.configuration(neighbours, folder.path())), folder.path());
         let file = folder.path().join(if self == Self::Caddy { "Caddyfile" } else { "proxy.yaml" });
         fs::write(&file, text).expect("written");
         let complaints = fs::File::create(folder.path().join("stderr")).expect("a file");

@@ -11,7 +11,6 @@ behind_each_proxy! {
     rs_non_01_a_nonce_is_asked_for_and_then_enough
     dpop_jti_04_dpop_cnf_01_dpop_hdr_04_proofs_that_are_not_good
     rs_chl_05_rs_chk_05_rs_chk_02_the_true_status_arrives
-    nobody_decides_and_nothing_passes
 }
 
 /// Status, error, and that nobody keeps it and the API has not heard of it.
@@ -117,13 +116,4 @@ async fn rs_chl_05_rs_chk_05_rs_chk_02_the_true_status_arrives(proxy: Proxy) {
     let away = stage.call("GET", "/").credentials(&token, &proof).send().await;
     assert_eq!(refused(&stage, &away).0, 503, "{away:?}");
     assert_eq!(away.header("retry-after").len(), 1, "{away:?}");
-}
-
-async fn nobody_decides_and_nothing_passes(proxy: Proxy) {
-    let stage = Stage::without_decision(proxy).await;
-    let token = stage.token("orders");
-    let proof = stage.proof("GET", "/orders", &token).sign(&stage.key);
-    let answer = stage.call("GET", "/orders").credentials(&token, &proof).send().await;
-    assert!(answer.status.is_server_error(), "{answer:?}");
-    assert!(stage.at_api.all().is_empty());
 }

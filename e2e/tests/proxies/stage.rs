@@ -21,7 +21,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpSocket;
+use tokio::net::{TcpListener, TcpSocket};
 
 pub(crate) struct Stage {
     /// The origin of the API as callers know it.
@@ -58,7 +58,12 @@ impl Stage {
 
     /// With what we ship, and a change to the gateway's file.
     pub(crate) async fn with(proxy: Proxy, change: impl FnOnce(String) -> String) -> Self {
-        Self::asking(proxy, None, change).await
+        Self::asking(proxy, None, change, |text| text).await
+    }
+
+    /// With what we ship, and a change to the proxy's file.
+    pub(crate) async fn with_proxy(proxy: Proxy, change: impl FnOnce(String) -> String) -> Self {
+        Self::asking(proxy, None, |text| text, change).await
     }
 
     /// The same, but nobody listens where the proxy asks.
@@ -66,10 +71,44 @@ impl Stage {
         // Bound, so that nobody else takes the port.
         let nobody = TcpSocket::new_v4().expect("a socket");
         nobody.bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a port");
-        Self::asking(proxy, Some(nobody), |text| text).await
+        let there = nobody.local_addr().expect("an address");
+        Self { _nobody: Some(nobody), ..Self::asking(proxy, Some(there), |text| text, |text| text).await }
     }
 
-    async fn asking(proxy: Proxy, nobody: Option<TcpSocket>, change: impl FnOnce(String) -> String) -> Self {
+    /// The same, but who listens where the proxy asks says this, whatever it is asked, and hangs up.
+    pub(crate) async fn with_words(proxy: Proxy, words: Vec<u8>) -> Self {
+        let door = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let there = door.local_addr().expect("an address");
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = door.accept().await {
+                let mut some = [0; 65536];
+                let asked = stream.read(&mut some).await;
+                // Who does not wait for the end has heard enough.
+                let _ = asked.and(stream.write_all(&words).await);
+            }
+        });
+        Self::asking(proxy, Some(there), |text| text, |text| text).await
+    }
+
+    /// The same, but who listens where the proxy asks says nothing.
+    pub(crate) async fn with_silence(proxy: Proxy) -> Self {
+        let door = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let there = door.local_addr().expect("an address");
+        tokio::spawn(async move {
+            let mut held = Vec::new();
+            while let Ok(taken) = door.accept().await {
+                held.push(taken);
+            }
+        });
+        Self::asking(proxy, Some(there), |text| text, |text| text).await
+    }
+
+    async fn asking(
+        proxy: Proxy,
+        instead: Option<SocketAddr>,
+        change: impl FnOnce(String) -> String,
+        change_proxy: impl FnOnce(String) -> String,
+    ) -> Self {
         let issuer_key = new_key();
         let (issuer, _) = serve("issuer", any(issuer_of(&issuer_key))).await;
         let (api, at_api) = serve("api", any(api)).await;
@@ -92,11 +131,11 @@ impl Stage {
         let made = rcgen::generate_simple_self_signed(vec!["api.example".to_owned()]).expect("a certificate");
         let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
         let api = api.strip_prefix("http://").expect("an origin").parse().expect("an address");
-        let asked = nobody.as_ref().map_or(decision, |nobody| nobody.local_addr().expect("an address"));
+        let asked = instead.unwrap_or(decision);
         let neighbours = Neighbours { public, decision: asked, api, certificate: certificate.clone(), key };
-        let proxy = proxy.start(&neighbours).await;
+        let proxy = proxy.start(&neighbours, change_proxy).await;
         let key = new_key();
-        Self { origin, at_api, decision, clock, key, issuer, issuer_key, certificate, proxy, _nobody: nobody }
+        Self { origin, at_api, decision, clock, key, issuer, issuer_key, certificate, proxy, _nobody: None }
     }
 
     /// A question as a proxy asks it, from that address of this machine, for GET /orders; what came back, as text.

@@ -9,6 +9,7 @@ behind_each_proxy! {
     bcp_prx_03_rs_gw_01_rs_gw_03_only_we_say_who_calls
     what_we_do_not_say_nobody_says
     a_public_path_passes_and_nobody_is_named
+    a_path_that_is_only_looked_on_passes_and_nobody_is_named
     rs_prm_05_everybody_may_know_what_the_api_wants
     the_request_goes_on_as_it_came
     as_non_08_the_next_nonce_comes_with_a_yes
@@ -90,6 +91,22 @@ async fn a_public_path_passes_and_nobody_is_named(proxy: Proxy) {
     assert_eq!((written.status.as_u16(), written.header("allow")), (405, vec!["GET".to_owned()]));
     let early = stage.good("GET", "/read", "").await.field("Early-Data", "1").send().await;
     assert_eq!((early.status.as_u16(), stage.at_api.all().len()), (425, 1), "{early:?}");
+}
+
+async fn a_path_that_is_only_looked_on_passes_and_nobody_is_named(proxy: Proxy) {
+    let observed = "[[route]]\npath = \"/watched\"\ndpop = \"observe\"\n";
+    let stage = Stage::with(proxy, |text| format!("{text}\n{observed}")).await;
+    for good in [true, false] {
+        let call = if good { stage.good("GET", "/watched", "").await } else { stage.call("GET", "/watched") };
+        let call = CLAIMED.iter().fold(call, |call, name| call.field(name, "mallory"));
+        let answer = call.send().await;
+        assert_eq!(answer.status, 200, "{answer:?} {}", stage.complaints());
+        let seen = stage.at_api.all().pop().expect("a request");
+        for (name, value) in &seen.headers {
+            assert!(!name.as_str().starts_with("keybound") || value.is_empty(), "{name}: {value:?}");
+            assert!(!value.to_str().expect("text").contains("mallory"), "{name}: {value:?}");
+        }
+    }
 }
 
 async fn rs_prm_05_everybody_may_know_what_the_api_wants(proxy: Proxy) {

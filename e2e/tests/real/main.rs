@@ -12,6 +12,7 @@ mod gateway;
 mod gateway_floods;
 mod gateway_leaving;
 mod gateway_smuggling;
+mod guide;
 mod keyboard;
 mod looks;
 mod pages;

@@ -117,12 +117,16 @@ fn proxy(file: &ProxyFile) -> Result<Proxy, ConfigError> {
 }
 
 impl Network {
-    /// All bits after the prefix are zero, and there is a prefix: nobody trusts every address there is.
+    /// All bits after the prefix are zero, and there is a prefix: nobody trusts every address there is. IPv4 in the clothes of
+    /// IPv6 is IPv4, as peers are; a network of it is written as one of IPv4.
     fn parse(text: &str) -> Option<Self> {
         let (address, prefix) = match text.split_once('/') {
             Some((address, prefix)) => (address.parse().ok()?, Some(prefix.parse().ok()?)),
-            None => (text.parse::<IpAddr>().ok()?, None),
+            None => (text.parse::<IpAddr>().ok()?.to_canonical(), None),
         };
+        if address.to_canonical() != address {
+            return None;
+        }
         let bits = if address.is_ipv4() { 32 } else { 128 };
         let network = Self { address, prefix: prefix.unwrap_or(bits) };
         let is_one = (1..=bits).contains(&network.prefix) && network.masked(address) == number(address);
@@ -221,9 +225,12 @@ mod tests {
             ("fd00::/8", "fdff::1", "fe00::1"),
             ("128.0.0.0/1", "255.0.0.1", "127.255.255.255"),
             ("::1", "::1", "0.0.0.1"),
+            ("::ffff:10.1.2.3", "10.1.2.3", "10.1.2.4"),
         ] {
             assert!(network(net).holds(address(inside)), "{net} {inside}");
             assert!(!network(net).holds(address(outside)), "{net} {outside}");
         }
+        // A peer is looked at as IPv4 where it is one, so that this would hold nobody.
+        assert_eq!(Network::parse("::ffff:10.0.0.0/104"), None);
     }
 }

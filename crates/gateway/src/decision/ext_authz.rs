@@ -171,10 +171,19 @@ mod tests {
             [&[flag][..], &length, &message].concat()
         };
         assert_eq!(question(&framed(0, message.len())), Some(http));
+        let two = [framed(0, message.len()), framed(0, message.len())].concat();
         for bad in
-            [framed(1, message.len()), framed(0, message.len() + 1), Vec::new(), vec![0; 4], vec![0; 5]]
+            [framed(1, message.len()), framed(0, message.len() + 1), two, Vec::new(), vec![0; 4], vec![0; 5]]
         {
             assert_eq!(question(&bad), None, "{bad:?}");
+        }
+        // Whatever comes is read to an end, or not taken.
+        let whole = framed(0, message.len());
+        for (at, octet) in (0..whole.len()).flat_map(|at| (0..=u8::MAX).map(move |octet| (at, octet))) {
+            let mut bent = whole.clone();
+            bent[at] = octet;
+            let _ = question(&bent);
+            let _ = question(&bent[..at]);
         }
     }
 

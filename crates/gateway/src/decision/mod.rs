@@ -177,3 +177,49 @@ fn unlisted(question: &Parts) -> Refusal {
     tracing::warn!(target: "audit", event = "unlisted_proxy", row = "BCP-PRX-01", status = 403, peer, "question refused");
     Refusal::not_listed()
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::config::Config;
+    use crate::headers::IDENTITY;
+    use toml::{Table, Value};
+
+    fn at<'t>(mut value: &'t Value, path: &[&str]) -> &'t Value {
+        for name in path {
+            value = value.get(name).unwrap_or_else(|| panic!("no {name} of {path:?}"));
+        }
+        value
+    }
+
+    fn texts(value: &Value) -> Vec<String> {
+        let texts = value.as_array().expect("a list").iter();
+        texts.map(|text| text.as_str().expect("a text").to_ascii_lowercase()).collect()
+    }
+
+    /// Nobody runs Traefik here, so this is what is seen to: it is TOML, what a router names is there, and the API is told
+    /// by us alone.
+    #[test]
+    fn bcp_prx_03_the_file_for_traefik_holds_together() {
+        let text = include_str!("../../../../deploy/traefik/keybound.toml");
+        let file = Value::Table(text.parse::<Table>().expect("TOML"));
+        let http = at(&file, &["http"]);
+        for (name, router) in at(http, &["routers"]).as_table().expect("routers") {
+            at(http, &["services", at(router, &["service"]).as_str().expect("a name")]);
+            let middlewares = router.get("middlewares").map(texts).unwrap_or_default();
+            assert_eq!(middlewares.is_empty(), name == "published", "{name}");
+            for middleware in middlewares {
+                at(http, &["middlewares", &middleware]);
+            }
+        }
+        let asks = at(http, &["middlewares", "keybound", "forwardAuth"]);
+        assert_eq!(at(asks, &["trustForwardHeader"]), &Value::Boolean(false));
+        let told = texts(at(asks, &["authResponseHeaders"]));
+        assert_eq!(told, IDENTITY.map(|name| name.as_str().to_owned()));
+        let ends = at(http, &["middlewares", "keybound-ends-here", "headers", "customRequestHeaders"]);
+        let ends = ends.as_table().expect("fields");
+        assert!(ends.contains_key("Authorization") && ends.contains_key("DPoP"));
+        assert!(ends.values().all(|value| value.as_str() == Some("")), "{ends:?}");
+        let rules = include_str!("../../../../deploy/traefik/gateway.toml");
+        assert!(Config::parse(rules).expect("a configuration").decision.is_some());
+    }
+}

@@ -24,6 +24,7 @@ async fn rs_gw_01_callers_cannot_speak_for_the_gateway() {
         "client_cert_chain",
         "X-SSL-Client-Verify",
         "X-Real-IP",
+        "X-Rewrite-URL",
         "X-Original-URI",
     ];
     let lines: String = spoofed.iter().map(|name| format!("{name}: spoofed\r\n")).collect();
