@@ -4,6 +4,7 @@ use crate::access::Access;
 use crate::config::{DpopUse, TokenProfile};
 use crate::credentials::{self, Credentials, Scheme};
 use crate::demand::{Demand, WithoutReplayLog};
+use crate::denied::TokenId;
 use crate::guard::{Guard, LookedUp, Verdict, escaped};
 use crate::introspection::About;
 use crate::rejection::Reason;
@@ -62,7 +63,7 @@ impl Guard {
         };
         let scheme = Some(credentials.scheme);
         let hash = TokenHash::of(credentials.token);
-        if self.denied.contains(&hash) {
+        if self.denied.contains(credentials.token) {
             return failed(scheme, Reason::Token(TokenError::Revoked));
         }
         let audience = self.config().audience_of(question.demand);
@@ -238,7 +239,7 @@ impl Guard {
         let keys = issuer.keys.for_kid(kid.as_deref()).await;
         let keys = keys.map_err(|error| Reason::KeysUnavailable(error.0))?;
         let token = token::verify(&jwt, issuer, &keys, self.config().token_algorithms);
-        let token = Arc::new(token.map_err(unusable)?);
+        let token = Arc::new(token.map_err(unusable)?.known_by(TokenId::of(text)));
         let verdict = Arc::new(Verdict { token, keys, issuer: index, kid });
         self.verdicts.insert(hash, Arc::clone(&verdict));
         Ok(verdict)
