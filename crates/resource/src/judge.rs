@@ -167,6 +167,8 @@ impl Guard {
         question: &Question<'_>,
     ) -> Result<FreshProof, Reason> {
         let (request, now) = (question.request, question.now);
+        // Where no nonce is asked for once the log is back, the proof can come again for as long as its `iat` allows.
+        let until = self.entry(&proof).until;
         if expected.nonce.is_none() {
             let expected = Expected { nonce: Some(&self.nonces), ..*expected };
             let header = ProofHeader::of(&request.headers);
@@ -175,7 +177,9 @@ impl Guard {
         if !matches!(proof.nonce(), NonceUse::Accepted { current: true, .. }) {
             return Err(Reason::Proof(Refusal::nonce_not_current()));
         }
-        let recorded = self.config().replay.record_meanwhile(self.entry(&proof), now);
+        let entry = self.entry(&proof);
+        let entry = ReplayEntry { until: entry.until.max(until), ..entry };
+        let recorded = self.config().replay.record_meanwhile(entry, now);
         let fresh = proof.after(recorded).map_err(not_fresh)?;
         self.config().metrics.degraded();
         let path = escaped(request.uri.path());

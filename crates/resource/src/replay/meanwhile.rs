@@ -1,7 +1,7 @@
 //! What is recorded while the log of all is away: by this node, for this node (OPS-REP-06).
 
 use keybound_dpop::nonce::STEP_SECS;
-use keybound_dpop::replay::{DEFAULT_CAPACITY, MemoryLog, Recorded, ReplayEntry};
+use keybound_dpop::replay::{DEFAULT_CAPACITY, MemoryLog, Recorded, ReplayEntry, ReplayKey};
 use keybound_dpop::time::{Now, UnixTime};
 use parking_lot::Mutex;
 use std::fmt;
@@ -62,16 +62,38 @@ impl Meanwhile {
     }
 
     /// The next thing to tell the log of all.
-    pub(super) fn owed(&self) -> Option<ReplayEntry> {
+    pub(super) fn owed(&self) -> Option<Telling<'_>> {
         if self.until_secs.load(Relaxed) == 0 {
             return None;
         }
-        self.owed.lock().entries.pop()
+        let entry = self.owed.lock().entries.pop()?;
+        Some(Telling { owed: &self.owed, entry, is_told: false })
+    }
+}
+
+/// What is being told to the log of all. It is owed as before, unless that is done when this is dropped: whoever tells it
+/// may go away meanwhile.
+pub(super) struct Telling<'a> {
+    owed: &'a Mutex<Owed>,
+    entry: ReplayEntry,
+    is_told: bool,
+}
+
+impl Telling<'_> {
+    pub(super) const fn key(&self) -> ReplayKey {
+        self.entry.key
     }
 
-    /// It could not be told.
-    pub(super) fn still_owed(&self, entry: ReplayEntry) {
-        self.owed.lock().entries.push(entry);
+    pub(super) fn is_told(mut self) {
+        self.is_told = true;
+    }
+}
+
+impl Drop for Telling<'_> {
+    fn drop(&mut self) {
+        if !self.is_told {
+            self.owed.lock().entries.push(self.entry);
+        }
     }
 }
 

@@ -170,9 +170,10 @@ impl Inner {
             let Some(owed) = self.meanwhile.owed() else { return };
             // Until it has ended by its own date, and the slack: a little too long does no harm.
             let keep = Duration::from_secs(SLACK_SECS);
-            if self.place.record(owed.key, keep).await.is_err() {
-                return self.meanwhile.still_owed(owed);
+            if self.place.record(owed.key(), keep).await.is_err() {
+                return;
             }
+            owed.is_told();
         }
     }
 }

@@ -16,6 +16,8 @@ const T: u64 = 1_800_000_000;
 struct Forgetful {
     keys: Mutex<HashMap<u128, u64>>,
     secs: Mutex<u64>,
+    /// Is never done with this one.
+    hangs_at: Mutex<Option<u128>>,
 }
 
 impl OwnLog for Forgetful {
@@ -23,6 +25,9 @@ impl OwnLog for Forgetful {
         let (mut keys, now) = (self.keys.lock(), *self.secs.lock());
         keys.retain(|_, end| *end > now);
         let is_new = !keys.contains_key(&key.0);
+        if *self.hangs_at.lock() == Some(key.0) {
+            return Box::pin(std::future::pending());
+        }
         keys.entry(key.0).or_insert(now + keep.as_secs());
         Box::pin(async move { Ok(is_new) })
     }
@@ -72,6 +77,24 @@ async fn ops_rep_10_what_the_log_may_have_forgotten_is_refused_however_far_the_w
     assert_eq!(log.record(proven(2, stepped(1, 0)), late).await, Recorded::Fresh);
     assert_eq!(log.record(proven(3, stepped(0, 0)), late).await, Recorded::Replayed);
     assert_eq!(log.record_meanwhile(proven(4, stepped(0, 0)), late), Recorded::Replayed);
+}
+
+#[tokio::test]
+async fn ops_rep_06_a_caller_who_goes_away_takes_nothing_that_the_log_has_yet_to_be_told() {
+    let place = Arc::new(Forgetful::default());
+    let log = SharedLog::own(Arc::clone(&place) as Arc<dyn OwnLog>, stepped(0, 0));
+    let now = stepped(60, 0);
+    assert_eq!(log.record_meanwhile(proven(1, now), now), Recorded::Fresh);
+    *place.hangs_at.lock() = Some(1);
+    tokio::select! {
+        biased;
+        _ = log.record(proven(2, now), now) => panic!("it is telling the log"),
+        () = std::future::ready(()) => (),
+    }
+    *place.hangs_at.lock() = None;
+    assert_eq!(log.record(proven(3, now), now).await, Recorded::Fresh);
+    let elsewhere = SharedLog::own(Arc::clone(&place) as Arc<dyn OwnLog>, stepped(0, 0));
+    assert_eq!(elsewhere.record(proven(1, now), now).await, Recorded::Replayed);
 }
 
 #[test]
