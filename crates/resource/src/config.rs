@@ -100,6 +100,9 @@ pub enum ConfigError {
     /// Two issuers could be asked about one token. A token is never shown to somebody who has not issued it.
     #[error("two issuers have opaque tokens that cannot be told apart: give each a prefix")]
     OpaqueTwice,
+    /// One issuer would vouch for another's tokens.
+    #[error("an issuer other than the one that is trusted is asked about its tokens")]
+    AnotherAsked,
     /// Any token would do.
     #[error("no audience: a token for any resource would be taken")]
     NoAudience,
@@ -176,6 +179,9 @@ impl GuardConfig {
         };
         if self.issuers.iter().enumerate().any(|(index, entry)| overlap(index, entry)) {
             return Err(ConfigError::OpaqueTwice);
+        }
+        if self.issuers.iter().any(|entry| entry.introspection.asks_another(&entry.issuer)) {
+            return Err(ConfigError::AnotherAsked);
         }
         if self.audience.iter().all(String::is_empty) {
             return Err(ConfigError::NoAudience);

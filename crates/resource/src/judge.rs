@@ -67,7 +67,8 @@ impl Guard {
             return failed(scheme, Reason::Token(TokenError::Revoked));
         }
         let audience = self.config().audience_of(question.demand);
-        let about = About { text: credentials.token, hash, audience, now: question.now };
+        let is_guards = question.demand.audience.is_none();
+        let about = About { text: credentials.token, hash, audience, is_guards, now: question.now };
         let token = match look_up {
             Some(look_up) if !token::is_jwt(credentials.token) => {
                 self.known_token(look_up(Secret::new(credentials.token)).await)
@@ -88,7 +89,7 @@ impl Guard {
 
     /// What may be otherwise with each use of a token that its issuer vouches for.
     async fn check_token(&self, token: &Token, about: About<'_>) -> Result<(), Reason> {
-        token.check_audience(about.audience).map_err(Reason::Token)?;
+        token.check_audience(about.audience, about.is_guards).map_err(Reason::Token)?;
         token.check_time(about.now.unix).map_err(|error| {
             self.verdicts.remove(&about.hash);
             Reason::Token(error)

@@ -218,9 +218,10 @@ impl Token {
         Self { id: Some(id), ..self }
     }
 
-    /// Whether the token is for one of these resources.
-    pub(crate) fn check_audience(&self, audience: &[String]) -> Result<(), TokenError> {
-        if self.is_for_us {
+    /// Whether the token is for one of these resources. Where its issuer minds that, it is for the guard's, not for one of
+    /// several.
+    pub(crate) fn check_audience(&self, audience: &[String], is_guards: bool) -> Result<(), TokenError> {
+        if self.is_for_us && is_guards {
             return Ok(());
         }
         check_audience(&self.claims.aud, audience)

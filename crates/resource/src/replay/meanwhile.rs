@@ -84,7 +84,7 @@ impl Telling<'_> {
         self.entry.key
     }
 
-    pub(super) fn is_told(mut self) {
+    pub(super) fn done(mut self) {
         self.is_told = true;
     }
 }

@@ -173,7 +173,7 @@ impl Inner {
             if self.place.record(owed.key(), keep).await.is_err() {
                 return;
             }
-            owed.is_told();
+            owed.done();
         }
     }
 }

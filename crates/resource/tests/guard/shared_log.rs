@@ -269,7 +269,8 @@ async fn rs_gw_09_ops_rep_06_a_route_without_nonces_asks_for_them_while_the_log_
 }
 
 #[tokio::test]
-async fn rs_gw_09_ops_rep_02_a_proof_that_was_taken_without_the_log_is_known_for_as_long_as_it_could_come_again() {
+async fn rs_gw_09_ops_rep_02_a_proof_that_was_taken_without_the_log_is_known_for_as_long_as_it_could_come_again()
+ {
     let nodes = Nodes::start();
     let demand = Demand { nonces: false, ..degraded(&nodes.one) };
     let token = nodes.world.token();

@@ -258,13 +258,13 @@ async fn rs_chk_04_fapi_rs_02_a_token_that_was_cut_off_does_not_come_back_with_i
 
 /// The same token under the second signature that ECDSA has for it: `n - s` in the place of `s`.
 fn with_other_signature(token: &str) -> String {
-    const N: &str = "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551";
+    const N: [u128; 2] = [0xffffffff_00000000_ffffffff_ffffffff, 0xbce6faad_a7179e84_f3b9cac2_fc632551];
     let (signed, signature) = token.rsplit_once('.').expect("a JWT");
     let mut signature = base64url::decode(signature).expect("base64url");
+    let n: Vec<u8> = N.iter().flat_map(|half| half.to_be_bytes()).collect();
     let mut borrow = 0;
     for at in (0..32).rev() {
-        let n = i16::from(u8::from_str_radix(&N[at * 2..at * 2 + 2], 16).expect("hex"));
-        let left = n - i16::from(signature[32 + at]) - borrow;
+        let left = i16::from(n[at]) - i16::from(signature[32 + at]) - borrow;
         borrow = i16::from(left < 0);
         signature[32 + at] = u8::try_from(left.rem_euclid(256)).expect("an octet");
     }
