@@ -204,8 +204,9 @@ impl Shared {
         if let Some(answer) = self.kept.get(&about.hash, about.now.monotonic) {
             return Ok(watch::channel(Some(Ok(answer))).1);
         }
+        // Who may only be silent is tried by one: the others do not wait for the end of its patience.
         if let Some((at, why)) = self.away.lock().as_ref()
-            && about.now.monotonic.saturating_sub(*at) < PAUSE
+            && (about.now.monotonic.saturating_sub(*at) < PAUSE || !under_way.is_empty())
         {
             return Err(why.clone());
         }
@@ -238,9 +239,8 @@ impl Question {
             Err(NoAnswer { why, is_away }) => {
                 let issuer = shared.exchange.config.issuer.as_str();
                 tracing::warn!(issuer, why = %why.escape_debug(), "the issuer cannot be asked about a token");
-                if is_away {
-                    *shared.away.lock() = Some((shared.clock.now().monotonic, why.clone()));
-                }
+                let at = shared.clock.now().monotonic;
+                *shared.away.lock() = is_away.then(|| (at, why.clone()));
                 return Err(why);
             }
         };

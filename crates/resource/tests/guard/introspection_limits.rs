@@ -41,6 +41,25 @@ async fn rs_gw_09_what_one_token_brings_about_keeps_nobody_else_out() {
 }
 
 #[tokio::test]
+async fn rs_gw_09_an_issuer_that_was_away_is_tried_by_one_and_the_others_do_not_wait() {
+    let issuer = Issuing::start().await;
+    let world = Arc::new(issuer.world(|_| {}));
+    issuer.answers(500, "text/plain", "oops");
+    assert_eq!(world.row("1").await, (503, "RS-GW-09"));
+    world.clock.turn(1);
+    issuer.says(&world.active());
+    issuer.holds_back();
+    let tries = tokio::spawn({
+        let world = Arc::clone(&world);
+        async move { world.show("2").await.is_ok() }
+    });
+    issuer.was_asked(2).await;
+    assert_eq!(world.row("3").await, (503, "RS-GW-09"), "at once");
+    issuer.lets_go();
+    assert!(tries.await.expect("ran") && world.show("3").await.is_ok());
+}
+
+#[tokio::test]
 async fn rs_int_03_a_token_without_exp_has_not_expired_while_its_answer_is_believed() {
     let issuer = Issuing::start().await;
     let world = issuer.world(|_| {});
