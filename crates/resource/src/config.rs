@@ -1,5 +1,6 @@
 //! What a guard is told: whom it trusts, for which resource it stands, and what it takes.
 
+use crate::demand::WithoutReplayLog;
 use crate::introspection::Introspection;
 use crate::keys::Keys;
 use crate::metadata::MetadataUrls;
@@ -150,13 +151,13 @@ impl GuardConfig {
     }
 
     /// A log in this process's memory is quicker than two looks at the clock: it is not timed.
-    pub(crate) async fn record(&self, entry: ReplayEntry, now: Now) -> Recorded {
+    pub(crate) async fn record(&self, entry: ReplayEntry, now: Now, without: WithoutReplayLog) -> Recorded {
         if !self.replay.is_shared() {
-            return self.replay.record(entry, now).await;
+            return self.replay.record(entry, now, without).await;
         }
         let begun = self.clock.now().monotonic;
         let span = tracing::trace_span!(target: "traces", "record_proof");
-        let recorded = self.replay.record(entry, now).instrument(span).await;
+        let recorded = self.replay.record(entry, now, without).instrument(span).await;
         self.metrics.recorded(self.clock.now().monotonic.saturating_sub(begun));
         recorded
     }

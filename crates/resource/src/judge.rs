@@ -147,14 +147,13 @@ impl Guard {
         };
         let header = ProofHeader::of(&question.request.headers);
         let proof = verify(header, &expected, question.now.unix).map_err(Reason::Proof)?;
-        let (replay, now) = (&self.config().replay, question.now);
-        let fresh =
-            match (self.config().record(self.entry(&proof), now).await, question.demand.without_replay_log) {
-                (Recorded::Unavailable, WithoutReplayLog::Nonce) if replay.is_shared() => {
-                    self.record_meanwhile(&expected, proof, question)
-                }
-                (recorded, _) => proof.after(recorded).map_err(not_fresh),
-            }?;
+        let (config, now, without) = (self.config(), question.now, question.demand.without_replay_log);
+        let fresh = match (config.record(self.entry(&proof), now, without).await, without) {
+            (Recorded::Unavailable, WithoutReplayLog::Nonce) if config.replay.is_shared() => {
+                self.record_meanwhile(&expected, proof, question)
+            }
+            (recorded, _) => proof.after(recorded).map_err(not_fresh),
+        }?;
         self.config().metrics.dated(fresh.iat(), now.unix);
         Ok(fresh)
     }

@@ -1,5 +1,6 @@
 //! What is recorded while the log of all is away: by this node, for this node (OPS-REP-06).
 
+use crate::demand::WithoutReplayLog;
 use keybound_dpop::nonce::STEP_SECS;
 use keybound_dpop::replay::{DEFAULT_CAPACITY, MemoryLog, Recorded, ReplayEntry, ReplayKey};
 use keybound_dpop::time::{Now, UnixTime};
@@ -55,10 +56,17 @@ impl Meanwhile {
 
     /// Whether a proof that is new to the log of all is none that this node has taken without it. What was used before
     /// this node's start the log of all knows.
-    pub(super) fn is_fresh(&self, entry: ReplayEntry, now: Now) -> bool {
-        let entry = ReplayEntry { from: None, ..entry };
-        self.until_secs.load(Relaxed) < now.unix.as_secs()
-            || self.log.record(entry, now) != Recorded::Replayed
+    ///
+    /// Where proofs are taken without it, this one must be known should the log go away, for as long as its nonce can
+    /// be of the current step: that begins in a minute at the latest.
+    pub(super) fn is_fresh(&self, entry: ReplayEntry, now: Now, without: WithoutReplayLog) -> bool {
+        let took_some = self.until_secs.load(Relaxed) >= now.unix.as_secs();
+        let until = match without {
+            WithoutReplayLog::Nonce if !took_some => entry.until.min(now.unix.plus_secs(2 * STEP_SECS)),
+            WithoutReplayLog::Refuse if !took_some => return true,
+            _ => entry.until,
+        };
+        self.log.record(ReplayEntry { from: None, until, ..entry }, now) != Recorded::Replayed
     }
 
     /// The next thing to tell the log of all.

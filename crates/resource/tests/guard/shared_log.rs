@@ -284,3 +284,17 @@ async fn rs_gw_09_ops_rep_02_a_proof_that_was_taken_without_the_log_is_known_for
     let again = check_for(&nodes.one, dpop(&token, &proof), &demand).await;
     assert_eq!(error(again), challenged("invalid_dpop_proof"));
 }
+
+#[tokio::test]
+async fn rs_gw_09_ops_rep_06_a_node_takes_no_proof_again_that_it_took_before_its_log_went_away() {
+    let nodes = Nodes::start();
+    let demand = degraded(&nodes.one);
+    let token = nodes.world.token();
+    nodes.world.clock.turn(60);
+    let proof = nodes.proof(&token);
+    assert!(check_for(&nodes.one, dpop(&token, &proof), &demand).await.is_ok());
+    nodes.log.is_away.store(true, SeqCst);
+    let again = check_for(&nodes.one, dpop(&token, &proof), &demand).await;
+    assert_eq!(error(again), challenged("invalid_dpop_proof"));
+    assert!(check_for(&nodes.one, dpop(&token, &nodes.proof(&token)), &demand).await.is_ok());
+}
