@@ -7,6 +7,7 @@ use crate::credentials::Scheme;
 use crate::demand::{Authentication, Demand};
 use crate::denied::{Denied, TokenId};
 use crate::judge::{Judged, Question};
+use crate::layer::Asked;
 use crate::observed::Observed;
 use crate::rejection::{Reason, Rejection};
 use crate::token::{Token, TokenError};
@@ -302,7 +303,9 @@ impl Guard {
 
     fn refuse(&self, reason: Reason, scheme: Option<Scheme>, request: &Parts) -> Rejection {
         self.config.metrics.refused(&reason);
-        let rejection = self.reject(reason, scheme, &self.demand, self.config.clock.now());
+        let asked = request.extensions.get::<Asked>();
+        let demand = asked.map_or(&self.demand, |Asked(demand)| demand);
+        let rejection = self.reject(reason, scheme, demand, self.config.clock.now());
         let rejection = rejection.for_caller(&request.headers);
         audit(&rejection, request);
         rejection
