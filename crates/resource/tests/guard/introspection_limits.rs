@@ -41,6 +41,16 @@ async fn rs_gw_09_what_one_token_brings_about_keeps_nobody_else_out() {
 }
 
 #[tokio::test]
+async fn rs_chk_01_nobody_is_asked_about_a_token_that_is_too_long() {
+    let issuer = Issuing::start().await;
+    let world = issuer.world(|_| {});
+    issuer.says(&world.active());
+    assert!(world.show(&"x".repeat(16 * 1024)).await.is_ok());
+    assert_eq!(world.row(&"x".repeat(16 * 1024 + 1)).await, (401, "RS-CHK-01"));
+    assert_eq!(issuer.asked().len(), 1);
+}
+
+#[tokio::test]
 async fn rs_gw_09_an_issuer_that_was_away_is_tried_by_one_and_the_others_do_not_wait() {
     let issuer = Issuing::start().await;
     let world = Arc::new(issuer.world(|_| {}));
