@@ -1,5 +1,6 @@
 //! What the guard found: who calls, for whom, with which key.
 
+use crate::denied::TokenId;
 use crate::token::Token;
 use keybound_dpop::jose::thumbprint::Thumbprint;
 use keybound_dpop::proof::check::{FreshProof, NonceUse};
@@ -71,10 +72,16 @@ impl Access {
         self.jkt.as_ref()
     }
 
-    /// The hash of the token, by which [`Guard::deny`](crate::Guard::deny) cuts it off.
+    /// The hash of the token as it came, which the proof names as `ath`.
     #[must_use]
     pub const fn token_hash(&self) -> &TokenHash {
         &self.hash
+    }
+
+    /// What the token is known by, however it is written: [`Guard::deny`](crate::Guard::deny) cuts it off by that.
+    #[must_use]
+    pub fn token_id(&self) -> TokenId {
+        self.token.id.unwrap_or(TokenId::of_opaque(self.hash))
     }
 
     /// `acr`: how the user signed in (RFC 9470).

@@ -1,5 +1,6 @@
 //! What a guard is told: whom it trusts, for which resource it stands, and what it takes.
 
+use crate::demand::WithoutReplayLog;
 use crate::introspection::Introspection;
 use crate::keys::Keys;
 use crate::metadata::MetadataUrls;
@@ -100,6 +101,9 @@ pub enum ConfigError {
     /// Two issuers could be asked about one token. A token is never shown to somebody who has not issued it.
     #[error("two issuers have opaque tokens that cannot be told apart: give each a prefix")]
     OpaqueTwice,
+    /// One issuer would vouch for another's tokens.
+    #[error("an issuer other than the one that is trusted is asked about its tokens")]
+    AnotherAsked,
     /// Any token would do.
     #[error("no audience: a token for any resource would be taken")]
     NoAudience,
@@ -147,13 +151,13 @@ impl GuardConfig {
     }
 
     /// A log in this process's memory is quicker than two looks at the clock: it is not timed.
-    pub(crate) async fn record(&self, entry: ReplayEntry, now: Now) -> Recorded {
+    pub(crate) async fn record(&self, entry: ReplayEntry, now: Now, without: WithoutReplayLog) -> Recorded {
         if !self.replay.is_shared() {
-            return self.replay.record(entry, now).await;
+            return self.replay.record(entry, now, without).await;
         }
         let begun = self.clock.now().monotonic;
         let span = tracing::trace_span!(target: "traces", "record_proof");
-        let recorded = self.replay.record(entry, now).instrument(span).await;
+        let recorded = self.replay.record(entry, now, without).instrument(span).await;
         self.metrics.recorded(self.clock.now().monotonic.saturating_sub(begun));
         recorded
     }
@@ -176,6 +180,9 @@ impl GuardConfig {
         };
         if self.issuers.iter().enumerate().any(|(index, entry)| overlap(index, entry)) {
             return Err(ConfigError::OpaqueTwice);
+        }
+        if self.issuers.iter().any(|entry| entry.introspection.asks_another(&entry.issuer)) {
+            return Err(ConfigError::AnotherAsked);
         }
         if self.audience.iter().all(String::is_empty) {
             return Err(ConfigError::NoAudience);

@@ -27,7 +27,7 @@ pub struct Demand {
 pub struct Authentication {
     /// `acr` must be one of these, the best liked first; empty where any will do.
     pub acr_values: Vec<String>,
-    /// How many seconds ago, at the most.
+    /// How many seconds ago, at the most. A token takes a moment to come: with 0, hardly any will do.
     pub max_age_secs: Option<u64>,
 }
 

@@ -5,8 +5,9 @@ use crate::challenges;
 use crate::config::{ConfigError, GuardConfig};
 use crate::credentials::Scheme;
 use crate::demand::{Authentication, Demand};
-use crate::denied::Denied;
+use crate::denied::{Denied, TokenId};
 use crate::judge::{Judged, Question};
+use crate::layer::Asked;
 use crate::observed::Observed;
 use crate::rejection::{Reason, Rejection};
 use crate::token::{Token, TokenError};
@@ -210,12 +211,12 @@ impl Guard {
         self.refuse(Reason::Token(TokenError::Revoked), Some(scheme_of(access)), request)
     }
 
-    /// Cuts a token off: from now on this guard refuses it, until `until`, which is its `exp`
-    /// ([`Access::expires_at`]). For a service that learns of a revocation before its issuer would tell (RS-CHK-04).
+    /// Cuts a token off ([`Access::token_id`], or [`TokenId::of`] its text): from now on this guard refuses it, until
+    /// `until`, which is its `exp` ([`Access::expires_at`]). For a service that learns of a revocation before its issuer
+    /// would tell (RS-CHK-04).
     ///
     /// Whether there was room for it: 100 000 tokens are kept, each until its end.
-    pub fn deny(&self, token: TokenHash, until: UnixTime) -> bool {
-        self.forget(&token);
+    pub fn deny(&self, token: TokenId, until: UnixTime) -> bool {
         self.denied.add(token, until, self.config.clock.now().unix)
     }
 
@@ -302,7 +303,9 @@ impl Guard {
 
     fn refuse(&self, reason: Reason, scheme: Option<Scheme>, request: &Parts) -> Rejection {
         self.config.metrics.refused(&reason);
-        let rejection = self.reject(reason, scheme, &self.demand, self.config.clock.now());
+        let asked = request.extensions.get::<Asked>();
+        let demand = asked.map_or(&self.demand, |Asked(demand)| demand);
+        let rejection = self.reject(reason, scheme, demand, self.config.clock.now());
         let rejection = rejection.for_caller(&request.headers);
         audit(&rejection, request);
         rejection

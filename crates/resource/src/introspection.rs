@@ -27,6 +27,8 @@ pub(crate) struct About<'a> {
     pub(crate) text: &'a str,
     pub(crate) hash: TokenHash,
     pub(crate) audience: &'a [String],
+    /// Whether that is the guard's, and not a route's own.
+    pub(crate) is_guards: bool,
     pub(crate) now: Now,
 }
 
@@ -48,6 +50,10 @@ impl Introspection {
     pub(crate) const fn forget(&self, _: &TokenHash) {}
 
     pub(crate) const fn overlaps(&self, _: &Self) -> bool {
+        false
+    }
+
+    pub(crate) const fn asks_another(&self, _: &str) -> bool {
         false
     }
 }
@@ -72,6 +78,11 @@ impl Introspection {
         prefixes
             .map(|(one, other)| (one.prefix(), other.prefix()))
             .is_some_and(|(one, other)| one.starts_with(other) || other.starts_with(one))
+    }
+
+    /// Whether somebody else than this issuer is asked.
+    pub(crate) fn asks_another(&self, issuer: &str) -> bool {
+        self.introspector().is_some_and(|introspector| introspector.issuer() != issuer)
     }
 
     /// What stands behind a token that is no JWT.

@@ -4,6 +4,7 @@ use crate::access::Access;
 use crate::config::{DpopUse, TokenProfile};
 use crate::credentials::{self, Credentials, Scheme};
 use crate::demand::{Demand, WithoutReplayLog};
+use crate::denied::TokenId;
 use crate::guard::{Guard, LookedUp, Verdict, escaped};
 use crate::introspection::About;
 use crate::rejection::Reason;
@@ -62,11 +63,12 @@ impl Guard {
         };
         let scheme = Some(credentials.scheme);
         let hash = TokenHash::of(credentials.token);
-        if self.denied.contains(&hash) {
+        if self.denied.contains(credentials.token) {
             return failed(scheme, Reason::Token(TokenError::Revoked));
         }
         let audience = self.config().audience_of(question.demand);
-        let about = About { text: credentials.token, hash, audience, now: question.now };
+        let is_guards = question.demand.audience.is_none();
+        let about = About { text: credentials.token, hash, audience, is_guards, now: question.now };
         let token = match look_up {
             Some(look_up) if !token::is_jwt(credentials.token) => {
                 self.known_token(look_up(Secret::new(credentials.token)).await)
@@ -87,7 +89,7 @@ impl Guard {
 
     /// What may be otherwise with each use of a token that its issuer vouches for.
     async fn check_token(&self, token: &Token, about: About<'_>) -> Result<(), Reason> {
-        token.check_audience(about.audience).map_err(Reason::Token)?;
+        token.check_audience(about.audience, about.is_guards).map_err(Reason::Token)?;
         token.check_time(about.now.unix).map_err(|error| {
             self.verdicts.remove(&about.hash);
             Reason::Token(error)
@@ -145,14 +147,13 @@ impl Guard {
         };
         let header = ProofHeader::of(&question.request.headers);
         let proof = verify(header, &expected, question.now.unix).map_err(Reason::Proof)?;
-        let (replay, now) = (&self.config().replay, question.now);
-        let fresh =
-            match (self.config().record(self.entry(&proof), now).await, question.demand.without_replay_log) {
-                (Recorded::Unavailable, WithoutReplayLog::Nonce) if replay.is_shared() => {
-                    self.record_meanwhile(&expected, proof, question)
-                }
-                (recorded, _) => proof.after(recorded).map_err(not_fresh),
-            }?;
+        let (config, now, without) = (self.config(), question.now, question.demand.without_replay_log);
+        let fresh = match (config.record(self.entry(&proof), now, without).await, without) {
+            (Recorded::Unavailable, WithoutReplayLog::Nonce) if config.replay.is_shared() => {
+                self.record_meanwhile(&expected, proof, question)
+            }
+            (recorded, _) => proof.after(recorded).map_err(not_fresh),
+        }?;
         self.config().metrics.dated(fresh.iat(), now.unix);
         Ok(fresh)
     }
@@ -166,6 +167,8 @@ impl Guard {
         question: &Question<'_>,
     ) -> Result<FreshProof, Reason> {
         let (request, now) = (question.request, question.now);
+        // Where no nonce is asked for once the log is back, the proof can come again for as long as its `iat` allows.
+        let until = self.entry(&proof).until;
         if expected.nonce.is_none() {
             let expected = Expected { nonce: Some(&self.nonces), ..*expected };
             let header = ProofHeader::of(&request.headers);
@@ -174,7 +177,9 @@ impl Guard {
         if !matches!(proof.nonce(), NonceUse::Accepted { current: true, .. }) {
             return Err(Reason::Proof(Refusal::nonce_not_current()));
         }
-        let recorded = self.config().replay.record_meanwhile(self.entry(&proof), now);
+        let entry = self.entry(&proof);
+        let entry = ReplayEntry { until: entry.until.max(until), ..entry };
+        let recorded = self.config().replay.record_meanwhile(entry, now);
         let fresh = proof.after(recorded).map_err(not_fresh)?;
         self.config().metrics.degraded();
         let path = escaped(request.uri.path());
@@ -238,7 +243,7 @@ impl Guard {
         let keys = issuer.keys.for_kid(kid.as_deref()).await;
         let keys = keys.map_err(|error| Reason::KeysUnavailable(error.0))?;
         let token = token::verify(&jwt, issuer, &keys, self.config().token_algorithms);
-        let token = Arc::new(token.map_err(unusable)?);
+        let token = Arc::new(token.map_err(unusable)?.known_by(TokenId::of(text)));
         let verdict = Arc::new(Verdict { token, keys, issuer: index, kid });
         self.verdicts.insert(hash, Arc::clone(&verdict));
         Ok(verdict)

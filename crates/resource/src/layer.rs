@@ -26,9 +26,13 @@ pub struct GuardLayer(Arc<Setup>);
 struct Setup {
     guard: Arc<Guard>,
     public: PublicUrl,
-    demand: Option<Demand>,
+    demand: Option<Arc<Demand>>,
     cors: Option<Cors>,
 }
+
+/// What a route has asked for, for the refusals of those who ask for more behind the guard.
+#[derive(Clone)]
+pub(crate) struct Asked(pub(crate) Arc<Demand>);
 
 /// A service with a [`Guard`] in front.
 #[derive(Clone, Debug)]
@@ -47,7 +51,7 @@ impl GuardLayer {
     /// Asks for this instead of what the guard asks of all: another scope, audience or sign-in, nonces or none.
     #[must_use]
     pub fn asking(self, demand: Demand) -> Self {
-        Self(Arc::new(Setup { demand: Some(demand), ..Setup::clone(&self.0) }))
+        Self(Arc::new(Setup { demand: Some(Arc::new(demand)), ..Setup::clone(&self.0) }))
     }
 
     /// Lets pages of these origins call. Without it there is no cross-origin access, and a preflight needs a token
@@ -108,7 +112,7 @@ where
     let (mut parts, body) = request.into_parts();
     let judged = match setup.public.target(&parts.uri) {
         Ok(target) => {
-            let demand = setup.demand.as_ref().unwrap_or_else(|| setup.guard.demand());
+            let demand = setup.demand.as_deref().unwrap_or_else(|| setup.guard.demand());
             setup.guard.check_for(&parts, &target, demand).await
         }
         Err(_) => Err(setup.guard.refuse_target(&parts)),
@@ -118,6 +122,10 @@ where
         Err(rejection) => return Ok(rejection.into_response().map(Either::Left)),
     };
     parts.extensions.insert(access.clone());
+    match &setup.demand {
+        Some(demand) => parts.extensions.insert(Asked(Arc::clone(demand))),
+        None => parts.extensions.remove(),
+    };
     let mut response = service.call(Request::from_parts(parts, body)).await?;
     setup.guard.complete(&access, response.headers_mut());
     Ok(response.map(Either::Right))

@@ -64,6 +64,7 @@ pub use config::{ConfigError, DpopUse, GuardConfig, TokenProfile, TrustedIssuer}
 pub use cors::{Cors, CorsError};
 pub use credentials::Scheme;
 pub use demand::{Authentication, Demand, WithoutReplayLog};
+pub use denied::TokenId;
 #[cfg(feature = "jwks")]
 pub use discovered::IssuerKeys;
 #[cfg(feature = "axum")]

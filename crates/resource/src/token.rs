@@ -1,6 +1,7 @@
 //! Access tokens as JWTs (RFC 9068 §4): what the guard makes sure of before it believes one.
 
 use crate::config::{TokenProfile, TrustedIssuer};
+use crate::denied::TokenId;
 use keybound_dpop::jose::algorithm::{Algorithm, AlgorithmSet};
 use keybound_dpop::jose::json::{Object, Value, WrongType};
 use keybound_dpop::jose::jws::{self, JwtError, UnverifiedJwt};
@@ -23,6 +24,8 @@ pub(crate) struct Token {
     pub(crate) claims: AccessTokenClaims,
     pub(crate) subject: String,
     pub(crate) client_id: Option<String>,
+    /// What it is known by, where it is a JWT.
+    pub(crate) id: Option<TokenId>,
     /// Whether its issuer tells us of no tokens but those for us, and does not say so in each.
     is_for_us: bool,
     /// All claims, those that we do not know too.
@@ -194,6 +197,7 @@ fn token(claims: AccessTokenClaims, client_id: Option<String>, payload: &[u8]) -
     Ok(Token {
         subject: claims.sub.clone().ok_or(TokenError::Claims(AccessTokenError::Missing("sub")))?,
         client_id,
+        id: None,
         is_for_us: false,
         all: serde_json::from_slice(payload).map_err(|_| JwtError::Malformed)?,
         claims,
@@ -209,9 +213,15 @@ pub(crate) fn check_audience(aud: &Audience, ours: &[String]) -> Result<(), Toke
 }
 
 impl Token {
-    /// Whether the token is for one of these resources.
-    pub(crate) fn check_audience(&self, audience: &[String]) -> Result<(), TokenError> {
-        if self.is_for_us {
+    /// The token, as a JWT that is known by that.
+    pub(crate) fn known_by(self, id: TokenId) -> Self {
+        Self { id: Some(id), ..self }
+    }
+
+    /// Whether the token is for one of these resources. Where its issuer minds that, it is for the guard's, not for one of
+    /// several.
+    pub(crate) fn check_audience(&self, audience: &[String], is_guards: bool) -> Result<(), TokenError> {
+        if self.is_for_us && is_guards {
             return Ok(());
         }
         check_audience(&self.claims.aud, audience)

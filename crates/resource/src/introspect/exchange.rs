@@ -1,9 +1,7 @@
 //! One question and its answer over HTTP (RFC 7662 §2, RFC 9701 §4–5).
 
-use super::told::Told;
 use super::{AnswerForm, IntrospectionAuth, IntrospectionConfig, IntrospectionEndpoint};
 use crate::keys::Keys;
-use crate::token::TokenError;
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
@@ -14,13 +12,12 @@ use keybound_dpop::jose::json::Value;
 use keybound_dpop::jose::jws::{UnverifiedJwt, VerifiedJwt};
 use keybound_dpop::secret::Secret;
 use keybound_dpop::time::{Now, UnixTime};
-use keybound_fetch::Fetcher;
+use keybound_fetch::{FetchError, Fetcher};
 use keybound_oauth::client_auth::{Presented, sign_assertion};
 use keybound_oauth::identifier::Endpoint;
 use keybound_oauth::introspection::{
     IntrospectionError, IntrospectionRequest, IntrospectionResponse, MEDIA_TYPE,
 };
-use std::sync::Arc;
 
 /// Octets of an answer, at the most.
 const MAX_ANSWER_LEN: usize = 64 * 1024;
@@ -32,13 +29,27 @@ pub(super) struct Exchange {
     pub(super) fetcher: Fetcher,
 }
 
+/// Why there is no answer.
+pub(super) struct NoAnswer {
+    pub(super) why: String,
+    /// Whether there would be none about another token either. What one token brought about must not keep the issuer from
+    /// being asked about the others.
+    pub(super) is_away: bool,
+}
+
+impl From<String> for NoAnswer {
+    fn from(why: String) -> Self {
+        Self { why, is_away: true }
+    }
+}
+
 impl Exchange {
-    /// What the issuer says of a token. An error is nobody's answer: the issuer is away, or talks nonsense.
+    /// What the issuer says of a token.
     pub(super) async fn ask(
         &self,
         token: &Secret,
         now: Now,
-    ) -> Result<Result<Arc<Told>, TokenError>, String> {
+    ) -> Result<Result<IntrospectionResponse, IntrospectionError>, NoAnswer> {
         let endpoint = match &self.config.endpoint {
             IntrospectionEndpoint::Url(endpoint) => endpoint.clone(),
             IntrospectionEndpoint::Metadata(issuer) => {
@@ -47,24 +58,35 @@ impl Exchange {
         };
         let request = self.request(&endpoint, token, now.unix)?;
         let answer = self.fetcher.send_capped(request, MAX_ANSWER_LEN).await;
-        let answer = answer.map_err(|error| format!("{error}; {}", error.advice()))?;
-        if answer.status() != StatusCode::OK {
-            return Err(format!("the introspection endpoint answered with status {}", answer.status()));
+        let answer = answer.map_err(|error| NoAnswer {
+            why: format!("{error}; {}", error.advice()),
+            is_away: !matches!(error, FetchError::TooLarge { .. }),
+        })?;
+        let status = answer.status();
+        if status != StatusCode::OK {
+            let why = format!("the introspection endpoint answered with status {status}");
+            return Err(NoAnswer { why, is_away: !is_about_the_question(status) });
         }
+        self.read(&answer, now).await.map_err(|why| NoAnswer { why, is_away: false })
+    }
+
+    async fn read(
+        &self,
+        answer: &http::Response<Bytes>,
+        now: Now,
+    ) -> Result<Result<IntrospectionResponse, IntrospectionError>, String> {
         let said = match &self.config.answers {
             AnswerForm::Json => IntrospectionResponse::parse(answer.body()),
             AnswerForm::Jwt { keys, algorithms } => {
-                self.read_jwt(&answer, keys, *algorithms, now.unix).await?
+                self.read_jwt(answer, keys, *algorithms, now.unix).await?
             }
         };
         match said {
-            Ok(IntrospectionResponse::Active(active)) => {
-                Ok(Told::read(&active, &self.config, now.unix).map(Arc::new))
+            Err(nonsense @ (IntrospectionError::NotJson | IntrospectionError::Mismatch(_))) => {
+                Err(nonsense.to_string())
             }
-            Ok(IntrospectionResponse::Inactive) => Ok(Err(TokenError::Unknown)),
-            // It answers, and does not say that the token is good (RS-INT-01).
-            Err(unclear @ IntrospectionError::Member(_)) => Ok(Err(TokenError::Answer(unclear))),
-            Err(nonsense) => Err(nonsense.to_string()),
+            // It answers, and says that the token is good, or does not (RS-INT-01).
+            said => Ok(said),
         }
     }
 
@@ -152,6 +174,11 @@ async fn verified(text: &str, keys: &Keys, algorithms: AlgorithmSet) -> Result<V
     let keys = keys.for_kid(kid.as_deref()).await.map_err(|error| error.to_string())?;
     let verified = jwt.verify(algorithms, keys.candidates(kid.as_deref(), algorithm));
     verified.map_err(|error| unusable(error.to_string()))
+}
+
+/// Statuses by which a server turns one request down: too long, or not to its taste.
+fn is_about_the_question(status: StatusCode) -> bool {
+    [400, 413, 414, 422, 431].contains(&status.as_u16())
 }
 
 fn is_jwt(headers: &HeaderMap) -> bool {

@@ -40,7 +40,7 @@ impl Kept {
         None
     }
 
-    /// A good answer ends with its token at the latest (RFC 7662 §4).
+    /// A good answer ends with its token at the latest (RFC 7662 §4). `now` is when the question was asked.
     pub(super) fn keep(&self, hash: TokenHash, answer: Result<Arc<Told>, TokenError>, now: Now) {
         match answer {
             Ok(told) => {

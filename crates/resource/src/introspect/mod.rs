@@ -11,12 +11,12 @@ use crate::introspection::About;
 use crate::keys::Keys;
 use crate::rejection::Reason;
 use crate::token::TokenError;
-use exchange::Exchange;
+use exchange::{Exchange, NoAnswer};
 use kept::Kept;
 use keybound_dpop::jose::algorithm::AlgorithmSet;
 use keybound_dpop::jose::signer::SigningKey;
 use keybound_dpop::secret::Secret;
-use keybound_dpop::time::Clock;
+use keybound_dpop::time::{Clock, Now};
 use keybound_dpop::token_hash::TokenHash;
 use keybound_fetch::Fetcher;
 use keybound_oauth::identifier::{ClientId, Endpoint, Issuer};
@@ -95,7 +95,7 @@ pub struct IntrospectionConfig {
     /// How many answers of each sort are kept.
     pub remembered_tokens: usize,
     /// Whether a token is taken whose `aud` the answer leaves out: for issuers that tell a resource of no tokens but
-    /// those for it (RFC 7662 §4). Off.
+    /// those for it (RFC 7662 §4). Not where a route has an audience of its own. Off.
     pub issuer_minds_audience: bool,
 }
 
@@ -138,13 +138,15 @@ struct Shared {
     clock: Arc<dyn Clock>,
     kept: Kept,
     /// What is being asked now, one question a token.
-    under_way: Mutex<HashMap<TokenHash, watch::Receiver<Option<Outcome>>>>,
+    under_way: Mutex<HashMap<TokenHash, Waiting>>,
     /// When the issuer was last found away, and how that showed.
     away: Mutex<Option<(Duration, String)>>,
 }
 
 /// What was said of a token, or why nothing was.
 type Outcome = Result<Result<Arc<Told>, TokenError>, String>;
+/// An outcome, once there is one.
+type Waiting = watch::Receiver<Option<Outcome>>;
 
 impl Introspector {
     /// Nothing is asked yet. `fetcher` is one for URLs that an operator wrote: it verifies certificates and follows no
@@ -161,6 +163,10 @@ impl Introspector {
         &self.0.exchange.config.prefix
     }
 
+    pub(crate) fn issuer(&self) -> &str {
+        self.0.exchange.config.issuer.as_str()
+    }
+
     /// What the issuer says of a token that is good.
     pub(crate) async fn ask(&self, about: About<'_>) -> Result<Arc<Told>, Reason> {
         let answer = match self.0.kept.get(&about.hash, about.now.monotonic) {
@@ -172,8 +178,11 @@ impl Introspector {
         Ok(told)
     }
 
-    /// Has the issuer asked again at the next use.
+    /// Has the issuer asked again at the next use, also where a question is under way: it may have been answered
+    /// before what the caller knows of came to be.
     pub(crate) fn forget(&self, hash: &TokenHash) {
+        let mut under_way = self.0.under_way.lock();
+        under_way.remove(hash);
         self.0.kept.forget(hash);
     }
 }
@@ -187,7 +196,7 @@ impl Shared {
 
     /// Joins those who wait for the answer, or asks. In a task of its own, so that a caller who goes away takes nothing
     /// from the others.
-    fn join(self: &Arc<Self>, about: About<'_>) -> Result<watch::Receiver<Option<Outcome>>, String> {
+    fn join(self: &Arc<Self>, about: About<'_>) -> Result<Waiting, String> {
         let mut under_way = self.under_way.lock();
         if let Some(waiting) = under_way.get(&about.hash) {
             return Ok(waiting.clone());
@@ -195,8 +204,9 @@ impl Shared {
         if let Some(answer) = self.kept.get(&about.hash, about.now.monotonic) {
             return Ok(watch::channel(Some(Ok(answer))).1);
         }
+        // Who may only be silent is tried by one: the others do not wait for the end of its patience.
         if let Some((at, why)) = self.away.lock().as_ref()
-            && about.now.monotonic.saturating_sub(*at) < PAUSE
+            && (about.now.monotonic.saturating_sub(*at) < PAUSE || !under_way.is_empty())
         {
             return Err(why.clone());
         }
@@ -206,7 +216,7 @@ impl Shared {
         let (tell, waiting) = watch::channel(None);
         under_way.insert(about.hash, waiting.clone());
         drop(under_way);
-        let question = Question { shared: Arc::clone(self), hash: about.hash };
+        let question = Question { shared: Arc::clone(self), hash: about.hash, waiting: waiting.clone() };
         let token = Secret::new(about.text);
         tokio::spawn(async move { tell.send(Some(question.ask(token).await)) });
         Ok(waiting)
@@ -217,31 +227,44 @@ impl Shared {
 struct Question {
     shared: Arc<Shared>,
     hash: TokenHash,
+    waiting: Waiting,
 }
 
 impl Question {
     async fn ask(self, token: Secret) -> Outcome {
         let shared = &self.shared;
-        let outcome = shared.exchange.ask(&token, shared.clock.now()).await;
-        let now = shared.clock.now();
-        match &outcome {
-            Ok(answer) => {
-                *shared.away.lock() = None;
-                shared.kept.keep(self.hash, answer.clone(), now);
-            }
-            Err(why) => {
+        let asked = shared.clock.now();
+        let said = match shared.exchange.ask(&token, asked).await {
+            Ok(said) => said,
+            Err(NoAnswer { why, is_away }) => {
                 let issuer = shared.exchange.config.issuer.as_str();
                 tracing::warn!(issuer, why = %why.escape_debug(), "the issuer cannot be asked about a token");
-                *shared.away.lock() = Some((now.monotonic, why.clone()));
+                let at = shared.clock.now().monotonic;
+                *shared.away.lock() = is_away.then(|| (at, why.clone()));
+                return Err(why);
             }
+        };
+        *shared.away.lock() = None;
+        let answer = Told::of(said, &shared.exchange.config, shared.clock.now().unix);
+        self.keep(answer.clone(), asked);
+        Ok(answer)
+    }
+
+    /// Unless the token was forgotten meanwhile. An answer is as old as its question.
+    fn keep(&self, answer: Result<Arc<Told>, TokenError>, asked: Now) {
+        let under_way = self.shared.under_way.lock();
+        if under_way.get(&self.hash).is_some_and(|latest| latest.same_channel(&self.waiting)) {
+            self.shared.kept.keep(self.hash, answer, asked);
         }
-        outcome
     }
 }
 
 impl Drop for Question {
     fn drop(&mut self) {
-        self.shared.under_way.lock().remove(&self.hash);
+        let mut under_way = self.shared.under_way.lock();
+        if under_way.get(&self.hash).is_some_and(|latest| latest.same_channel(&self.waiting)) {
+            under_way.remove(&self.hash);
+        }
     }
 }
 

@@ -23,7 +23,7 @@ const RECORD_SECS: [f64; 12] =
 const SKEW_SECS: [f64; 12] = [-300.0, -120.0, -60.0, -30.0, -10.0, -5.0, -2.0, 1.0, 5.0, 15.0, 30.0, 60.0];
 
 /// The rows of refusals that are no check of a proof.
-const OTHER_ROWS: [&str; 15] = [
+const OTHER_ROWS: [&str; 18] = [
     "RS-CHL-01",
     "RS-SCH-03",
     "RS-SCH-04",
@@ -36,6 +36,9 @@ const OTHER_ROWS: [&str; 15] = [
     "RS-CHK-09",
     "RS-DWN-01",
     "RS-DWN-03",
+    "RS-DWN-05",
+    "RS-INT-01",
+    "RS-INT-03",
     "DPOP-CNF-05",
     "RS-GW-09",
     "RS-STP-01",

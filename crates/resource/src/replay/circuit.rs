@@ -37,7 +37,8 @@ impl Circuit {
 
     /// It answered. Says whether it had been away.
     pub(super) fn succeeded(&self) -> bool {
-        if self.failures.load(Relaxed) == 0 {
+        // Both: a failure that is told late may have it count as away after a success.
+        if self.failures.load(Relaxed) == 0 && !self.is_open() {
             return false;
         }
         self.failures.store(0, Relaxed);
@@ -75,5 +76,13 @@ mod tests {
         assert_eq!([1251, 1252, 1253].map(|ms| circuit.admits(at(ms))), [false, true, false]);
         assert!(circuit.succeeded(), "it is back");
         assert!(!circuit.is_open() && circuit.admits(at(1254)) && circuit.admits(at(1254)));
+    }
+
+    #[test]
+    fn ops_rep_06_a_success_among_failures_leaves_no_log_away_that_answers() {
+        let circuit = Circuit::default();
+        // The third failure has counted, another caller's success has counted, and now the failure says so.
+        circuit.away.store(true, Relaxed);
+        assert!(circuit.succeeded() && !circuit.is_open());
     }
 }

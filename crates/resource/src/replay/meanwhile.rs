@@ -1,7 +1,8 @@
 //! What is recorded while the log of all is away: by this node, for this node (OPS-REP-06).
 
+use crate::demand::WithoutReplayLog;
 use keybound_dpop::nonce::STEP_SECS;
-use keybound_dpop::replay::{DEFAULT_CAPACITY, MemoryLog, Recorded, ReplayEntry};
+use keybound_dpop::replay::{DEFAULT_CAPACITY, MemoryLog, Recorded, ReplayEntry, ReplayKey};
 use keybound_dpop::time::{Now, UnixTime};
 use parking_lot::Mutex;
 use std::fmt;
@@ -55,23 +56,52 @@ impl Meanwhile {
 
     /// Whether a proof that is new to the log of all is none that this node has taken without it. What was used before
     /// this node's start the log of all knows.
-    pub(super) fn is_fresh(&self, entry: ReplayEntry, now: Now) -> bool {
-        let entry = ReplayEntry { from: None, ..entry };
-        self.until_secs.load(Relaxed) < now.unix.as_secs()
-            || self.log.record(entry, now) != Recorded::Replayed
+    ///
+    /// Where proofs are taken without it, this one must be known should the log go away, for as long as its nonce can
+    /// be of the current step: that begins in a minute at the latest.
+    pub(super) fn is_fresh(&self, entry: ReplayEntry, now: Now, without: WithoutReplayLog) -> bool {
+        let took_some = self.until_secs.load(Relaxed) >= now.unix.as_secs();
+        let until = match without {
+            WithoutReplayLog::Nonce if !took_some => entry.until.min(now.unix.plus_secs(2 * STEP_SECS)),
+            WithoutReplayLog::Refuse if !took_some => return true,
+            _ => entry.until,
+        };
+        self.log.record(ReplayEntry { from: None, until, ..entry }, now) != Recorded::Replayed
     }
 
     /// The next thing to tell the log of all.
-    pub(super) fn owed(&self) -> Option<ReplayEntry> {
+    pub(super) fn owed(&self) -> Option<Telling<'_>> {
         if self.until_secs.load(Relaxed) == 0 {
             return None;
         }
-        self.owed.lock().entries.pop()
+        let entry = self.owed.lock().entries.pop()?;
+        Some(Telling { owed: &self.owed, entry, is_told: false })
+    }
+}
+
+/// What is being told to the log of all. It is owed as before, unless that is done when this is dropped: whoever tells it
+/// may go away meanwhile.
+pub(super) struct Telling<'a> {
+    owed: &'a Mutex<Owed>,
+    entry: ReplayEntry,
+    is_told: bool,
+}
+
+impl Telling<'_> {
+    pub(super) const fn key(&self) -> ReplayKey {
+        self.entry.key
     }
 
-    /// It could not be told.
-    pub(super) fn still_owed(&self, entry: ReplayEntry) {
-        self.owed.lock().entries.push(entry);
+    pub(super) fn done(mut self) {
+        self.is_told = true;
+    }
+}
+
+impl Drop for Telling<'_> {
+    fn drop(&mut self) {
+        if !self.is_told {
+            self.owed.lock().entries.push(self.entry);
+        }
     }
 }
 

@@ -19,6 +19,7 @@ pub use own::{OwnLog, OwnReach, OwnRecord};
 pub use server::LogServer;
 pub use shared::SharedLog;
 
+use crate::demand::WithoutReplayLog;
 use keybound_dpop::replay::{MemoryLog, Recorded, ReplayEntry};
 use keybound_dpop::time::Now;
 use std::sync::Arc;
@@ -67,12 +68,13 @@ impl ReplayLog {
         matches!(self, Self::Shared(_))
     }
 
-    /// Records the entry unless it is there: one atomic step. Fails closed.
-    pub(crate) async fn record(&self, entry: ReplayEntry, now: Now) -> Recorded {
+    /// Records the entry unless it is there: one atomic step. Fails closed. Where a proof may be taken without the log, this
+    /// node minds those that it takes with it.
+    pub(crate) async fn record(&self, entry: ReplayEntry, now: Now, without: WithoutReplayLog) -> Recorded {
         match self {
             Self::Memory(log) => log.record(entry, now),
             // In a place of its own: what waits for a network is large, and most requests do not.
-            Self::Shared(log) => Box::pin(log.record(entry, now)).await,
+            Self::Shared(log) => Box::pin(log.record(entry, now, without)).await,
         }
     }
 

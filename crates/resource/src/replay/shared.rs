@@ -9,6 +9,7 @@ use super::postgres::PostgresLog;
 use super::redis::RedisLog;
 #[cfg(any(feature = "postgres", feature = "redis"))]
 use super::{LogServer, ReplayLogError};
+use crate::demand::WithoutReplayLog;
 use keybound_dpop::replay::{Recorded, ReplayEntry, ReplayKey};
 use keybound_dpop::time::Now;
 use std::fmt;
@@ -102,7 +103,7 @@ impl SharedLog {
         }
     }
 
-    pub(super) async fn record(&self, entry: ReplayEntry, now: Now) -> Recorded {
+    pub(super) async fn record(&self, entry: ReplayEntry, now: Now, without: WithoutReplayLog) -> Recorded {
         let log = &self.0;
         if log.may_have_forgotten(&entry, now) {
             return Recorded::Replayed;
@@ -113,7 +114,7 @@ impl SharedLog {
         match log.place.record(entry.key, log.keep(&entry, now)).await {
             Ok(is_new) => {
                 log.is_back(log.circuit.succeeded()).await;
-                if is_new && log.meanwhile.is_fresh(entry, now) {
+                if is_new && log.meanwhile.is_fresh(entry, now, without) {
                     Recorded::Fresh
                 } else {
                     Recorded::Replayed
@@ -170,9 +171,10 @@ impl Inner {
             let Some(owed) = self.meanwhile.owed() else { return };
             // Until it has ended by its own date, and the slack: a little too long does no harm.
             let keep = Duration::from_secs(SLACK_SECS);
-            if self.place.record(owed.key, keep).await.is_err() {
-                return self.meanwhile.still_owed(owed);
+            if self.place.record(owed.key(), keep).await.is_err() {
+                return;
             }
+            owed.done();
         }
     }
 }

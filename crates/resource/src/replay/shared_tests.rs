@@ -2,6 +2,7 @@
 
 use super::own::{OwnLog, OwnReach, OwnRecord};
 use super::shared::SharedLog;
+use crate::demand::WithoutReplayLog;
 use keybound_dpop::replay::{Recorded, ReplayEntry, ReplayKey};
 use keybound_dpop::time::{Now, UnixTime};
 use parking_lot::Mutex;
@@ -9,6 +10,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+const REFUSE: WithoutReplayLog = WithoutReplayLog::Refuse;
 const T: u64 = 1_800_000_000;
 
 /// Forgets as Redis does, by a clock of its own that knows no date.
@@ -16,6 +18,8 @@ const T: u64 = 1_800_000_000;
 struct Forgetful {
     keys: Mutex<HashMap<u128, u64>>,
     secs: Mutex<u64>,
+    /// Is never done with this one.
+    hangs_at: Mutex<Option<u128>>,
 }
 
 impl OwnLog for Forgetful {
@@ -23,6 +27,9 @@ impl OwnLog for Forgetful {
         let (mut keys, now) = (self.keys.lock(), *self.secs.lock());
         keys.retain(|_, end| *end > now);
         let is_new = !keys.contains_key(&key.0);
+        if *self.hangs_at.lock() == Some(key.0) {
+            return Box::pin(std::future::pending());
+        }
         keys.entry(key.0).or_insert(now + keep.as_secs());
         Box::pin(async move { Ok(is_new) })
     }
@@ -54,10 +61,10 @@ async fn ops_rep_10_steps_of_a_nodes_wall_clock_neither_revive_nor_lock_out() {
             *place.secs.lock() = secs;
             let now = stepped(secs, if (40..80).contains(&key) { step } else { 0 });
             let fresh = proven(u128::from(key), now);
-            assert_eq!(log.record(fresh, now).await, Recorded::Fresh, "step {step}, at {secs}");
+            assert_eq!(log.record(fresh, now, REFUSE).await, Recorded::Fresh, "step {step}, at {secs}");
             used.push(fresh);
             for old in used.iter().filter(|old| old.until > now.unix) {
-                assert_eq!(log.record(*old, now).await, Recorded::Replayed, "step {step}, at {secs}");
+                assert_eq!(log.record(*old, now, REFUSE).await, Recorded::Replayed, "step {step}, at {secs}");
             }
         }
     }
@@ -67,11 +74,29 @@ async fn ops_rep_10_steps_of_a_nodes_wall_clock_neither_revive_nor_lock_out() {
 async fn ops_rep_10_what_the_log_may_have_forgotten_is_refused_however_far_the_wall_clock_steps_back() {
     let log = SharedLog::own(Arc::new(Forgetful::default()), stepped(0, 0));
     let entry = proven(1, stepped(0, 0));
-    assert_eq!(log.record(entry, stepped(0, 0)).await, Recorded::Fresh);
+    assert_eq!(log.record(entry, stepped(0, 0), REFUSE).await, Recorded::Fresh);
     let late = stepped(781, -781);
-    assert_eq!(log.record(proven(2, stepped(1, 0)), late).await, Recorded::Fresh);
-    assert_eq!(log.record(proven(3, stepped(0, 0)), late).await, Recorded::Replayed);
+    assert_eq!(log.record(proven(2, stepped(1, 0)), late, REFUSE).await, Recorded::Fresh);
+    assert_eq!(log.record(proven(3, stepped(0, 0)), late, REFUSE).await, Recorded::Replayed);
     assert_eq!(log.record_meanwhile(proven(4, stepped(0, 0)), late), Recorded::Replayed);
+}
+
+#[tokio::test]
+async fn ops_rep_06_a_caller_who_goes_away_takes_nothing_that_the_log_has_yet_to_be_told() {
+    let place = Arc::new(Forgetful::default());
+    let log = SharedLog::own(Arc::clone(&place) as Arc<dyn OwnLog>, stepped(0, 0));
+    let now = stepped(60, 0);
+    assert_eq!(log.record_meanwhile(proven(1, now), now), Recorded::Fresh);
+    *place.hangs_at.lock() = Some(1);
+    tokio::select! {
+        biased;
+        _ = log.record(proven(2, now), now, REFUSE) => panic!("it is telling the log"),
+        () = std::future::ready(()) => (),
+    }
+    *place.hangs_at.lock() = None;
+    assert_eq!(log.record(proven(3, now), now, REFUSE).await, Recorded::Fresh);
+    let elsewhere = SharedLog::own(Arc::clone(&place) as Arc<dyn OwnLog>, stepped(0, 0));
+    assert_eq!(elsewhere.record(proven(1, now), now, REFUSE).await, Recorded::Replayed);
 }
 
 #[test]

@@ -68,6 +68,13 @@ impl Issuing {
         self.state.asked.lock().clone()
     }
 
+    /// Waits until so many questions have come.
+    pub(crate) async fn was_asked(&self, times: usize) {
+        while self.state.asked.lock().len() < times {
+            tokio::task::yield_now().await;
+        }
+    }
+
     pub(crate) fn holds_back(&self) {
         self.state.gate.forget_permits(Semaphore::MAX_PERMITS);
     }

@@ -12,14 +12,17 @@ mod demands;
 #[cfg(feature = "introspect")]
 #[cfg(test)]
 mod introspection;
+#[cfg(feature = "introspect")]
+#[cfg(test)]
+mod introspection_limits;
 #[cfg(test)]
 mod issuers;
 #[cfg(test)]
 mod layer;
 #[cfg(test)]
 mod metadata;
-#[cfg(test)]
 #[cfg(feature = "metrics")]
+#[cfg(test)]
 mod metrics;
 #[cfg(test)]
 mod nonces;

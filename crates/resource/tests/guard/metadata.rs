@@ -6,15 +6,19 @@ use axum::body::{Body, to_bytes};
 use axum::routing::get as route;
 use http::request::Parts;
 use http::{Request, Response};
+use keybound_dpop::challenge::Challenge;
 use keybound_dpop::jose::algorithm::{Algorithm, AlgorithmSet};
 use keybound_dpop::jose::signer::Signer;
 use keybound_dpop::target::Target;
 use keybound_oauth::identifier::ResourceId;
 use keybound_oauth::resource_metadata::{ResourceMetadata, Told};
 use keybound_oauth::scope::Scope;
-use keybound_resource::{Demand, DpopUse, GuardConfig, GuardLayer, MetadataService, PublicUrl};
+use keybound_resource::{
+    Demand, DpopUse, GuardConfig, GuardLayer, MetadataService, PublicUrl, RequireScopeLayer,
+};
 use serde_json::{Value, json};
-use tower::ServiceExt;
+use std::sync::Arc;
+use tower::{Layer, ServiceExt};
 
 const WELL_KNOWN: &str = "https://api.example/.well-known/oauth-protected-resource";
 
@@ -188,6 +192,43 @@ async fn rs_prm_05_a_route_with_an_audience_of_its_own_names_its_own() {
         let demand = Demand { audience: Some(audience), ..world.guard.demand().clone() };
         let rejection = world.guard.check_for(&parts, &target, &demand).await.expect_err("refused");
         assert_eq!(Refused::of(rejection).challenges[0].get("resource_metadata"), url.as_deref());
+    }
+}
+
+#[tokio::test]
+async fn rs_prm_05_rs_chk_05_who_asks_for_more_behind_the_guard_names_what_the_route_names() {
+    let other = "https://api.example/other";
+    let public = PublicUrl::parse("https://api.example").expect("a URL");
+    let demand = |base: &Demand| Demand {
+        audience: Some(vec![other.to_owned()]),
+        dpop: DpopUse::Allowed,
+        ..base.clone()
+    };
+    let world = World::with(|config| {
+        config.nonce = None;
+        let routes = [World::new().guard.demand().clone(), demand(World::new().guard.demand())];
+        config.metadata = MetadataService::new(&public, config.metadata(&routes)).urls();
+    });
+    let mut claims = world.unbound_claims();
+    claims["aud"] = other.into();
+    let token = world.sign(&claims);
+    let inner = tower::service_fn(async |_: Request<()>| {
+        Ok::<_, std::convert::Infallible>(Response::new(http_body_util::Full::<bytes::Bytes>::default()))
+    });
+    let needed = Scope::parse("admin").expect("a scope");
+    let inner = RequireScopeLayer::new(Arc::clone(&world.guard), needed).layer(inner);
+    let layer =
+        GuardLayer::new(Arc::clone(&world.guard), public.clone()).asking(demand(world.guard.demand()));
+    let request = get(&[("authorization", &format!("Bearer {token}"))]);
+    let response = layer.layer(inner).oneshot(request).await.expect("answered");
+    let lines =
+        response.headers().get_all("www-authenticate").iter().map(|line| line.to_str().expect("ASCII"));
+    let challenges = Challenge::parse_all(lines);
+    let told: Vec<_> =
+        challenges.iter().map(|challenge| (challenge.scheme.as_str(), challenge.get("error"))).collect();
+    assert_eq!(told, [("DPoP", None), ("Bearer", Some("insufficient_scope"))]);
+    for challenge in &challenges {
+        assert_eq!(challenge.get("resource_metadata"), Some(format!("{WELL_KNOWN}/other").as_str()));
     }
 }
 

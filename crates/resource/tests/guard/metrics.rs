@@ -59,6 +59,25 @@ async fn ops_log_05_nonce_challenges_are_counted() {
     assert_counted(&world, &["guard_nonce_challenges_total 1", "guard_proofs_accepted_total 0"]);
 }
 
+#[cfg(feature = "introspect")]
+#[tokio::test]
+async fn ops_log_05_what_an_issuer_says_no_to_is_counted_by_its_row() {
+    use serde_json::json;
+    let issuer = crate::asked::Issuing::start().await;
+    let world = issuer.world(|_| {});
+    for (name, value, row) in [
+        ("active", json!(false), "RS-INT-01"),
+        ("iss", json!("https://other.example"), "RS-INT-03"),
+        ("cnf", json!("x"), "RS-DWN-05"),
+    ] {
+        let mut answer = world.active();
+        answer[name] = value;
+        issuer.says(&answer);
+        assert_eq!(world.row(row).await, (401, row));
+        assert_counted(&world, &[&format!("guard_tokens_refused_total{{row=\"{row}\"}} 1")]);
+    }
+}
+
 #[tokio::test]
 async fn ops_log_01_no_label_is_a_word_of_the_caller() {
     let world = World::new();

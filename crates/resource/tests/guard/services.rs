@@ -1,13 +1,16 @@
 //! The guard in services: what a route asks for in a tower stack, an access as a handler's argument, what is remembered.
 
-use crate::world::{API, Refused, World, dpop, get_at};
+use crate::world::{API, ISSUER, Refused, URL, World, dpop, get_at};
 use axum::Router;
 use axum::body::Body;
 use axum::routing::get;
 use http::{Request, Response};
+use keybound_dpop::jose::algorithm::{Algorithm, AlgorithmSet};
+use keybound_dpop::target::Target;
+use keybound_dpop::time::UnixTime;
 use keybound_dpop::token_hash::TokenHash;
 use keybound_oauth::scope::Scope;
-use keybound_resource::{Authentication, Demand, GuardLayer, PublicUrl};
+use keybound_resource::{Authentication, Demand, GuardLayer, PublicUrl, TokenId, TokenProfile};
 use serde_json::json;
 use std::sync::Arc;
 use tower::ServiceExt;
@@ -133,8 +136,42 @@ async fn rs_chk_08_what_is_remembered_of_a_token_ends_with_it() {
     forged.replace_range(forged.len() - 4.., "AAAA");
     assert!(world.check(dpop(&forged, &world.proof(&forged))).await.is_err());
     assert!(!world.guard.remembers(&TokenHash::of(&forged)), "a bad one is not remembered");
-    let token = world.token();
-    let access = world.check(dpop(&token, &world.proof(&token))).await.expect("let in");
-    assert!(world.guard.deny(*access.token_hash(), access.expires_at()));
-    assert!(!world.guard.remembers(access.token_hash()), "it was cut off");
+}
+
+#[tokio::test]
+async fn rs_chk_04_rs_chk_08_a_guard_in_the_place_of_another_knows_what_it_knew_as_far_as_it_is_told_the_same()
+ {
+    let world = World::new();
+    let (kept, cut_off) = (
+        world.token(),
+        world.sign(&json!({ "x": 1, "iss": ISSUER, "sub": "a", "aud": API,
+        "client_id": "app", "exp": world.now() + 600, "cnf": world.claims()["cnf"] })),
+    );
+    for token in [&kept, &cut_off] {
+        assert!(world.check(dpop(token, &world.proof(token))).await.is_ok());
+    }
+    assert!(world.guard.deny(TokenId::of(&cut_off), UnixTime::from_secs(world.now() + 600)));
+    let config = || world.guard.config().clone();
+    let next = world.guard.succeeding(config()).expect("a guard");
+    assert!(next.remembers(&TokenHash::of(&kept)));
+    let target = Target::parse(URL).expect("a target");
+    let used = world.proof(&kept);
+    let parts = |token: &str, proof: &str| dpop(token, proof).into_parts().0;
+    assert!(world.check(dpop(&kept, &used)).await.is_ok());
+    for (token, proof, row) in [(&cut_off, world.proof(&cut_off), "RS-CHK-04"), (&kept, used, "DPOP-JTI-04")]
+    {
+        let refused = next.check(&parts(token, &proof), &target).await.expect_err("refused");
+        assert_eq!(refused.reason().row(), row);
+    }
+
+    let mut stricter = config();
+    stricter.token_algorithms = AlgorithmSet::of(&[Algorithm::EdDsa]);
+    let mut other = config();
+    other.issuers[0].issuer = "https://b.example".to_owned();
+    let mut profile = config();
+    profile.issuers[0].tokens = TokenProfile::Jwt;
+    for changed in [stricter, other, profile] {
+        let next = world.guard.succeeding(changed).expect("a guard");
+        assert!(!next.remembers(&TokenHash::of(&kept)), "it is judged anew");
+    }
 }

@@ -267,3 +267,34 @@ async fn rs_gw_09_ops_rep_06_a_route_without_nonces_asks_for_them_while_the_log_
     assert!(check_for(&nodes.one, dpop(&token, &made_before), &demand).await.is_ok());
     assert!(check_for(&nodes.one, dpop(&token, &made_before), &demand).await.is_err());
 }
+
+#[tokio::test]
+async fn rs_gw_09_ops_rep_02_a_proof_that_was_taken_without_the_log_is_known_for_as_long_as_it_could_come_again()
+ {
+    let nodes = Nodes::start();
+    let demand = Demand { nonces: false, ..degraded(&nodes.one) };
+    let token = nodes.world.token();
+    nodes.log.is_away.store(true, SeqCst);
+    nodes.world.clock.turn(60);
+    let proof = nodes.proof(&token);
+    assert!(check_for(&nodes.one, dpop(&token, &proof), &demand).await.is_ok());
+    // Its nonce has ended, and counts no more; its `iat` is young enough.
+    nodes.world.clock.turn(200);
+    nodes.log.is_away.store(false, SeqCst);
+    let again = check_for(&nodes.one, dpop(&token, &proof), &demand).await;
+    assert_eq!(error(again), challenged("invalid_dpop_proof"));
+}
+
+#[tokio::test]
+async fn rs_gw_09_ops_rep_06_a_node_takes_no_proof_again_that_it_took_before_its_log_went_away() {
+    let nodes = Nodes::start();
+    let demand = degraded(&nodes.one);
+    let token = nodes.world.token();
+    nodes.world.clock.turn(60);
+    let proof = nodes.proof(&token);
+    assert!(check_for(&nodes.one, dpop(&token, &proof), &demand).await.is_ok());
+    nodes.log.is_away.store(true, SeqCst);
+    let again = check_for(&nodes.one, dpop(&token, &proof), &demand).await;
+    assert_eq!(error(again), challenged("invalid_dpop_proof"));
+    assert!(check_for(&nodes.one, dpop(&token, &nodes.proof(&token)), &demand).await.is_ok());
+}

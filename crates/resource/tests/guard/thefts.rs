@@ -2,6 +2,7 @@
 
 use crate::world::{API, ISSUER, Refused, URL, World, dpop, get, get_at, key_set};
 use keybound_dpop::jose::algorithm::Algorithm;
+use keybound_dpop::jose::base64url;
 use keybound_dpop::jose::signer::{Signer, SigningKey};
 use keybound_dpop::target::Target;
 use keybound_resource::{DpopUse, Keys, TokenProfile, TrustedIssuer};
@@ -230,13 +231,44 @@ async fn fapi_rs_02_validity_integrity_expiry_and_revocation() {
     broken.replace_range(broken.len() - 4.., "AAAA");
     let refused = world.refused(dpop(&broken, &world.proof(&broken))).await;
     assert_refused(&refused, ("invalid_token", "RS-CHK-01"));
-    world.guard.deny(*access.token_hash(), access.expires_at());
+    world.guard.deny(access.token_id(), access.expires_at());
     let refused = world.refused(dpop(&token, &world.proof(&token))).await;
     assert_refused(&refused, ("invalid_token", "RS-CHK-04"));
     let later = world.sign(&with(&world, "jti", &json!("t2")));
     world.clock.turn(600);
     let refused = world.refused(dpop(&later, &world.proof(&later))).await;
     assert_refused(&refused, ("invalid_token", "RS-CHK-01"));
+}
+
+#[tokio::test]
+async fn rs_chk_04_fapi_rs_02_a_token_that_was_cut_off_does_not_come_back_with_its_other_signature() {
+    let world = World::new();
+    let token = world.token();
+    let access = world.check(dpop(&token, &world.proof(&token))).await.expect("let in");
+    let twin = with_other_signature(&token);
+    let twin_access = world.check(dpop(&twin, &world.proof(&twin))).await.expect("as good as the first");
+    assert_ne!(access.token_hash(), twin_access.token_hash());
+    assert!(world.guard.deny(access.token_id(), access.expires_at()));
+    for text in [&token, &twin] {
+        let refused = world.refused(dpop(text, &world.proof(text))).await;
+        assert_refused(&refused, ("invalid_token", "RS-CHK-04"));
+    }
+    assert_eq!(keybound_resource::TokenId::of(&twin), access.token_id());
+}
+
+/// The same token under the second signature that ECDSA has for it: `n - s` in the place of `s`.
+fn with_other_signature(token: &str) -> String {
+    const N: [u128; 2] = [0xffffffff_00000000_ffffffff_ffffffff, 0xbce6faad_a7179e84_f3b9cac2_fc632551];
+    let (signed, signature) = token.rsplit_once('.').expect("a JWT");
+    let mut signature = base64url::decode(signature).expect("base64url");
+    let n: Vec<u8> = N.iter().flat_map(|half| half.to_be_bytes()).collect();
+    let mut borrow = 0;
+    for at in (0..32).rev() {
+        let left = i16::from(n[at]) - i16::from(signature[32 + at]) - borrow;
+        borrow = i16::from(left < 0);
+        signature[32 + at] = u8::try_from(left.rem_euclid(256)).expect("an octet");
+    }
+    format!("{signed}.{}", base64url::encode(&signature))
 }
 
 #[tokio::test]

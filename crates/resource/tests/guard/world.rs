@@ -31,18 +31,22 @@ pub(crate) struct TestClock(AtomicU64);
 
 impl TestClock {
     pub(crate) fn turn(&self, secs: u64) {
-        self.0.fetch_add(secs, Ordering::SeqCst);
+        self.turn_millis(secs * 1000);
     }
 
-    fn secs(&self) -> u64 {
+    pub(crate) fn turn_millis(&self, millis: u64) {
+        self.0.fetch_add(millis, Ordering::SeqCst);
+    }
+
+    fn millis(&self) -> u64 {
         self.0.load(Ordering::SeqCst)
     }
 }
 
 impl Clock for TestClock {
     fn now(&self) -> Now {
-        let secs = self.secs();
-        Now { unix: UnixTime::from_secs(T + secs), monotonic: Duration::from_secs(secs) }
+        let millis = self.millis();
+        Now { unix: UnixTime::from_millis(T * 1000 + millis), monotonic: Duration::from_millis(millis) }
     }
 }
 
@@ -79,7 +83,7 @@ impl World {
     }
 
     pub(crate) fn now(&self) -> u64 {
-        T + self.clock.secs()
+        T + self.clock.millis() / 1000
     }
 
     /// The claims of a good bound token.
