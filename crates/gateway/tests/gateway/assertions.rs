@@ -6,7 +6,10 @@ use keybound_dpop::jose::jws::UnverifiedJwt;
 use keybound_dpop::jose::key_set::KeySet;
 use keybound_dpop::jose::signer::{Signer, SigningKey};
 use keybound_dpop::time::Clock;
+use keybound_gateway::Config;
 use serde_json::Value;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 
 const KEYS: &str = "/.well-known/keybound-assertion-keys";
 
@@ -82,8 +85,16 @@ async fn a_key_from_a_file_stays_the_same() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("assertion.jwk");
     std::fs::write(&file, key.to_private_jwk().expect("a JWK").as_bytes()).expect("written");
-    let world =
-        start(&upstream, &format!("[assertion]\nkey_file = {:?}", file.to_str().expect("a path"))).await;
+    let permit = |mode| std::fs::set_permissions(&file, Permissions::from_mode(mode)).expect("permissions");
+    let named = format!("[assertion]\nkey_file = {:?}", file.to_str().expect("a path"));
+    permit(0o640);
+    let config = format!(
+        "public_url = {PUBLIC:?}\nissuer = \"https://i\"\nupstream = \"http://127.0.0.1:1\"\n{named}"
+    );
+    let error = Config::parse(&config).expect_err("others can read it").to_string();
+    assert!(error.contains("assertion.jwk: others may read it (mode 640)"), "{error}");
+    permit(0o600);
+    let world = start(&upstream, &named).await;
     let kid = key.public_jwk().thumbprint().to_string();
     assert!(keys(&world).await.has_kid(&kid));
 }

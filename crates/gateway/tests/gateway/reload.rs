@@ -135,6 +135,29 @@ async fn ops_rep_09_what_would_make_used_proofs_good_again_needs_a_restart() {
 }
 
 #[tokio::test]
+async fn ops_rep_09_a_path_for_everybody_in_between_makes_no_used_proof_good_again() {
+    let upstream = Upstream::start(200, &[]).await;
+    let world = World::start(upstream.address, "").await;
+    let with = |route: &str| {
+        let rest = format!(
+            "upstream = \"http://{}\"\n[nonce]\nmode = \"off\"\n[[route]]\npath = \"/a\"\n{route}",
+            upstream.address
+        );
+        config(&world, "https://issuer.example", &rest)
+    };
+    let asking = with("nonce = \"required\"");
+    let public = with("public = true");
+    assert!(world.service.reload(&asking).is_err(), "straight on");
+    world.service.reload(&public).expect("taken");
+    world.service.reload(&public).expect("taken");
+    assert!(world.service.reload(&asking).is_err(), "by a way round");
+    world.clock.turn(320);
+    assert!(world.service.reload(&asking).is_err(), "a proof may be as old as 330 s and good");
+    world.clock.turn(12);
+    world.service.reload(&asking).expect("no proof from before is good any more");
+}
+
+#[tokio::test]
 async fn ops_log_05_upstreams_are_counted_by_the_configured_route_alone() {
     let upstream = Upstream::start(200, &[]).await;
     let nobody =
