@@ -113,6 +113,23 @@ async fn ops_key_07_keys_of_an_issuer_are_kept_over_a_reload() {
 }
 
 #[tokio::test]
+async fn ops_key_07_other_keys_of_an_issuer_count_from_the_reload_on() {
+    let upstream = Upstream::start(200, &[]).await;
+    let world = World::start(upstream.address, "").await;
+    let token = world.token();
+    let ask = async || {
+        let credentials = world.credentials_with(&token, "GET", "/a", None);
+        world.ask(&format!("GET /a HTTP/1.1\r\nHost: h\r\n{credentials}\r\n")).await.status
+    };
+    assert_eq!(ask().await, 200);
+    let mut next = leading_to(&world, &upstream);
+    let other = SigningKey::generate(Algorithm::Es256).expect("a key");
+    next.issuers[0].keys = KeysFrom::Fixed(key_set(&other));
+    world.service.reload(&next).expect("taken");
+    assert_eq!(ask().await, 401, "nobody vouches for it any more");
+}
+
+#[tokio::test]
 async fn ops_rep_09_what_would_make_used_proofs_good_again_needs_a_restart() {
     let upstream = Upstream::start(200, &[]).await;
     let world = World::start(upstream.address, "").await;
