@@ -18,7 +18,8 @@ mod issuers;
 mod layer;
 #[cfg(test)]
 mod metadata;
-#[cfg(all(test, feature = "metrics"))]
+#[cfg(feature = "metrics")]
+#[cfg(test)]
 mod metrics;
 #[cfg(test)]
 mod nonces;
