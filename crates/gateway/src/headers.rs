@@ -3,8 +3,8 @@
 use crate::route::{Identity, Route};
 use bytes::Bytes;
 use http::header::{
-    AUTHORIZATION, CONNECTION, COOKIE, EXPECT, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue,
-    PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE,
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, EXPECT, FORWARDED, HOST, HeaderMap,
+    HeaderName, HeaderValue, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE,
 };
 use keybound_dpop::header::DPOP;
 use keybound_resource::{Access, PublicUrl};
@@ -36,8 +36,8 @@ const HOP_BY_HOP: [HeaderName; 8] = [
     UPGRADE,
 ];
 
-/// What begins so, `_` read as `-`, is said by a gateway or proxy, never by a caller: an upstream that folds names as
-/// CGI does would otherwise take the caller's word for ours (RS-GW-01).
+/// What begins so, `_` and other signs read as `-`, is said by a gateway or proxy, never by a caller: an upstream that folds
+/// names as CGI does would otherwise take the caller's word for ours (RS-GW-01).
 const TRUSTED_PREFIXES: [&str; 6] =
     ["keybound-", "x-forwarded-", "x-original-", "x-dpop-", "x-ssl-client", "x-client-cert"];
 /// And these.
@@ -153,7 +153,7 @@ pub(crate) fn for_caller(headers: &mut HeaderMap) {
 pub(crate) fn clean_trailers(trailers: &mut HeaderMap) {
     remove_hop_by_hop(trailers);
     remove_trusted(trailers);
-    for name in [AUTHORIZATION, DPOP, HOST, EXPECT] {
+    for name in [AUTHORIZATION, DPOP, HOST, EXPECT, COOKIE, CONTENT_LENGTH, CONTENT_TYPE] {
         trailers.remove(name);
     }
 }
@@ -182,18 +182,20 @@ fn remove_trusted(headers: &mut HeaderMap) {
 
 /// Compared without a copy: every field of every request comes by here.
 fn is_trusted(name: &str) -> bool {
-    let is_ours_in_disguise =
-        name.contains('_') && ["authorization", "dpop", "host"].iter().any(|ours| is_folded(name, ours));
-    is_ours_in_disguise
-        || TRUSTED_NAMES.iter().any(|trusted| is_folded(name, trusted))
+    TRUSTED_NAMES.iter().any(|trusted| is_folded(name, trusted))
         || TRUSTED_PREFIXES
             .iter()
             .any(|prefix| name.get(..prefix.len()).is_some_and(|start| is_folded(start, prefix)))
 }
 
-/// Whether a name is `known`, which is in lower case, once case and `_` are folded.
+/// As names are in HTTP; some servers fold every other sign into `_`.
+const fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'-'
+}
+
+/// Whether a name is `known`, which is in lower case, once case and signs are folded.
 fn is_folded(name: &str, known: &str) -> bool {
-    let fold = |byte: u8| if byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
+    let fold = |byte: u8| if is_plain(byte) { byte.to_ascii_lowercase() } else { b'-' };
     name.len() == known.len() && name.bytes().zip(known.bytes()).all(|(byte, known)| fold(byte) == known)
 }
 

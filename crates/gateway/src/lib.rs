@@ -14,6 +14,7 @@
 //! | `assertion` | who calls, signed |
 //! | `forward` | the exchange with the upstream: streaming both ways, bounded in time |
 //! | `tunnel` | another protocol in place of HTTP, until the token expires |
+//! | `secret_file` | files that only their owner may read |
 //! | `publish` | what everybody may know of the API |
 //! | `refusal` | what the gateway itself refuses |
 //! | `service` | the tower service that puts them in order |
@@ -54,6 +55,7 @@ mod refusal;
 mod reload;
 mod replay;
 mod route;
+mod secret_file;
 mod service;
 mod timer;
 mod trace;

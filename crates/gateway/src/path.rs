@@ -18,6 +18,9 @@ pub enum PathError {
     /// Dot segments, lower-case or needless percent-encoding (RFC 3986 §6.2.2).
     #[error("the path is not in its normal form (RFC 3986 section 6.2.2)")]
     NotNormal,
+    /// It means something else to a server that drops the parameters of segments (`/a;x/b`, `/..;/a`).
+    #[error("the path leads elsewhere where the parameters of its segments are dropped")]
+    Parameters,
 }
 
 /// Checks that a path, without query, can be read in one way only.
@@ -34,6 +37,9 @@ pub fn check(path: &str) -> Result<(), PathError> {
     if path.contains("//") {
         return Err(PathError::EmptySegment);
     }
+    if without_parameters(path).is_some_and(|bare| check(&bare).is_err()) {
+        return Err(PathError::Parameters);
+    }
     if is_plain(path) {
         return Ok(());
     }
@@ -42,6 +48,21 @@ pub fn check(path: &str) -> Result<(), PathError> {
         Ok(_) => Err(PathError::NotNormal),
         Err(_) => Err(PathError::NotAPath),
     }
+}
+
+/// The path as a server reads it that drops the parameters of segments (RFC 3986 §3.3), also those behind an encoded
+/// semicolon. None where there are none, as nearly always.
+#[must_use]
+pub fn without_parameters(path: &str) -> Option<String> {
+    let begins = |segment: &str| {
+        let encoded = || segment.as_bytes().windows(3).position(|three| three.eq_ignore_ascii_case(b"%3b"));
+        [segment.find(';'), encoded()].into_iter().flatten().min()
+    };
+    begins(path)?;
+    let bare = path
+        .split('/')
+        .map(|segment| begins(segment).map_or(segment, |end| segment.get(..end).unwrap_or_default()));
+    Some(bare.collect::<Vec<_>>().join("/"))
 }
 
 /// As nearly all paths are: nothing is encoded, no segment begins with a dot, and so there is nothing to normalise.
@@ -86,6 +107,20 @@ mod tests {
     }
 
     #[test]
+    fn rs_gw_11_parameters_of_segments() {
+        for (path, bare) in [
+            ("/a/b", None),
+            ("/a%20b", None),
+            ("/a;b=c,d", Some("/a")),
+            ("/a;b;c/d;e", Some("/a/d")),
+            ("/a%3Bb;c/d", Some("/a/d")),
+            ("/a/;b", Some("/a/")),
+        ] {
+            assert_eq!(without_parameters(path).as_deref(), bare, "{path}");
+        }
+    }
+
+    #[test]
     fn rs_gw_11_paths_with_more_than_one() {
         for (path, error) in [
             ("", PathError::NotAPath),
@@ -104,6 +139,12 @@ mod tests {
             ("/public/%00", PathError::Ambiguous),
             ("/public/%zz", PathError::Ambiguous),
             ("/public/%2", PathError::Ambiguous),
+            ("/public/..;/admin", PathError::Parameters),
+            ("/public/..;a=b/admin", PathError::Parameters),
+            ("/public/..%3B/admin", PathError::Parameters),
+            ("/public/.;/admin", PathError::Parameters),
+            ("/public/;/admin", PathError::Parameters),
+            ("/public/..;", PathError::Parameters),
             ("/public/../admin", PathError::NotNormal),
             ("/public/..", PathError::NotNormal),
             ("/./admin", PathError::NotNormal),

@@ -1,6 +1,7 @@
 //! What the gateway itself refuses. The body is JSON and says what was expected; what came is in the log.
 
 use crate::forward::NoAnswer;
+use crate::route::Route;
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use http::request::Parts;
@@ -24,9 +25,23 @@ impl Refusal {
     /// One audit event, and 400. On HTTP/1 it is the last of its connection: what follows may be the rest of a request that
     /// was read otherwise.
     pub(crate) fn bad_request(request: &Parts, row: &'static str, why: impl ToString) -> Self {
+        Self::bad_request_on(None, request, row, why)
+    }
+
+    /// The same where it is known which route the request would have taken.
+    pub(crate) fn bad_request_on(
+        route: Option<&Route>,
+        request: &Parts,
+        row: &'static str,
+        why: impl ToString,
+    ) -> Self {
         let path: String = request.uri.path().chars().take(200).flat_map(char::escape_default).collect();
         let why = why.to_string();
-        tracing::warn!(target: "audit", event = "malformed_request", row, status = 400, path, why, "request refused");
+        let method = request.method.as_str().escape_default();
+        let route = route.map(Route::shown);
+        tracing::warn!(
+            target: "audit", event = "malformed_request", row, status = 400, %method, route, path, why, "request refused"
+        );
         let close = (CONNECTION, HeaderValue::from_static("close"));
         let field = (request.version < Version::HTTP_2).then_some(close);
         Self { field, ..Self::new(StatusCode::BAD_REQUEST, "invalid_request", format!("{row}: {why}")) }

@@ -53,6 +53,11 @@ pub(crate) enum Identity {
 }
 
 impl Route {
+    /// Its path, as people write it.
+    pub(crate) fn shown(&self) -> &str {
+        if self.path.is_empty() { "/" } else { &self.path }
+    }
+
     /// The part of a path that the upstream does not know.
     pub(crate) fn stripped(&self) -> &str {
         if self.strip_prefix { &self.path } else { "" }
@@ -65,9 +70,12 @@ impl Route {
 
 /// The first route that the path is on or below; `routes` has the longest path first.
 pub(crate) fn find<'r>(routes: &'r [Route], path: &str) -> Option<&'r Route> {
-    routes.iter().find(|route| {
-        path.strip_prefix(&route.path).is_some_and(|below| below.is_empty() || below.starts_with('/'))
-    })
+    routes.iter().find(|route| is_below(path, &route.path))
+}
+
+/// Whether a path is that of a route, or below it.
+pub(crate) fn is_below(path: &str, route: &str) -> bool {
+    path.strip_prefix(route).is_some_and(|below| below.is_empty() || below.starts_with('/'))
 }
 
 #[cfg(test)]

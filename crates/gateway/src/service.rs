@@ -6,6 +6,7 @@ use crate::headers::{self, Entrance, Said, Who};
 use crate::limits::Limits;
 use crate::metrics::{Decision, GatewayMetrics, OpenTunnel, RouteTable};
 use crate::observe::Observations;
+use crate::path::PathError;
 use crate::refusal::Refusal;
 use crate::reload::Current;
 use crate::route::{self, Identity, Route, Rule};
@@ -124,13 +125,16 @@ impl Gateway {
         if message::is_early(request) {
             return Err(Refusal::too_early());
         }
+        // It leads nowhere, whatever its path; without it a page could not read why that is refused.
+        if let Some(preflight) = self.cors.as_ref().and_then(|cors| cors.preflight(request)) {
+            return Ok(Admitted::Here(Box::new(preflight)));
+        }
         let received = request.uri.path();
         let route = route::find(&self.routes, received);
         if !route.is_some_and(|route| route.raw_path) {
-            path::check(received).map_err(|why| Refusal::bad_request(request, "RS-GW-11", why))?;
-        }
-        if let Some(preflight) = self.cors.as_ref().and_then(|cors| cors.preflight(request)) {
-            return Ok(Admitted::Here(Box::new(preflight)));
+            path::check(received)
+                .and_then(|()| self.check_parameters(received, route))
+                .map_err(|why| Refusal::bad_request_on(route, request, "RS-GW-11", why))?;
         }
         match &self.assertions {
             Some(assertions) if received == KEYS_PATH && request.method == Method::GET => {
@@ -138,6 +142,15 @@ impl Gateway {
             }
             _ => Ok(Admitted::Route(route)),
         }
+    }
+
+    /// Some servers drop the parameters of segments (`/a;x/b`) before they look for what a path names: without them it must
+    /// lead to the same route.
+    fn check_parameters(&self, received: &str, route: Option<&Route>) -> Result<(), PathError> {
+        let Some(bare) = path::without_parameters(received) else { return Ok(()) };
+        let is_same =
+            route::find(&self.routes, &bare).map(|other| &other.path) == route.map(|route| &route.path);
+        if is_same { Ok(()) } else { Err(PathError::Parameters) }
     }
 
     async fn by_rule<B>(&self, parts: Parts, body: B, route: &Route) -> Answer
@@ -347,7 +360,7 @@ fn note(route: &Route, observed: &Observed) {
     tracing::info!(
         target: "audit",
         event = "observed",
-        route = route.path,
+        route = route.shown(),
         would_pass = observed.would_pass(),
         row = observed.reason().map(keybound_resource::Reason::row),
         issuer = observed.issuer().map(|issuer| issuer.escape_default().to_string()),

@@ -8,6 +8,8 @@ use keybound_oauth::scope::Scope;
 /// What is asked of a request. [`Guard::demand`](crate::Guard::demand) is what the guard asks where nobody says more.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Demand {
+    /// What the log calls the route that asks, such as its path as it is configured.
+    pub route: Option<String>,
     /// Which tokens are taken.
     pub dpop: DpopUse,
     /// Whether proofs must carry a nonce of this guard.
@@ -45,6 +47,7 @@ impl Demand {
     /// What a guard asks by its configuration.
     pub(crate) fn of(config: &GuardConfig) -> Self {
         Self {
+            route: None,
             dpop: config.dpop,
             nonces: config.nonce.is_some(),
             scope: Scope::default(),

@@ -165,7 +165,7 @@ impl Guard {
         if needed.is_subset_of(access.scope()) {
             return Ok(());
         }
-        Err(self.refuse(Reason::Scope(needed.clone()), Some(scheme_of(access)), request))
+        Err(self.refuse(Reason::Scope(needed.clone()), Some(access), request))
     }
 
     /// Asks for a better or a later sign-in on top of a good token (RFC 9470 §3): where what is at stake shows only in the
@@ -182,7 +182,7 @@ impl Guard {
         if needed.is_met_by(access.token(), self.config.clock.now().unix) {
             return Ok(());
         }
-        Err(self.refuse(Reason::Authentication(needed.clone()), Some(scheme_of(access)), request))
+        Err(self.refuse(Reason::Authentication(needed.clone()), Some(access), request))
     }
 
     /// Asks for an authorization in detail on top of a good token (RFC 9396 §9.1): the token must hold one of that type for
@@ -201,14 +201,14 @@ impl Guard {
         if details.iter().any(|detail| detail.detail_type() == detail_type && is_enough(detail)) {
             return Ok(());
         }
-        Err(self.refuse(Reason::Detail(detail_type.to_owned()), Some(scheme_of(access)), request))
+        Err(self.refuse(Reason::Detail(detail_type.to_owned()), Some(access), request))
     }
 
     /// The refusal of a token that the service itself knows to be revoked (RS-CHK-04). It has been written to the audit
     /// log.
     #[must_use]
     pub fn refuse_revoked(&self, access: &Access, request: &Parts) -> Rejection {
-        self.refuse(Reason::Token(TokenError::Revoked), Some(scheme_of(access)), request)
+        self.refuse(Reason::Token(TokenError::Revoked), Some(access), request)
     }
 
     /// Cuts a token off ([`Access::token_id`], or [`TokenId::of`] its text): from now on this guard refuses it, until
@@ -288,7 +288,7 @@ impl Guard {
         question: Question<'_>,
         look_up: Option<impl FnOnce(Secret) -> F>,
     ) -> Result<Access, Rejection> {
-        let Judged { scheme, verdict, .. } = self.judge(question, look_up).await;
+        let Judged { scheme, token, verdict } = self.judge(question, look_up).await;
         match &verdict {
             Ok(access) => self.config.metrics.accepted(access),
             Err(reason) => self.config.metrics.refused(reason),
@@ -296,18 +296,20 @@ impl Guard {
         verdict.map_err(|reason| {
             let rejection = self.reject(reason, scheme, question.demand, question.now);
             let rejection = rejection.for_caller(&question.request.headers);
-            audit(&rejection, question.request);
+            let client = token.as_ref().and_then(|token| token.client_id.as_deref());
+            audit(&rejection, question.request, question.demand.route.as_deref(), client);
             rejection
         })
     }
 
-    fn refuse(&self, reason: Reason, scheme: Option<Scheme>, request: &Parts) -> Rejection {
+    fn refuse(&self, reason: Reason, access: Option<&Access>, request: &Parts) -> Rejection {
         self.config.metrics.refused(&reason);
         let asked = request.extensions.get::<Asked>();
         let demand = asked.map_or(&self.demand, |Asked(demand)| demand);
+        let scheme = access.map(scheme_of);
         let rejection = self.reject(reason, scheme, demand, self.config.clock.now());
         let rejection = rejection.for_caller(&request.headers);
-        audit(&rejection, request);
+        audit(&rejection, request, demand.route.as_deref(), access.and_then(Access::client_id));
         rejection
     }
 
@@ -335,8 +337,9 @@ fn scheme_of(access: &Access) -> Scheme {
     if access.jkt().is_some() { Scheme::Dpop } else { Scheme::Bearer }
 }
 
-/// One event for each refusal: what was broken and what came, escaped; never a token, a proof or a nonce.
-fn audit(rejection: &Rejection, request: &Parts) {
+/// One event for each refusal: what was broken and what came, escaped; never a token, a proof or a nonce. The client is
+/// named where its token was good.
+fn audit(rejection: &Rejection, request: &Parts, route: Option<&str>, client: Option<&str>) {
     let reason = rejection.reason();
     let path = escaped(request.uri.path());
     tracing::warn!(
@@ -345,7 +348,9 @@ fn audit(rejection: &Rejection, request: &Parts) {
         row = reason.row(),
         status = rejection.status().as_u16(),
         method = %request.method.as_str().escape_default(),
+        route,
         path,
+        client = client.map(escaped),
         why = reason.for_log(),
         "access refused"
     );

@@ -90,7 +90,7 @@ impl std::fmt::Debug for IncomingBody {
 /// A response body: the service's or one of ours.
 pub(crate) struct OutgoingBody<B> {
     inner: Source<B>,
-    _busy: Busy,
+    busy: Busy,
 }
 
 pub(crate) enum Source<B> {
@@ -100,8 +100,9 @@ pub(crate) enum Source<B> {
 
 impl<B> OutgoingBody<B> {
     /// The connection is busy until this body is dropped.
-    pub(crate) fn new(inner: Source<B>, busy: Busy) -> Self {
-        Self { inner, _busy: busy }
+    pub(crate) fn new(inner: Source<B>, mut busy: Busy) -> Self {
+        busy.hand();
+        Self { inner, busy }
     }
 }
 
@@ -116,14 +117,20 @@ where
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        match &mut self.inner {
+        let this = &mut *self;
+        this.busy.take();
+        let polled = match &mut this.inner {
             Source::Ours(text) => match Pin::new(text).poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) => Poll::Ready(Some(Ok(frame))),
                 Poll::Ready(_) => Poll::Ready(None),
                 Poll::Pending => Poll::Pending,
             },
             Source::Theirs(body) => Pin::new(body).poll_frame(cx),
+        };
+        if matches!(polled, Poll::Ready(Some(Ok(_)))) {
+            this.busy.hand();
         }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {

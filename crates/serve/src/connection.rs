@@ -21,6 +21,7 @@ use crate::exchange::{self, Exchange, Handler, ResponseBody};
 use crate::limits::Limits;
 use crate::metrics::{Cut, Metrics, Open};
 use crate::tls::Tls;
+use crate::unread::{Handed, Unread};
 use crate::wire::{Protocol, Wire};
 
 /// How long the first request of a connection may take to come after the listener has stopped.
@@ -32,6 +33,7 @@ pub(crate) struct Link {
     in_flight: AtomicUsize,
     begun: AtomicU64,
     first: Notify,
+    unread: Unread,
     distrusted: AtomicBool,
     tunnel: AtomicBool,
 }
@@ -52,7 +54,10 @@ pub(crate) enum Ending {
 }
 
 /// A request that is being answered.
-pub(crate) struct Busy(Arc<Link>);
+pub(crate) struct Busy {
+    link: Arc<Link>,
+    handed: Option<Handed>,
+}
 
 impl Link {
     pub(crate) fn new(metrics: Metrics) -> Self {
@@ -61,6 +66,7 @@ impl Link {
             in_flight: AtomicUsize::new(0),
             begun: AtomicU64::new(0),
             first: Notify::new(),
+            unread: Unread::default(),
             distrusted: AtomicBool::new(false),
             tunnel: AtomicBool::new(false),
         }
@@ -71,7 +77,7 @@ impl Link {
         if link.begun.fetch_add(1, Relaxed) == 0 {
             link.first.notify_one();
         }
-        Busy(Arc::clone(link))
+        Busy { link: Arc::clone(link), handed: None }
     }
 
     pub(crate) fn cut(&self, reason: Cut) {
@@ -109,9 +115,25 @@ impl Link {
     }
 }
 
+impl Busy {
+    /// A piece of the answer is the peer's to fetch.
+    pub(crate) fn hand(&mut self) {
+        self.take();
+        self.handed = Some(self.link.unread.hand());
+    }
+
+    /// It has fetched it.
+    pub(crate) fn take(&mut self) {
+        if let Some(handed) = self.handed.take() {
+            self.link.unread.take(handed);
+        }
+    }
+}
+
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Relaxed);
+        self.take();
+        self.link.in_flight.fetch_sub(1, Relaxed);
     }
 }
 
@@ -260,6 +282,9 @@ impl Life {
                     leave(connection.as_mut());
                 }
                 _ = clock.tick() => {
+                    if self.link.unread.next_round() {
+                        return self.link.cut(Cut::WritePause);
+                    }
                     let rest = self.link.at_rest();
                     let idled = rest.is_some() && rest == last_rest;
                     last_rest = rest;

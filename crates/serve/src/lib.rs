@@ -36,6 +36,7 @@ pub mod request_line;
 mod span;
 mod tls;
 mod trace;
+mod unread;
 mod wire;
 
 pub use admin::{AdminPage, AdminService, admin_service};

@@ -25,7 +25,8 @@ pub struct Limits {
     pub body_pause: Duration,
     /// The longest time that a peer may leave our answer unread while we have bytes to write. 30 s.
     pub write_pause: Duration,
-    /// Time without any request after which a connection is closed; it closes between one and two of these. 60 s.
+    /// Time without any request after which a connection is closed; it closes between one and two of these. An HTTP/2 peer
+    /// that leaves a piece of an answer in place is cut off between two and three of these. 60 s.
     pub connection_idle: Duration,
     /// Time that the service has for the head of its answer, the reading of the body included (503 beyond).
     /// None: the service may take as long as it likes, as long polls and uploads do.

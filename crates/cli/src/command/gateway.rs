@@ -128,9 +128,7 @@ pub(crate) async fn run(args: Args, handed: Handed) -> Result<ExitCode, CommandE
 
 async fn serve(setup: Setup, handed: Handed) -> Result<ExitCode, CommandError> {
     let config = setup.read()?;
-    for warning in config.warnings() {
-        tracing::info!(warning, "configuration");
-    }
+    warn(&config);
     let clock = Arc::new(SystemClock::start());
     let service = service_in_trace(&config, clock, Propagation(Some(propagate)))?;
     let mut registry = Registry::default();
@@ -166,6 +164,13 @@ async fn serve(setup: Setup, handed: Handed) -> Result<ExitCode, CommandError> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Whoever reads the log learns what is open.
+fn warn(config: &Config) {
+    for warning in config.warnings() {
+        tracing::warn!(warning, "configuration");
+    }
+}
+
 /// Reads the configuration again. What cannot be used leaves everything as it is.
 fn reload(setup: &Setup, service: &GatewayService) {
     let refused = |error: &dyn std::fmt::Display| {
@@ -177,6 +182,7 @@ fn reload(setup: &Setup, service: &GatewayService) {
     };
     match service.reload(&config) {
         Ok(without_effect) => {
+            warn(&config);
             for key in without_effect {
                 tracing::warn!(key, "this has changed, and needs a restart to have an effect");
             }

@@ -101,6 +101,8 @@ fn ops_log_01_ops_log_02_the_gateway_s_log_tells_what_happened_and_no_secret() {
         "\"downgrade\"",
         "\"row\":\"DPOP-JTI-04\"",
         "\"status\":401",
+        "\"route\":\"/\"",
+        "\"client\":\"",
     ] {
         assert!(log.contains(event), "{event} in {log}");
     }

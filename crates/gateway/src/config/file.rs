@@ -8,8 +8,8 @@ use super::route_file::{
     AssertionFile, DpopFile, IdentityFile, RouteFile, TimeoutFile, UpstreamFile, WithoutReplayLogFile,
 };
 use serde::Deserialize;
-use serde::de::value::SeqAccessDeserializer;
-use serde::de::{Deserializer, Error, SeqAccess, Visitor};
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
@@ -242,7 +242,35 @@ impl<'de, T: FromText + Deserialize<'de>> Visitor<'de> for OneOrManyVisitor<T> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<OneOrMany<T>, A::Error> {
-        Vec::deserialize(SeqAccessDeserializer::new(items)).map(OneOrMany)
+        let items = Vec::<One<T>>::deserialize(SeqAccessDeserializer::new(items))?;
+        Ok(OneOrMany(items.into_iter().map(|One(item)| item).collect()))
+    }
+}
+
+/// An item of a list: a text that stands for a thing, or the thing.
+struct One<T>(T);
+
+impl<'de, T: FromText + Deserialize<'de>> Deserialize<'de> for One<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(OneVisitor(PhantomData)).map(One)
+    }
+}
+
+struct OneVisitor<T>(PhantomData<T>);
+
+impl<'de, T: FromText + Deserialize<'de>> Visitor<'de> for OneVisitor<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text or a table")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
+        Ok(T::from_text(text))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<T, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(members))
     }
 }
 

@@ -1,12 +1,12 @@
 //! How an issuer is asked about tokens.
 
 use super::{ConfigError, IssuerFile, TokensFile, value};
+use crate::secret_file::{self, ALL_BUT_OWNER};
 use keybound_dpop::jose::signer::SigningKey;
 use keybound_dpop::secret::Secret;
 use keybound_oauth::identifier::{ClientId, Endpoint};
 use keybound_resource::IntrospectionAuth;
 use serde::Deserialize;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -154,13 +154,10 @@ fn private_key(path: &Path, kid: Option<String>) -> Result<IntrospectionAuth, Co
 }
 
 /// A file that is nobody's but its owner's.
-fn private(path: &Path) -> Result<Secret, String> {
+pub(super) fn private(path: &Path) -> Result<Secret, String> {
     let told = |why: String| format!("{}: {why}", path.display());
-    let mode = std::fs::metadata(path).map_err(|error| told(error.to_string()))?.permissions().mode() & 0o777;
-    if mode & 0o077 != 0 {
-        return Err(told(format!("others may read it (mode {mode:o}): chmod 600")));
-    }
-    std::fs::read_to_string(path).map(Secret::new).map_err(|error| told(error.to_string()))
+    let content = secret_file::read(path, ALL_BUT_OWNER).map_err(|error| told(error.to_string()))?;
+    std::str::from_utf8(&content).map(Secret::new).map_err(|error| told(error.to_string()))
 }
 
 fn key(name: &str) -> String {

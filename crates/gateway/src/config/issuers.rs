@@ -10,7 +10,20 @@ pub(super) fn read(files: &[IssuerFile]) -> Result<Vec<IssuerConfig>, ConfigErro
     if files.is_empty() {
         return Err(value("issuer", "somebody must be trusted to issue tokens"));
     }
-    files.iter().map(issuer).collect()
+    let issuers: Vec<IssuerConfig> = files.iter().map(issuer).collect::<Result<_, _>>()?;
+    let twice = |(place, one): (usize, &IssuerConfig)| {
+        issuers
+            .iter()
+            .skip(place + 1)
+            .any(|other| other.issuer == one.issuer)
+            .then(|| one.issuer.as_str().to_owned())
+    };
+    match issuers.iter().enumerate().find_map(twice) {
+        Some(url) => {
+            Err(value("issuer", format!("{url:?} is there twice, and what the second says would not count")))
+        }
+        None => Ok(issuers),
+    }
 }
 
 fn issuer(file: &IssuerFile) -> Result<IssuerConfig, ConfigError> {

@@ -271,11 +271,12 @@ fn policy(file: &ProofFile) -> Result<Policy, ConfigError> {
     Ok(policy)
 }
 
-/// A private key that signs with ES256 or another algorithm of proofs, as a JWK.
+/// A private key that signs with ES256 or another algorithm of proofs, as a JWK: whoever has it can say who calls.
 fn assertion_key(file: &Path) -> Result<Secret, ConfigError> {
-    let unusable = |error: String| value("assertion.key_file", format!("{}: {error}", file.display()));
-    let json = std::fs::read_to_string(file).map(Secret::new).map_err(|error| unusable(error.to_string()))?;
-    SigningKey::from_private_jwk(json.reveal().as_bytes()).map_err(|error| unusable(error.to_string()))?;
+    let unusable = |why: String| value("assertion.key_file", why);
+    let json = introspection::private(file).map_err(unusable)?;
+    SigningKey::from_private_jwk(json.reveal().as_bytes())
+        .map_err(|error| unusable(format!("{}: {error}", file.display())))?;
     Ok(json)
 }
 

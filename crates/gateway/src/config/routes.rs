@@ -5,7 +5,7 @@ use super::{
     ConfigError, ConfigFile, DpopFile, IdentityFile, NonceMode, OneOrMany, RouteFile, WithoutReplayLogFile,
     value,
 };
-use crate::path;
+use crate::path::{self, PathError};
 use crate::route::{Identity, Route, Rule};
 use crate::upstream::Upstream;
 use http::Method;
@@ -59,6 +59,9 @@ impl Written<'_> {
         let path = route.path.trim_end_matches('/');
         if !path.is_empty() {
             path::check(path).map_err(|error| value(self.key("path"), error))?;
+            if !route.raw_path && path::without_parameters(path).is_some() {
+                return Err(value(self.key("path"), PathError::Parameters));
+            }
         }
         let answer = route.timeout.answer_secs.or(file.timeout.answer_secs);
         let idle = route.timeout.idle_secs.or(file.timeout.idle_secs);
@@ -100,6 +103,14 @@ impl Written<'_> {
                 self.key("identity"),
                 "an assertion is for one upstream, and proxies that ask say theirs to nobody: tell them by headers",
             )),
+            IdentityFile::Assertion
+                if self.file.assertion.key_file.is_none()
+                    && self.file.replay.nodes.is_some_and(|nodes| nodes > 1) =>
+            {
+                let why = "each node would sign with a key of its own, and publish that alone: name one in \
+                           `assertion.key_file`, the same at every node";
+                Err(value(self.key("identity"), why))
+            }
             IdentityFile::Headers => Ok(Identity::Headers),
             IdentityFile::Assertion => Ok(Identity::Assertion),
             IdentityFile::None => Ok(Identity::Nothing),
@@ -123,6 +134,7 @@ impl Written<'_> {
         }
         let dpop = route.dpop.unwrap_or(file.dpop);
         let demand = Demand {
+            route: Some(route.path.clone()),
             // A route that looks on asks what will be asked: bound tokens.
             dpop: if dpop == DpopFile::Allowed { DpopUse::Allowed } else { DpopUse::Required },
             nonces: route.nonce.unwrap_or(file.nonce.mode) == NonceMode::Required,
@@ -155,6 +167,9 @@ impl Written<'_> {
 
     fn scope(&self) -> Result<Scope, ConfigError> {
         let all = self.file.scopes.iter().chain(&self.route.scopes);
+        if all.clone().any(String::is_empty) {
+            return Err(value(self.key("scopes"), "an empty text asks for nothing"));
+        }
         let text = all.map(String::as_str).collect::<Vec<_>>().join(" ");
         Scope::parse(&text).map_err(|error| value(self.key("scopes"), error))
     }

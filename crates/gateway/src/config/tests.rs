@@ -214,10 +214,16 @@ fn atk_148_what_would_be_unsafe_does_not_start() {
             "together",
         ),
         ("[assertion]\nkey_file = \"/nowhere\"", "/nowhere"),
+        ("[[route]]\npath = \"/a;b\"", "parameters"),
+        ("scopes = [\"\"]", "asks for nothing"),
+        ("identity = \"assertion\"\n[replay]\nnodes = 2\nonce_per_node = true", "a key of its own"),
     ] {
         let error = refused(&format!("{upstream}{more}"));
         assert!(error.contains(told), "{more}: {error}");
     }
+    let twice = "public_url = \"https://a\"\nissuer = [\"https://i\", \"https://j\", \"https://i\"]";
+    let error = Config::parse(&format!("{twice}\n{upstream}")).expect_err("refused").to_string();
+    assert!(error.contains("\"https://i\" is there twice"), "{error}");
     let error = Config::parse("public_url = \"http://api.example\"\nissuer = \"https://i\"\n");
     assert!(error.expect_err("refused").to_string().contains("clear"));
     assert!(refused("").contains("upstream"));

@@ -1,11 +1,14 @@
 //! A configuration as it is told to whoever wrote it: what a gateway would do, and what they may not have meant.
 
 use super::{Config, KeysFrom};
-use crate::route::{Route, Rule};
+use crate::assertion::KEYS_PATH;
+use crate::route::{self, Identity, Route, Rule};
 use crate::upstream::Upstream;
 use keybound_resource::{Demand, DpopUse, TokenProfile};
 use std::fmt::{self, Display, Formatter};
 
+/// Where metadata are (RFC 9728 §3.1).
+const METADATA_PATH: &str = "/.well-known/oauth-protected-resource";
 /// What is printed for a path without rules of its own.
 const NOTHING: &str = "-";
 
@@ -45,32 +48,49 @@ impl Config {
             Some(_) => {}
         }
         for route in &self.routes {
-            warnings.extend(of_route(route));
+            warnings.extend(self.of_route(route));
         }
         warnings
     }
-}
 
-fn of_route(route: &Route) -> Vec<String> {
-    let path = shown(&route.path);
-    let mut warnings = Vec::new();
-    if route.forward_token {
-        warnings.push(format!("{path}: tokens go on to {}, which can keep them", leads_to(route)));
-    }
-    if route.raw_path {
-        let rest = "paths with two readings go on; a longer route may be read as this one by the API";
-        warnings.push(format!("{path}: {rest}"));
-    }
-    match &route.rule {
-        Rule::Public => warnings.push(format!("{path}: nobody needs a token")),
-        Rule::Observed(_) => {
+    fn of_route(&self, route: &Route) -> Vec<String> {
+        let path = route.shown();
+        let mut warnings = Vec::new();
+        let signs = self.routes.iter().any(|route| route.identity == Identity::Assertion);
+        let own = [(self.metadata.is_some(), METADATA_PATH), (signs, KEYS_PATH)];
+        if !route.path.is_empty() && own.iter().any(|(is_there, own)| *is_there && route::is_below(own, path))
+        {
             warnings.push(format!(
-                "{path}: it only looks on; whether tokens are good is for the API to find out"
+                "{path}: what the gateway publishes itself is there, and does not reach the API"
             ));
         }
-        Rule::Guarded(_) => {}
+        if route.forward_token {
+            warnings.push(format!("{path}: tokens go on to {}, which can keep them", leads_to(route)));
+        }
+        if route.raw_path {
+            let rest = "paths with two readings go on; a longer route may be read as this one by the API";
+            warnings.push(format!("{path}: {rest}"));
+        }
+        match &route.rule {
+            Rule::Public => warnings.push(format!("{path}: nobody needs a token")),
+            Rule::Observed(_) => {
+                warnings.push(format!(
+                    "{path}: it only looks on; whether tokens are good is for the API to find out"
+                ));
+            }
+            Rule::Guarded(demand) => {
+                if demand.dpop == DpopUse::Allowed && self.dpop == DpopUse::Required {
+                    warnings.push(format!("{path}: unbound tokens are taken; whoever steals one can use it"));
+                }
+                if !demand.nonces && self.nonces {
+                    warnings.push(format!(
+                        "{path}: no nonces; a proof that was made ahead of time is good for its whole window"
+                    ));
+                }
+            }
+        }
+        warnings
     }
-    warnings
 }
 
 impl Display for Told<'_> {
@@ -108,12 +128,12 @@ impl Display for Told<'_> {
 }
 
 fn routes(f: &mut Formatter<'_>, routes: &[Route]) -> fmt::Result {
-    let paths = routes.iter().map(|route| shown(&route.path).len()).max().unwrap_or(0).max(4) + 2;
+    let paths = routes.iter().map(|route| route.shown().len()).max().unwrap_or(0).max(4) + 2;
     let upstreams = routes.iter().map(|route| leads_to(route).len()).max().unwrap_or(0).max(8) + 2;
     writeln!(f, "\n{:<paths$}{:<upstreams$}{:<27}SCOPES", "PATH", "UPSTREAM", "WHO MAY PASS")?;
     for route in routes {
         let (who, scopes) = rule(&route.rule);
-        let (path, upstream) = (shown(&route.path), leads_to(route));
+        let (path, upstream) = (route.shown(), leads_to(route));
         writeln!(f, "{path:<paths$}{upstream:<upstreams$}{who:<27}{scopes}")?;
     }
     if routes.last().is_some_and(|route| !route.path.is_empty()) {
@@ -145,11 +165,6 @@ fn rule(rule: &Rule) -> (&'static str, String) {
 /// The first of its servers.
 fn leads_to(route: &Route) -> &str {
     route.upstream.as_deref().map_or(NOTHING, Upstream::name)
-}
-
-/// The route for all paths has an empty one.
-fn shown(path: &str) -> &str {
-    if path.is_empty() { "/" } else { path }
 }
 
 #[cfg(test)]

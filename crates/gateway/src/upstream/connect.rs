@@ -1,6 +1,7 @@
 //! How an upstream is connected to: in the clear or over TLS, HTTP/1.1 or HTTP/2, within a time.
 
 use super::Connections;
+use crate::secret_file::{self, ALL_BUT_READERS};
 use http::Uri;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::client::legacy::Client;
@@ -150,14 +151,14 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, LinkError> 
 }
 
 fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, LinkError> {
-    PrivateKeyDer::from_pem_slice(&read(path)?)
+    let unreadable = |source| LinkError::Unreadable { path: path.to_owned(), source };
+    let pem = secret_file::read(path, ALL_BUT_READERS).map_err(unreadable)?;
+    PrivateKeyDer::from_pem_slice(&pem)
         .map_err(|_| LinkError::Empty { path: path.to_owned(), what: "private key" })
 }
 
-fn read(path: &Path) -> Result<zeroize::Zeroizing<Vec<u8>>, LinkError> {
-    std::fs::read(path)
-        .map(zeroize::Zeroizing::new)
-        .map_err(|source| LinkError::Unreadable { path: path.to_owned(), source })
+fn read(path: &Path) -> Result<Vec<u8>, LinkError> {
+    std::fs::read(path).map_err(|source| LinkError::Unreadable { path: path.to_owned(), source })
 }
 
 /// A connector whose connections are there in time, TLS included.

@@ -69,6 +69,8 @@ async fn ops_cors_01_only_a_real_preflight_is_answered_here() {
     let preflight = world.ask(&format!("{options}{origin}{method}\r\n")).await;
     assert_eq!(preflight.status, 204);
     assert_eq!(preflight.all("access-control-allow-origin"), ["https://app.example"]);
+    let doubtful = world.ask(&format!("OPTIONS //a HTTP/1.1\r\nHost: h\r\n{origin}{method}\r\n")).await;
+    assert_eq!(doubtful.status, 204, "or the page could not read why the path is refused");
     for partial in [origin, method, ""] {
         assert_eq!(world.ask(&format!("{options}{partial}\r\n")).await.status, 401, "{partial}");
     }

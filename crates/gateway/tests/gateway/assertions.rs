@@ -6,7 +6,10 @@ use keybound_dpop::jose::jws::UnverifiedJwt;
 use keybound_dpop::jose::key_set::KeySet;
 use keybound_dpop::jose::signer::{Signer, SigningKey};
 use keybound_dpop::time::Clock;
+use keybound_gateway::Config;
 use serde_json::Value;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 
 const KEYS: &str = "/.well-known/keybound-assertion-keys";
 
@@ -76,16 +79,65 @@ async fn rs_gw_04_an_assertion_is_made_once_for_some_seconds_and_token() {
 }
 
 #[tokio::test]
+async fn rs_gw_04_an_assertion_is_for_one_upstream() {
+    let (one, other) = (Upstream::start(200, &[]).await, Upstream::start(200, &[]).await);
+    let world =
+        start(&one, &format!("[[route]]\npath = \"/b\"\nupstream = \"http://{}\"", other.address)).await;
+    let token = world.token();
+    for path in ["/a", "/b"] {
+        let credentials = world.credentials_with(&token, "GET", path, None);
+        let request = format!("GET {path} HTTP/1.1\r\nHost: h\r\n{credentials}\r\n");
+        assert_eq!(world.ask(&request).await.status, 200);
+    }
+    for upstream in [one, other] {
+        let claims = verified(upstream.only().all("keybound-assertion")[0], &keys(&world).await);
+        assert_eq!(claims["aud"], format!("http://{}", upstream.address));
+    }
+}
+
+#[tokio::test]
 async fn a_key_from_a_file_stays_the_same() {
     let upstream = Upstream::start(200, &[]).await;
     let key = SigningKey::generate(Algorithm::Es256).expect("a key");
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("assertion.jwk");
     std::fs::write(&file, key.to_private_jwk().expect("a JWK").as_bytes()).expect("written");
-    let world =
-        start(&upstream, &format!("[assertion]\nkey_file = {:?}", file.to_str().expect("a path"))).await;
+    let permit = |mode| std::fs::set_permissions(&file, Permissions::from_mode(mode)).expect("permissions");
+    let named = format!("[assertion]\nkey_file = {:?}", file.to_str().expect("a path"));
+    permit(0o640);
+    let config = format!(
+        "public_url = {PUBLIC:?}\nissuer = \"https://i\"\nupstream = \"http://127.0.0.1:1\"\n{named}"
+    );
+    let error = Config::parse(&config).expect_err("others can read it").to_string();
+    assert!(error.contains("assertion.jwk: others may read it (mode 640)"), "{error}");
+    permit(0o600);
+    let world = start(&upstream, &named).await;
     let kid = key.public_jwk().thumbprint().to_string();
     assert!(keys(&world).await.has_kid(&kid));
+}
+
+#[tokio::test]
+async fn rs_gw_04_a_key_is_kept_over_a_reload_unless_there_is_another() {
+    let upstream = Upstream::start(200, &[]).await;
+    let world = start(&upstream, "").await;
+    let published = async || world.ask(&format!("GET {KEYS} HTTP/1.1\r\nHost: h\r\n\r\n")).await.body;
+    let (first, folder) = (published().await, tempfile::tempdir().expect("a folder"));
+    let file = folder.path().join("assertion.jwk");
+    let key = SigningKey::generate(Algorithm::Es256).expect("a key");
+    std::fs::write(&file, key.to_private_jwk().expect("a JWK").as_bytes()).expect("written");
+    std::fs::set_permissions(&file, Permissions::from_mode(0o600)).expect("permissions");
+    let reload = |more: &str| {
+        let config = format!(
+            "public_url = {PUBLIC:?}\nissuer = \"https://i\"\naudience = \"{PUBLIC}/\"\nidentity = \"assertion\"\n\
+             upstream = \"http://{}\"\n[nonce]\nmode = \"off\"\n{more}",
+            upstream.address
+        );
+        world.service.reload(&Config::parse(&config).expect("a configuration")).expect("taken");
+    };
+    reload("");
+    assert_eq!(published().await, first);
+    reload(&format!("[assertion]\nkey_file = {:?}", file.to_str().expect("a path")));
+    assert!(published().await.contains(&key.public_jwk().thumbprint().to_string()));
 }
 
 #[tokio::test]

@@ -11,7 +11,10 @@ use http_body::Frame;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use keybound_gateway::Config;
 use std::convert::Infallible;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::sync::{Arc, Mutex};
 use tokio::net::TcpStream;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
@@ -179,6 +182,8 @@ async fn rs_gw_04_the_gateway_shows_its_certificate() {
     .await;
     drop(upstream);
     let (certificate, key) = authority.client_files();
+    let permit = |mode| std::fs::set_permissions(&key, Permissions::from_mode(mode)).expect("permissions");
+    permit(0o640);
     let own = format!("client_certificate = {certificate:?}\nclient_key = {key:?}\n");
     for (more, status) in [(own.as_str(), 200), ("", 502)] {
         let rest = format!(
@@ -190,6 +195,12 @@ async fn rs_gw_04_the_gateway_shows_its_certificate() {
         let world = World::start_at(PUBLIC, &rest).await;
         assert_eq!(world.get("/a", "").await.status, status, "{more}");
     }
+    permit(0o644);
+    let error = Config::parse(&format!(
+        "public_url = {PUBLIC:?}\nissuer = \"https://i\"\nupstream = \"safe\"\n[upstreams.safe]\nurl = \"https://a\"\n{own}"
+    ));
+    let error = error.expect_err("others can read it").to_string();
+    assert!(error.contains("others may read it (mode 644)"), "{error}");
 }
 
 /// Messages that are bytes.

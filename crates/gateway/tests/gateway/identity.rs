@@ -13,6 +13,8 @@ async fn rs_gw_01_callers_cannot_speak_for_the_gateway() {
         "KEYBOUND_JKT",
         "Keybound-Scope",
         "keybound_client-id",
+        "keybound.subject",
+        "x.forwarded~for",
         "Keybound-Anything",
         "X-DPoP-JKT",
         "x_dpop_jkt",

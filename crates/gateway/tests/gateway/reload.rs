@@ -113,6 +113,23 @@ async fn ops_key_07_keys_of_an_issuer_are_kept_over_a_reload() {
 }
 
 #[tokio::test]
+async fn ops_key_07_other_keys_of_an_issuer_count_from_the_reload_on() {
+    let upstream = Upstream::start(200, &[]).await;
+    let world = World::start(upstream.address, "").await;
+    let token = world.token();
+    let ask = async || {
+        let credentials = world.credentials_with(&token, "GET", "/a", None);
+        world.ask(&format!("GET /a HTTP/1.1\r\nHost: h\r\n{credentials}\r\n")).await.status
+    };
+    assert_eq!(ask().await, 200);
+    let mut next = leading_to(&world, &upstream);
+    let other = SigningKey::generate(Algorithm::Es256).expect("a key");
+    next.issuers[0].keys = KeysFrom::Fixed(key_set(&other));
+    world.service.reload(&next).expect("taken");
+    assert_eq!(ask().await, 401, "nobody vouches for it any more");
+}
+
+#[tokio::test]
 async fn ops_rep_09_what_would_make_used_proofs_good_again_needs_a_restart() {
     let upstream = Upstream::start(200, &[]).await;
     let world = World::start(upstream.address, "").await;
@@ -132,6 +149,29 @@ async fn ops_rep_09_what_would_make_used_proofs_good_again_needs_a_restart() {
     let mut moved = leading_to(&world, &upstream);
     moved.listen = "127.0.0.1:9".parse().expect("an address");
     assert_eq!(world.service.reload(&moved).expect("taken"), ["listen"]);
+}
+
+#[tokio::test]
+async fn ops_rep_09_a_path_for_everybody_in_between_makes_no_used_proof_good_again() {
+    let upstream = Upstream::start(200, &[]).await;
+    let world = World::start(upstream.address, "").await;
+    let with = |route: &str| {
+        let rest = format!(
+            "upstream = \"http://{}\"\n[nonce]\nmode = \"off\"\n[[route]]\npath = \"/a\"\n{route}",
+            upstream.address
+        );
+        config(&world, "https://issuer.example", &rest)
+    };
+    let asking = with("nonce = \"required\"");
+    let public = with("public = true");
+    assert!(world.service.reload(&asking).is_err(), "straight on");
+    world.service.reload(&public).expect("taken");
+    world.service.reload(&public).expect("taken");
+    assert!(world.service.reload(&asking).is_err(), "by a way round");
+    world.clock.turn(320);
+    assert!(world.service.reload(&asking).is_err(), "a proof may be as old as 330 s and good");
+    world.clock.turn(12);
+    world.service.reload(&asking).expect("no proof from before is good any more");
 }
 
 #[tokio::test]

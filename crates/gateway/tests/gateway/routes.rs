@@ -39,6 +39,30 @@ async fn rs_gw_02_a_prefix_is_stripped_behind_the_guard() {
 }
 
 #[tokio::test]
+async fn rs_gw_11_parameters_of_segments_lead_around_no_route() {
+    let upstream = Upstream::start(200, &[]).await;
+    let world = world(&format!(
+        "upstream = \"http://{}\"\n[[route]]\npath = \"/admin\"\nscopes = [\"admin\"]\n\
+         [[route]]\npath = \"/open\"\npublic = true\n[[route]]\npath = \"/raw\"\nraw_path = true",
+        upstream.address
+    ))
+    .await;
+    for path in
+        ["/admin;a/b", "/;a/admin", "/open/..;/admin", "/open/;/../admin", "/a/..%3ba/admin", "/open;a"]
+    {
+        let heard = world.get(path, "").await;
+        assert!(heard.status == 400 && heard.body.contains("RS-GW-11"), "{path}: {heard:?}");
+    }
+    assert!(upstream.seen().is_empty());
+    assert_eq!(world.get("/admin/b;a", "").await.status, 403);
+    for path in ["/a;b=c/d;e", "/raw/..;/a"] {
+        assert_eq!(world.get(path, "").await.status, 200, "{path}");
+    }
+    let targets: Vec<String> = upstream.seen().into_iter().map(|seen| seen.target).collect();
+    assert_eq!(targets, ["/a;b=c/d;e", "/raw/..;/a"]);
+}
+
+#[tokio::test]
 async fn other_methods_are_405_for_those_who_may_know() {
     let upstream = Upstream::start(200, &[]).await;
     let world = world(&format!(

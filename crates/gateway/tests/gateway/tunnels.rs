@@ -65,6 +65,27 @@ fn lines(world: &World, token: &str, method: &str) -> String {
 }
 
 #[tokio::test]
+async fn rs_gw_07_only_a_get_that_names_its_upgrade_asks_for_one() {
+    let upstream = Upstream::start(200, &[]).await;
+    let world = World::start(upstream.address, "").await;
+    let asking = [
+        ("POST", "Connection: Upgrade\r\nUpgrade: websocket\r\n"),
+        ("GET", "Upgrade: websocket\r\n"),
+        ("GET", "Connection: Upgrade\r\nUpgrade: websocket\r\nUpgrade: h2c\r\n"),
+        ("GET", "Connection: Upgrade\r\nUpgrade: websocket, h2c\r\n"),
+        ("GET", "Connection: Upgrade\r\nUpgrade: websocket\r\n"),
+    ];
+    for (method, fields) in asking {
+        let credentials = lines(&world, &world.token(), method);
+        let request = format!("{method} /chat HTTP/1.1\r\nHost: h\r\n{fields}{credentials}\r\n");
+        assert_eq!(world.ask(&request).await.status, 200, "{fields}");
+    }
+    let seen = upstream.seen();
+    let asked: Vec<_> = seen.iter().map(|seen| seen.all("upgrade").len()).collect();
+    assert_eq!(asked, [0, 0, 0, 0, 1]);
+}
+
+#[tokio::test]
 async fn rs_gw_07_a_websocket_needs_a_proof_for_its_opening_get() {
     let (upstream, _ends) = echo().await;
     let world = World::start(upstream, "").await;

@@ -51,7 +51,7 @@ async fn ops_dep_02_a_request_that_was_on_its_way_is_answered() {
 async fn ops_dep_02_what_has_no_end_of_its_own_is_told_to_end() {
     let running = Running::start(Limits::default()).await;
     let mut endless = running.connect().await;
-    endless.write(get_and_stay("/until-leaving")).await;
+    endless.write("GET /until-leaving HTTP/1.1\r\nHost: a\r\nAccept: text/event-stream\r\n\r\n").await;
     soon(running.signals.entered.notified()).await;
     running.stop.send(()).unwrap();
     assert!(endless.read_to_close().await.ends_with("left in order"));

@@ -147,6 +147,25 @@ async fn ops_lim_04_a_peer_that_does_not_read_is_closed() {
 }
 
 #[tokio::test]
+async fn ops_lim_04_a_stream_without_window_does_not_hold_its_answer_for_ever() {
+    let running = Running::start(Limits { connection_idle: BRIEF, ..Limits::default() }).await;
+    let mut peer = running.connect().await;
+    let mut start = h2_start();
+    // :method GET, :scheme http, :path /endless, :authority a
+    let path = [&[0x82, 0x86, 0x04, 8], b"/endless".as_slice(), &[0x41, 1, b'a']].concat();
+    start.extend(frame(1, 0x5, 1, &path));
+    peer.write(start).await;
+    // All is read, and no window is opened.
+    let all = peer.bytes_to_close().await;
+    assert!(
+        frames(&all).iter().filter(|(kind, _)| *kind == 0).map(|(_, data)| data.len()).sum::<usize>()
+            > 16_384
+    );
+    soon(running.signals.body_dropped.notified()).await;
+    assert_eq!(running.cut("write_pause"), 1);
+}
+
+#[tokio::test]
 async fn a_service_that_takes_too_long_is_answered_503() {
     let running = Running::start(Limits { request_total: Some(BRIEF), ..Limits::default() }).await;
     let response = running.ask(get("/never")).await;
