@@ -30,14 +30,15 @@ impl ReplaySalt {
     /// HMAC-SHA-256(salt, audience ‖ 0 ‖ jkt ‖ 0 ‖ htu ‖ 0 ‖ jti) (DPOP-JTI-05).
     #[must_use]
     pub fn proof_key(&self, audience: &str, jkt: &Thumbprint, htu: &Target, jti: &str) -> ReplayKey {
-        let parts = [audience.as_bytes(), b"\0", jkt.as_bytes(), b"\0", htu.as_str().as_bytes(), b"\0"];
-        self.key(&parts, jti)
+        let (audience, htu, jti) = (audience.as_bytes(), htu.as_str().as_bytes(), jti.as_bytes());
+        self.key(&[audience, b"\0", jkt.as_bytes(), b"\0", htu, b"\0", jti])
     }
 
     /// The same for a client assertion, which is used once for each client (RFC 7523 §3, item 7).
     #[must_use]
     pub fn assertion_key(&self, audience: &str, client_id: &str, jti: &str) -> ReplayKey {
-        self.key(&[b"assertion\0", audience.as_bytes(), b"\0", client_id.as_bytes(), b"\0"], jti)
+        let (audience, client_id) = (audience.as_bytes(), client_id.as_bytes());
+        self.key(&[b"assertion\0", audience, b"\0", client_id, b"\0", jti.as_bytes()])
     }
 
     /// A secret for nonces, for whoever shares the salt: where nonces have none of their own.
@@ -46,11 +47,8 @@ impl ReplaySalt {
         self.0.mac(&[b"nonces\0"])
     }
 
-    fn key(&self, parts: &[&[u8]], jti: &str) -> ReplayKey {
-        let mut all = Vec::with_capacity(parts.len() + 1);
-        all.extend_from_slice(parts);
-        all.push(jti.as_bytes());
-        let mac = self.0.mac(&all);
+    fn key(&self, parts: &[&[u8]]) -> ReplayKey {
+        let mac = self.0.mac(parts);
         ReplayKey(mac.first_chunk().map_or(0, |first| u128::from_be_bytes(*first)))
     }
 }

@@ -9,7 +9,7 @@ use http::header::{
 use keybound_dpop::header::DPOP;
 use keybound_resource::{Access, PublicUrl};
 use std::fmt::Write as _;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -221,11 +221,10 @@ fn say_where_it_came_in(headers: &mut HeaderMap, said: &Said<'_>) {
     let mut forwarded = String::with_capacity(public.forwarded.len() + 48);
     if let Some(peer) = said.peer {
         let address = peer.ip().to_canonical();
-        put(headers, X_FORWARDED_FOR, address.to_string());
-        let _ = match address {
-            IpAddr::V4(address) => write!(forwarded, "for={address};"),
-            IpAddr::V6(address) => write!(forwarded, "for=\"[{address}]\";"),
-        };
+        let text = address.to_string();
+        let (before, after) = if address.is_ipv6() { ("for=\"[", "]\";") } else { ("for=", ";") };
+        forwarded.extend([before, &text, after]);
+        put(headers, X_FORWARDED_FOR, text);
     }
     forwarded.push_str(&public.forwarded);
     put(headers, FORWARDED, forwarded);
@@ -259,6 +258,10 @@ fn put(headers: &mut HeaderMap, name: HeaderName, value: String) {
 
 /// Visible ASCII as it is; `%` and all else percent-encoded, so that two texts never look alike.
 fn escaped(text: &str) -> String {
+    // Nearly always.
+    if text.bytes().fold(true, |plain, byte| plain & byte.is_ascii_graphic() & (byte != b'%')) {
+        return text.to_owned();
+    }
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
         match byte {

@@ -274,7 +274,9 @@ impl Gateway {
         let connections = connections.unwrap_or(upstream.requests());
         let passage = Passage { route, upstream, connections, now: now.monotonic };
         let span = self.propagation.begin(route, &mut parts);
-        let answer = self.timed(route, forward::send(parts, body, passage)).instrument(span).await?;
+        // In a place of its own: it is large, and would be moved along with each of the futures around it.
+        let exchange = Box::pin(forward::send(parts, body, passage));
+        let answer = self.timed(route, exchange, now.monotonic).instrument(span).await?;
         if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
             return switched(answer, asked, route, life, self.metrics.tunnel());
         }
@@ -288,13 +290,15 @@ impl Gateway {
         &self,
         route: &Route,
         exchange: impl Future<Output = Result<T, NoAnswer>>,
+        begun: Duration,
     ) -> Result<T, NoAnswer> {
         let Some(counts) = self.counts.of(&route.path) else { return exchange.await };
-        let clock = &self.guard.config().clock;
-        let begun = clock.now().monotonic;
         let answer = exchange.await;
         match &answer {
-            Ok(_) => counts.answered(clock.now().monotonic.saturating_sub(begun)),
+            Ok(_) => {
+                let now = self.guard.config().clock.now();
+                counts.answered(now.monotonic.saturating_sub(begun));
+            }
             Err(no_answer) => counts.not_answered(*no_answer),
         }
         answer

@@ -244,14 +244,10 @@ impl Guard {
     /// (RFC 9449 §8.2, AS-NON-04); and nothing that a shared cache would keep, unless the service said so
     /// (RFC 9111 §3.5, OPS-CACHE-02, OPS-CACHE-03).
     pub fn complete(&self, access: &Access, headers: &mut HeaderMap) {
-        if access.was_asked_for_nonce() {
-            headers.remove(DPOP_NONCE);
-        }
-        let nonce = access.wants_new_nonce().then(|| self.nonces.issue(self.config.clock.now().unix));
-        if let Some(nonce) = nonce.and_then(|nonce| HeaderValue::try_from(nonce.as_str()).ok()) {
-            headers.insert(DPOP_NONCE, nonce);
-        }
-        if let Some(only) = headers.remove(DPOP_NONCE) {
+        let of_service = headers.remove(DPOP_NONCE).filter(|_| !access.was_asked_for_nonce());
+        let ours = access.wants_new_nonce().then(|| self.nonces.issue(self.config.clock.now().unix));
+        let ours = ours.and_then(|nonce| HeaderValue::try_from(nonce.as_str()).ok());
+        if let Some(only) = ours.or(of_service) {
             headers.insert(DPOP_NONCE, only);
             headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         } else if !headers.contains_key(CACHE_CONTROL) {

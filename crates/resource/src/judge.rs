@@ -12,10 +12,10 @@ use crate::token::{self, Token, TokenError};
 use http::request::Parts;
 use keybound_dpop::confirmation::Confirmation;
 use keybound_dpop::header::ProofHeader;
-use keybound_dpop::jose::thumbprint::Thumbprint;
+use keybound_dpop::jose::known_key::KnownKey;
 use keybound_dpop::nonce::NonceKeys;
 use keybound_dpop::proof::check::{
-    BoundToken, Expected, FreshProof, NonceUse, NotFresh, VerifiedProof, verify,
+    BoundToken, Expected, FreshProof, NonceUse, NotFresh, VerifiedProof, verify, verify_by,
 };
 use keybound_dpop::proof::error::Refusal;
 use keybound_dpop::replay::{Recorded, ReplayEntry};
@@ -94,9 +94,6 @@ impl Guard {
             self.verdicts.remove(&about.hash);
             Reason::Token(error)
         })?;
-        if !token::is_jwt(about.text) {
-            return Ok(());
-        }
         match self.config().issuers.iter().find(|trusted| trusted.issuer == token.claims.iss) {
             Some(issuer) => issuer.introspection.confirm(about, token).await,
             None => Ok(()),
@@ -125,7 +122,7 @@ impl Guard {
                 Ok(Access::of_bearer(Arc::clone(token), hash, question.nonces.is_some()))
             }
             (Confirmation::Jkt(jkt), Scheme::Dpop) => {
-                let proof = self.prove(jkt, question, hash).await?;
+                let proof = self.prove(BoundToken { hash, jkt }, &token.key, question).await?;
                 Ok(Access::of_proof(Arc::clone(token), hash, &proof))
             }
         }
@@ -134,19 +131,19 @@ impl Guard {
     /// The proof, up to its signature; then, once everything else is known to be good, its record.
     async fn prove(
         &self,
-        jkt: Thumbprint,
+        bound: BoundToken,
+        known: &KnownKey,
         question: &Question<'_>,
-        hash: TokenHash,
     ) -> Result<FreshProof, Reason> {
         let expected = Expected {
             method: question.request.method.as_str(),
             target: question.target,
-            token: Some(BoundToken { hash, jkt }),
+            token: Some(bound),
             nonce: question.nonces,
             policy: &self.config().proof,
         };
         let header = ProofHeader::of(&question.request.headers);
-        let proof = verify(header, &expected, question.now.unix).map_err(Reason::Proof)?;
+        let proof = verify_by(header, &expected, known, question.now.unix).map_err(Reason::Proof)?;
         let (config, now, without) = (self.config(), question.now, question.demand.without_replay_log);
         let fresh = match (config.record(self.entry(&proof), now, without).await, without) {
             (Recorded::Unavailable, WithoutReplayLog::Nonce) if config.replay.is_shared() => {
@@ -208,9 +205,9 @@ impl Guard {
 
     /// A JWT is judged by the keys of the issuer that it names; any other token by the issuer that is asked about such.
     async fn token(&self, about: About<'_>) -> Result<Arc<Token>, Reason> {
-        if !token::is_jwt(about.text)
-            && let Some(issuer) =
-                self.config().issuers.iter().find(|one| one.introspection.is_asked_about(about.text))
+        if let Some(issuer) =
+            self.config().issuers.iter().find(|one| one.introspection.is_asked_about(about.text))
+            && !token::is_jwt(about.text)
         {
             token::check_length(about.text).map_err(Reason::Token)?;
             return issuer.introspection.opaque(about).await;

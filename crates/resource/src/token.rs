@@ -6,6 +6,7 @@ use keybound_dpop::jose::algorithm::{Algorithm, AlgorithmSet};
 use keybound_dpop::jose::json::{Object, Value, WrongType};
 use keybound_dpop::jose::jws::{self, JwtError, UnverifiedJwt};
 use keybound_dpop::jose::key_set::KeySet;
+use keybound_dpop::jose::known_key::KnownKey;
 use keybound_dpop::time::UnixTime;
 use keybound_oauth::access_token::{AccessTokenClaims, AccessTokenError};
 use keybound_oauth::audience::Audience;
@@ -28,6 +29,8 @@ pub(crate) struct Token {
     pub(crate) id: Option<TokenId>,
     /// Whether its issuer tells us of no tokens but those for us, and does not say so in each.
     is_for_us: bool,
+    /// The key that it is bound to, once it was proven.
+    pub(crate) key: KnownKey,
     /// All claims, those that we do not know too.
     pub(crate) all: Map<String, serde_json::Value>,
 }
@@ -199,6 +202,7 @@ fn token(claims: AccessTokenClaims, client_id: Option<String>, payload: &[u8]) -
         client_id,
         id: None,
         is_for_us: false,
+        key: KnownKey::default(),
         all: serde_json::from_slice(payload).map_err(|_| JwtError::Malformed)?,
         claims,
     })

@@ -7,7 +7,9 @@ use super::jwk::{Curve, PublicJwk};
 use aws_lc_rs::encoding::AsBigEndian;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::PublicKeyComponents;
-use aws_lc_rs::signature::{self, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RsaKeyPair, UnparsedPublicKey};
+use aws_lc_rs::signature::{
+    self, EcdsaKeyPair, Ed25519KeyPair, KeyPair, ParsedPublicKey, RsaKeyPair, UnparsedPublicKey,
+};
 use aws_lc_rs::{digest, hmac, rand, rsa};
 use zeroize::Zeroizing;
 
@@ -95,14 +97,12 @@ pub fn verify(
 ) -> Result<(), CryptoError> {
     match key {
         PublicJwk::Ec(ec) => {
-            let method = match (algorithm, ec.curve) {
-                (Algorithm::Es256, Curve::P256) => &signature::ECDSA_P256_SHA256_FIXED,
-                (Algorithm::Es384, Curve::P384) => &signature::ECDSA_P384_SHA384_FIXED,
-                (Algorithm::Es512, Curve::P521) => &signature::ECDSA_P521_SHA512_FIXED,
-                _ => return Err(CryptoError),
-            };
-            let key = UnparsedPublicKey::new(method, ec.point());
-            key.verify(message, signature).map_err(|_| CryptoError)
+            if algorithm.curve() != Some(ec.curve) {
+                return Err(CryptoError);
+            }
+            let signature = ecdsa_der(ec.curve, signature)?;
+            let key = UnparsedPublicKey::new(ecdsa_verifying(ec.curve), ec.point());
+            key.verify(message, &signature).map_err(|_| CryptoError)
         }
         PublicJwk::Okp(okp) => match algorithm {
             Algorithm::EdDsa | Algorithm::Ed25519 => UnparsedPublicKey::new(&signature::ED25519, &okp.x)
@@ -130,12 +130,76 @@ pub fn verify(
 /// Whether the bytes are a point on the curve, other than the point at infinity (DPOP-JWK-06).
 #[must_use]
 pub(super) fn is_on_curve(curve: Curve, point: &[u8]) -> bool {
-    let method = match curve {
-        Curve::P256 => &signature::ECDSA_P256_SHA256_FIXED,
-        Curve::P384 => &signature::ECDSA_P384_SHA384_FIXED,
-        Curve::P521 => &signature::ECDSA_P521_SHA512_FIXED,
-    };
-    signature::ParsedPublicKey::new(method, point).is_ok()
+    ParsedPublicKey::new(ecdsa_verifying(curve), point).is_ok()
+}
+
+fn ecdsa_verifying(curve: Curve) -> &'static signature::EcdsaVerificationAlgorithm {
+    match curve {
+        Curve::P256 => &signature::ECDSA_P256_SHA256_ASN1,
+        Curve::P384 => &signature::ECDSA_P384_SHA384_ASN1,
+        Curve::P521 => &signature::ECDSA_P521_SHA512_ASN1,
+    }
+}
+
+/// R and S, side by side, as the library wants them in the end: a SEQUENCE of two INTEGERs (RFC 3279 §2.2.3). It would
+/// come there by way of two numbers of any length.
+fn ecdsa_der(curve: Curve, signature: &[u8]) -> Result<Vec<u8>, CryptoError> {
+    if signature.len() != 2 * curve.coordinate_len() {
+        return Err(CryptoError);
+    }
+    let (r, s) = signature.split_at_checked(curve.coordinate_len()).ok_or(CryptoError)?;
+    let integers = [r, s].map(|number| {
+        let zeros = number.iter().take_while(|octet| **octet == 0).count().min(number.len() - 1);
+        let octets = number.get(zeros..).unwrap_or(number);
+        // The first bit would be the sign.
+        (octets, octets.first().is_some_and(|first| *first >= 0x80))
+    });
+    let [r, s] = integers.map(|(octets, signed)| octets.len() + usize::from(signed));
+    let length = |octets: usize| u8::try_from(octets).map_err(|_| CryptoError);
+    let mut der = Vec::with_capacity(signature.len() + 9);
+    der.push(0x30);
+    if 4 + r + s > 0x7f {
+        der.push(0x81);
+    }
+    der.push(length(4 + r + s)?);
+    for ((octets, signed), len) in integers.into_iter().zip([r, s]) {
+        der.extend_from_slice(&[2, length(len)?]);
+        if signed {
+            der.push(0);
+        }
+        der.extend_from_slice(octets);
+    }
+    Ok(der)
+}
+
+/// A public key that the library has read, for signatures that come one after another.
+#[derive(Clone)]
+pub(super) struct ReadKey {
+    curve: Option<Curve>,
+    key: ParsedPublicKey,
+}
+
+impl ReadKey {
+    /// `None` for RSA keys, which the library reads anew each time, and for those that it refuses.
+    pub(super) fn of(key: &PublicJwk) -> Option<Self> {
+        let (curve, key) = match key {
+            PublicJwk::Ec(ec) => {
+                (Some(ec.curve), ParsedPublicKey::new(ecdsa_verifying(ec.curve), ec.point()))
+            }
+            PublicJwk::Okp(okp) => (None, ParsedPublicKey::new(&signature::ED25519, okp.x)),
+            PublicJwk::Rsa(_) => return None,
+        };
+        Some(Self { curve, key: key.ok()? })
+    }
+
+    /// As [`verify`], for an algorithm that fits the key.
+    pub(super) fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), CryptoError> {
+        let verified = match self.curve {
+            Some(curve) => self.key.verify_sig(message, &ecdsa_der(curve, signature)?),
+            None => self.key.verify_sig(message, signature),
+        };
+        verified.map_err(|_| CryptoError)
+    }
 }
 
 /// A private key in memory, wiped by the library when dropped.
@@ -317,6 +381,24 @@ mod tests {
     }
 
     #[test]
+    fn dpop_sig_02_numbers_of_every_length_are_der() {
+        let der = |r: &[u8], s: &[u8]| {
+            let mut signature = [0; 64];
+            signature[32 - r.len()..32].copy_from_slice(r);
+            signature[64 - s.len()..].copy_from_slice(s);
+            HEXLOWER.encode(&ecdsa_der(Curve::P256, &signature).expect("two numbers"))
+        };
+        assert_eq!(der(&[0x7f], &[0x80]), "300702017f02020080");
+        assert_eq!(der(&[], &[1, 0]), "30070201000202".to_owned() + "0100");
+        assert_eq!(der(&[0xff; 32], &[0; 32]).len(), 2 * (2 + 2 + 33 + 3));
+        let long = ecdsa_der(Curve::P521, &[1; 132]).expect("two numbers");
+        assert_eq!((long.len(), long.first_chunk()), (3 + 2 * 68, Some(&[0x30, 0x81, 0x88, 2, 66])));
+        for wrong in [0, 63, 65, 128] {
+            assert_eq!(ecdsa_der(Curve::P256, &vec![1; wrong]), Err(CryptoError));
+        }
+    }
+
+    #[test]
     fn dpop_alg_06_a_signature_is_good_under_its_own_algorithm_alone() {
         use Algorithm::{Ed25519, EdDsa};
         let rsa = KeyMaterial::generate(Algorithm::Rs256).expect("a key");
@@ -330,6 +412,12 @@ mod tests {
                 let same = signed == other || matches!((signed, other), (EdDsa, Ed25519) | (Ed25519, EdDsa));
                 let verdict = verify(other, &public, b"message", &signature);
                 assert_eq!(verdict.is_ok(), same, "{other} for {signed}");
+            }
+            let read = ReadKey::of(&public);
+            assert_eq!(read.is_none(), is_rsa);
+            if let Some(read) = read {
+                assert!(read.verify(b"message", &signature).is_ok(), "{signed}");
+                assert!(read.verify(b"massage", &signature).is_err(), "{signed}");
             }
         }
         assert!(rsa.sign(Algorithm::Es256, b"message").is_err());

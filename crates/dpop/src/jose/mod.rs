@@ -7,6 +7,7 @@ pub mod json;
 pub mod jwk;
 pub mod jws;
 pub mod key_set;
+pub mod known_key;
 pub mod object_writer;
 pub mod signer;
 pub mod thumbprint;

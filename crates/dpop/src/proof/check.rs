@@ -5,6 +5,7 @@ use super::parse::{UnverifiedProof, decode};
 use super::rules::{self, Question, STEPS};
 use crate::header::ProofHeader;
 use crate::jose::algorithm::{Algorithm, AlgorithmSet};
+use crate::jose::known_key::KnownKey;
 use crate::jose::thumbprint::Thumbprint;
 use crate::nonce::NonceKeys;
 use crate::replay::{Recorded, ReplayEntry, ReplaySalt};
@@ -116,7 +117,34 @@ pub fn verify(
     now: UnixTime,
 ) -> Result<VerifiedProof, Refusal> {
     let decoded = decode(header, expected.policy.max_header_len)?;
-    let proof = UnverifiedProof::read(&decoded)?;
+    judge(&UnverifiedProof::read(&decoded)?, expected, now)
+}
+
+/// The same, and nothing less, for proofs that come with one token again and again: what `known` remembers of their key
+/// need not be found out anew. A key that was shown with a good proof is remembered there.
+///
+/// # Errors
+/// The [`Refusal`] of the first check that failed.
+pub fn verify_by(
+    header: ProofHeader<'_>,
+    expected: &Expected<'_>,
+    known: &KnownKey,
+    now: UnixTime,
+) -> Result<VerifiedProof, Refusal> {
+    let decoded = decode(header, expected.policy.max_header_len)?;
+    let proof = UnverifiedProof::read(&decoded)?.by(known);
+    let verified = judge(&proof, expected, now)?;
+    if let (None, Ok(key)) = (proof.known, &proof.key) {
+        known.remember(key, verified.jkt);
+    }
+    Ok(verified)
+}
+
+fn judge(
+    proof: &UnverifiedProof<'_>,
+    expected: &Expected<'_>,
+    now: UnixTime,
+) -> Result<VerifiedProof, Refusal> {
     let question = Question {
         method: Some(expected.method),
         target: Some(expected.target),
@@ -127,10 +155,10 @@ pub fn verify(
         policy: expected.policy,
     };
     for step in &STEPS {
-        (step.run)(&proof, &question)?;
+        (step.run)(proof, &question)?;
     }
-    let iat = rules::issued_at(&proof)?;
-    let nonce = rules::nonce_use(&proof, expected.nonce, now)?;
+    let iat = rules::issued_at(proof)?;
+    let nonce = rules::nonce_use(proof, expected.nonce, now)?;
     let (from, until) = match nonce {
         NonceUse::Accepted { until, .. } => (None, until),
         NonceUse::NotAsked => (
@@ -139,10 +167,10 @@ pub fn verify(
         ),
     };
     Ok(VerifiedProof {
-        jkt: rules::thumbprint(&proof)?,
+        jkt: rules::thumbprint(proof)?,
         jti: proof.claim("jti")?.unwrap_or_default().to_owned(),
         iat,
-        algorithm: rules::algorithm(&proof, expected.policy)?,
+        algorithm: rules::algorithm(proof, expected.policy)?,
         nonce,
         target: expected.target.clone(),
         from,
@@ -230,6 +258,7 @@ mod tests {
     use crate::jose::signer::{Signer, SigningKey};
     use crate::nonce::STEP_SECS;
     use crate::proof::create::NewProof;
+    use crate::proof::error::Check;
     use crate::replay::MemoryLog;
     use crate::time::Now;
     use std::time::Duration;
@@ -266,6 +295,41 @@ mod tests {
             (proof.iat(), proof.algorithm(), proof.nonce()),
             (T, Algorithm::EdDsa, NonceUse::NotAsked)
         );
+    }
+
+    #[test]
+    fn dpop_sig_01_a_key_that_is_known_vouches_for_no_proof() {
+        let [key, other] =
+            [Algorithm::Es256, Algorithm::EdDsa].map(|one| SigningKey::generate(one).expect("a key"));
+        let (target, policy, hash) =
+            (Target::parse(HTU).expect("a target"), Policy::default(), TokenHash::of("token"));
+        let known = KnownKey::default();
+        let judge = |proof: &str, key: &SigningKey| {
+            let token = Some(BoundToken { hash, jkt: key.public_jwk().thumbprint() });
+            let expected = Expected { method: "POST", target: &target, token, nonce: None, policy: &policy };
+            verify_by(ProofHeader::One(proof.as_bytes()), &expected, &known, T)
+        };
+        let prove = |key: &SigningKey, nth| {
+            let token = Some(hash);
+            let new = NewProof { method: "POST", htu: HTU, token, nonce: None, entropy: [nth; 16], iat: T };
+            new.sign(key).expect("signed")
+        };
+        let proofs: Vec<String> = (0..4).map(|nth| prove(&key, nth)).collect();
+        for proof in &proofs {
+            assert_eq!(judge(proof, &key).expect("verified").jkt, key.public_jwk().thumbprint());
+        }
+        assert!(known.of(key.public_jwk()).is_some() && known.of(other.public_jwk()).is_none());
+        let [(one, _), (_, signature)] =
+            [&proofs[0], &proofs[1]].map(|proof| proof.rsplit_once('.').expect("three parts"));
+        for (forged, owner, check) in [
+            (format!("{one}.{signature}"), &key, Check::Signature),
+            (format!("{one}.AAAA"), &key, Check::SignatureLength),
+            (prove(&other, 9), &key, Check::KeyBinding),
+            (proofs[0].clone(), &other, Check::KeyBinding),
+        ] {
+            assert_eq!(judge(&forged, owner).expect_err("refused").check(), check, "{forged}");
+        }
+        assert!(judge(&prove(&other, 9), &other).is_ok(), "a key that is not known is read");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use super::error::{Check, Refusal};
 use crate::header::ProofHeader;
 use crate::jose::json::{JsonError, Object, Value};
 use crate::jose::jwk::{JwkError, PublicJwk};
+use crate::jose::known_key::{Known, KnownKey};
 use crate::jose::thumbprint::Thumbprint;
 use crate::jose::{base64url, jws};
 use crate::nonce::NonceState;
@@ -25,6 +26,8 @@ pub(super) struct UnverifiedProof<'d> {
     pub(super) signature: &'d [u8],
     pub(super) signed: &'d str,
     pub(super) key: Result<PublicJwk, Refusal>,
+    /// Where the key is one that was seen before.
+    pub(super) known: Option<&'d Known>,
     /// What costs a hash to find out is found out once, by the first rule that asks.
     pub(super) jkt: OnceCell<Thumbprint>,
     pub(super) nonce_state: OnceCell<NonceState>,
@@ -105,9 +108,17 @@ impl<'d> UnverifiedProof<'d> {
             signature: decoded.signature(),
             signed: decoded.signed,
             key,
+            known: None,
             jkt: OnceCell::new(),
             nonce_state: OnceCell::new(),
         })
+    }
+
+    /// The same proof, its key looked up.
+    pub(super) fn by(self, known: &'d KnownKey) -> Self {
+        let known = self.key.as_ref().ok().and_then(|key| known.of(key));
+        let jkt = known.map_or_else(OnceCell::new, |known| OnceCell::from(known.jkt()));
+        Self { known, jkt, ..self }
     }
 
     /// A string claim, or the refusal for a wrong type. An absent one is `None`.

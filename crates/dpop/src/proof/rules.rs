@@ -300,7 +300,11 @@ fn signature(proof: &UnverifiedProof<'_>, question: &Question<'_>) -> Result<Hel
             .expected(format!("{expected} octets"))
             .came(&format!("{} octets", proof.signature.len())));
     }
-    crypto::verify(algorithm, key, proof.signed.as_bytes(), proof.signature)
+    let verified = match proof.known {
+        Some(known) => known.verify(proof.signed.as_bytes(), proof.signature),
+        None => crypto::verify(algorithm, key, proof.signed.as_bytes(), proof.signature),
+    };
+    verified
         .map(|()| Held::Yes)
         .map_err(|_| Refusal::new(if key.is_on_curve() { Check::Signature } else { Check::JwkPoint }))
 }
