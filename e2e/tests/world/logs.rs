@@ -119,7 +119,7 @@ async fn ops_log_01_no_secret_reaches_the_log() {
 }
 
 #[tokio::test]
-async fn ops_log_04_what_callers_write_cannot_write_lines_of_its_own() {
+async fn ops_log_04_atk_144_what_callers_write_cannot_write_lines_of_its_own() {
     let world = World::new().await;
     let logs = Capture::start();
     let evil = "https://evil.example/\u{1b}[31m\r\nforged line";

@@ -154,7 +154,7 @@ async fn ops_key_04_each_purpose_and_algorithm_has_a_key_of_its_own() {
 
 /// A key in use, a successor by schedule, and the first tokens after it, on one line of time.
 #[tokio::test]
-async fn ops_key_01_rotation_by_schedule_is_noticed_by_nobody() {
+async fn ops_key_01_atk_147_rotation_by_schedule_is_noticed_by_nobody() {
     let world = World::with(signing("rotate_days = 30")).await;
     let first = kid_of(&access_token(&world).await);
     let before = kids(&world).await;

@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn ops_key_06_our_lock_file_names_none() {
+    fn ops_key_06_atk_145_our_lock_file_names_none() {
         let ours = include_str!("../../../Cargo.lock");
         assert!(ours.contains("name = \"aws-lc-rs\""), "this is the lock file");
         assert_eq!(leaky_in("Cargo.lock", ours), []);

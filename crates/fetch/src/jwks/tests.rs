@@ -100,7 +100,7 @@ async fn as_ca_14_an_unknown_kid_has_the_keys_fetched_once() {
 }
 
 #[tokio::test]
-async fn ops_key_07_made_up_kids_do_not_flood_the_publisher() {
+async fn ops_key_07_atk_147_made_up_kids_do_not_flood_the_publisher() {
     let world = World::new("").await;
     assert!(world.has("k1").await);
     for n in 0..100 {

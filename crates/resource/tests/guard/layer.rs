@@ -338,7 +338,7 @@ async fn ops_log_01_bcp_tok_03_each_refusal_is_one_event_without_secrets() {
 }
 
 #[tokio::test]
-async fn ops_log_04_what_came_is_escaped() {
+async fn ops_log_04_atk_144_what_came_is_escaped() {
     let (captured, _subscribed) = Captured::listen();
     let world = World::new();
     let token = world.token();
