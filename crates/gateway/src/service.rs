@@ -96,10 +96,7 @@ impl Gateway {
             Ok(Admitted::Here(answer)) => return answer.map(Either::Left),
             Ok(Admitted::Route(Some(route))) => self.by_rule(parts, body, route).await,
             Ok(Admitted::Route(None)) => self.nowhere(&parts).await.map(Either::Left),
-            Err(refusal) => {
-                self.metrics.malformed();
-                refusal.into_answer().map(Either::Left)
-            }
+            Err(refusal) => refusal.into_answer().map(Either::Left),
         };
         if let Some(cors) = &self.cors {
             cors.mark(origin.as_ref(), answer.headers_mut());
@@ -121,6 +118,10 @@ impl Gateway {
 
     /// Everything that is decided without the token: is there one reading of this request, and where does it lead?
     pub(crate) fn admit(&self, request: &Parts) -> Result<Admitted<'_>, Refusal> {
+        self.read(request).inspect_err(|_| self.metrics.malformed())
+    }
+
+    fn read(&self, request: &Parts) -> Result<Admitted<'_>, Refusal> {
         message::check(request).map_err(|why| Refusal::bad_request(request, "RS-GW-05", why))?;
         if message::is_early(request) {
             return Err(Refusal::too_early());
@@ -283,9 +284,7 @@ impl Gateway {
         let ending = Manner::of(answer.headers()).map(|manner| life.ending(manner));
         Ok(forward::to_caller(answer, route.idle_timeout, ending).map(Either::Right))
     }
-}
 
-impl Gateway {
     async fn timed<T>(
         &self,
         route: &Route,

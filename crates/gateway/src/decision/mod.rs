@@ -118,10 +118,7 @@ async fn decide(gateway: &Gateway, original: &Parts) -> Verdict {
         Ok(Admitted::Here(_)) => Verdict::Answer(Refusal::no_route().into_answer()),
         Ok(Admitted::Route(Some(route))) => by_rule(gateway, original, route).await,
         Ok(Admitted::Route(None)) => Verdict::Answer(gateway.nowhere(original).await),
-        Err(refusal) => {
-            gateway.metrics.malformed();
-            Verdict::Answer(refusal.into_answer())
-        }
+        Err(refusal) => Verdict::Answer(refusal.into_answer()),
     };
     if let Some(cors) = &gateway.cors {
         cors.mark(original.headers.get(ORIGIN), verdict.for_caller_mut());

@@ -1,5 +1,6 @@
 //! How often one caller may ask.
 
+use crate::reload::assert_counted;
 use crate::world::{Upstream, World};
 use bytes::Bytes;
 use http::Request;
@@ -50,4 +51,6 @@ async fn ops_lim_05_atk_143_an_address_that_asks_too_often_is_answered_before_an
     let good = world.credentials("GET", "/a");
     assert_eq!(ask("192.0.2.1:3", good.clone()).await, 429);
     assert_eq!(ask("192.0.2.2:1", good).await, 200, "the proof was not looked at, so it is good elsewhere");
+    let counts = ["gateway_limited_requests_total{by=\"address\"} 2", "gateway_malformed_requests_total 0"];
+    assert_counted(&world, &counts);
 }

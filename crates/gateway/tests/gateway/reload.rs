@@ -44,6 +44,12 @@ pub(crate) fn assert_counted(world: &World, lines: &[&str]) {
     }
 }
 
+/// The status for a token that may have been shown before, with a new proof.
+async fn ask_with(world: &World, token: &str) -> u16 {
+    let credentials = world.credentials_with(token, "GET", "/a", None);
+    world.ask(&format!("GET /a HTTP/1.1\r\nHost: h\r\n{credentials}\r\n")).await.status
+}
+
 #[tokio::test]
 async fn ops_rep_09_a_proof_from_before_a_reload_is_not_good_again() {
     let (old, new) = (Upstream::start(200, &[]).await, Upstream::start(201, &[]).await);
@@ -73,10 +79,7 @@ async fn rs_chk_08_tokens_are_remembered_over_a_reload() {
     let upstream = Upstream::start(200, &[]).await;
     let world = World::start(upstream.address, "").await;
     let token = world.token();
-    let ask = async || {
-        let credentials = world.credentials_with(&token, "GET", "/a", None);
-        world.ask(&format!("GET /a HTTP/1.1\r\nHost: h\r\n{credentials}\r\n")).await.status
-    };
+    let ask = async || ask_with(&world, &token).await;
     assert_eq!(ask().await, 200);
     world.service.reload(&leading_to(&world, &upstream)).expect("taken");
     assert_eq!(ask().await, 200);
@@ -117,10 +120,7 @@ async fn ops_key_07_other_keys_of_an_issuer_count_from_the_reload_on() {
     let upstream = Upstream::start(200, &[]).await;
     let world = World::start(upstream.address, "").await;
     let token = world.token();
-    let ask = async || {
-        let credentials = world.credentials_with(&token, "GET", "/a", None);
-        world.ask(&format!("GET /a HTTP/1.1\r\nHost: h\r\n{credentials}\r\n")).await.status
-    };
+    let ask = async || ask_with(&world, &token).await;
     assert_eq!(ask().await, 200);
     let mut next = leading_to(&world, &upstream);
     let other = SigningKey::generate(Algorithm::Es256).expect("a key");
