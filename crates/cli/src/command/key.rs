@@ -3,8 +3,9 @@
 use crate::error::CommandError;
 use crate::{output, places};
 use clap::ValueEnum;
+use keybound_client::keystore::KeyInfo;
 use keybound_dpop::jose::algorithm::Algorithm;
-use keybound_dpop::jose::signer::{Signer, SigningKey};
+use keybound_dpop::jose::signer::Signer as _;
 use serde_json::{Value, json};
 use std::process::ExitCode;
 
@@ -114,13 +115,12 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, CommandError> {
         Action::List { json } => {
             let mut described = Vec::new();
             for name in keys.names()? {
-                let key = keys.load(&name)?;
-                described.push(describe(&name, &key));
+                described.push(describe(&name, &keys.info(&name)?));
             }
             list(&described, json)?;
         }
         Action::Show { name, json } => {
-            let described = describe(&name, &keys.load(&name)?);
+            let described = describe(&name, &keys.info(&name)?);
             if json {
                 output::json(&described)?;
             } else {
@@ -142,10 +142,10 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, CommandError> {
 }
 
 /// What may be known of a key: its public half.
-fn describe(name: &str, key: &SigningKey) -> Value {
-    let public = key.public_jwk();
-    let jwk: Value = serde_json::from_str(&public.to_json()).unwrap_or_default();
-    json!({ "name": name, "alg": key.algorithm().name(), "jkt": public.thumbprint().to_string(), "jwk": jwk })
+fn describe(name: &str, key: &KeyInfo) -> Value {
+    let jwk: Value = serde_json::from_str(&key.public.to_json()).unwrap_or_default();
+    json!({ "name": name, "kind": key.kind.to_string(), "alg": key.algorithm.name(),
+            "jkt": key.public.thumbprint().to_string(), "jwk": jwk })
 }
 
 fn list(described: &[Value], json: bool) -> Result<(), CommandError> {
