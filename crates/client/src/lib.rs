@@ -21,7 +21,7 @@
 //! let transport = Transport::over(Fetcher::for_operator(&Settings::default())?);
 //! let server = transport.discover(&Issuer::parse("https://id.example")?).await?;
 //! let key = KeyStore::open("keys")?.create("reports", choose_algorithm(&server, None)?)?;
-//! let prover = Prover::new(Arc::new(key), Arc::default(), Arc::new(SystemClock::start()));
+//! let prover = Prover::new(key, Arc::default(), Arc::new(SystemClock::start()));
 //! let identity = Identity { client_id: ClientId::parse("reports")?, auth: ClientAuth::SecretBasic(secret) };
 //! let client = Client::new(transport.clone(), server, identity, prover.clone());
 //!
