@@ -1,7 +1,8 @@
 //! Everything that can go wrong for a client: what happened, and what to do. No text holds a secret.
 
 use crate::discover::{AlgorithmError, DiscoverError};
-use crate::flow::authorization_code::RedirectRefused;
+use crate::flow::authorization_code::{LoginImpossible, RedirectRefused};
+use crate::flow::pushed::PushedError;
 use crate::id_token::IdTokenRefused;
 use crate::keystore::KeyStoreError;
 use crate::loopback::LoopbackError;
@@ -35,6 +36,12 @@ pub enum ClientError {
     /// The token endpoint gave no token that we take.
     #[error(transparent)]
     Token(#[from] TokenError),
+    /// A login cannot begin.
+    #[error(transparent)]
+    Login(LoginImpossible),
+    /// The server did not take a pushed request.
+    #[error(transparent)]
+    Pushed(#[from] PushedError),
     /// The browser came back with something else than a code for us.
     #[error(transparent)]
     Redirect(#[from] RedirectRefused),

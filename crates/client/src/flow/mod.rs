@@ -2,4 +2,7 @@
 
 pub mod authorization_code;
 pub mod client_credentials;
+pub mod pushed;
 pub mod refresh;
+pub mod request_object;
+pub mod response_jwt;
