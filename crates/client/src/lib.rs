@@ -44,6 +44,9 @@
 //! | [`token_exchange`] | the token endpoint |
 //! | [`resource_exchange`] | a protected resource |
 //! | [`redirect`] | redirects of resources |
+//! | [`shared_session`] | a session that several callers use at once, and its renewal |
+//! | [`resource_round`], [`answer`] | the rules for one request to a resource, whoever sends it |
+//! | [`middleware`] | token and proof for other HTTP clients |
 //! | [`discover`] | an issuer's metadata, and the algorithm that follows from it |
 //! | [`id_token`] | checks of an ID token |
 //! | [`tokens`], [`session`] | what is kept of a login |
@@ -57,6 +60,7 @@
 
 #[cfg(feature = "agent")]
 pub mod agent;
+pub mod answer;
 pub mod api;
 pub mod client;
 pub mod client_auth;
@@ -66,15 +70,19 @@ pub mod error;
 pub mod flow;
 pub mod id_token;
 pub mod keystore;
+mod known_servers;
 pub mod loopback;
+pub mod middleware;
 pub mod nonce_rule;
 pub mod outgoing;
 pub mod private_dir;
 pub mod prover;
 pub mod redirect;
 pub mod resource_exchange;
+pub mod resource_round;
 pub mod session;
 pub mod session_store;
+pub mod shared_session;
 pub mod token_exchange;
 pub mod tokens;
 pub mod transport;
