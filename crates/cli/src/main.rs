@@ -49,7 +49,7 @@ const ROLES: [(&str, &[&str]); 5] = [
     ("Try it", &["demo"]),
     ("Issue tokens", &["serve", "client", "user", "consent", "session", "signing-key", "nonce"]),
     ("Guard an API", &["gateway"]),
-    ("Use tokens", &["login", "request", "key"]),
+    ("Use tokens", &["login", "request", "agent", "key"]),
     ("See why", &["proof"]),
 ];
 

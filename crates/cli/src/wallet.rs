@@ -27,6 +27,11 @@ pub(crate) struct NetworkArgs {
 }
 
 impl NetworkArgs {
+    /// The authorities to trust besides the system's.
+    pub(crate) const fn ca_file(&self) -> Option<&PathBuf> {
+        self.ca_file.as_ref()
+    }
+
     /// The one HTTP client.
     pub(crate) fn transport(&self) -> Result<Transport, CommandError> {
         let roots =

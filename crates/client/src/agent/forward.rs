@@ -19,7 +19,6 @@ use http_body::Body;
 use hyper::body::Incoming;
 use hyper_util::client::legacy;
 use keybound_oauth::error::sanitise;
-use std::error::Error as _;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;

@@ -41,4 +41,4 @@ pub use body::AnswerBody;
 pub use connections::RootsError;
 pub use gate::Entrance;
 pub use service::{Agent, AgentError, Others, Settings};
-pub use targets::{Profile, TargetsError};
+pub use targets::{Profile, TargetsError, hosts_of};

@@ -16,7 +16,7 @@ use http::{Request, Response, StatusCode, Uri};
 use http_body::Body;
 use hyper::upgrade::OnUpgrade;
 use keybound_dpop::time::Clock;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use rustls::ServerConfig;
 use std::convert::Infallible;
 use std::path::PathBuf;
@@ -50,6 +50,8 @@ pub struct Settings {
     pub pages: Vec<String>,
     /// Authorities that it trusts besides the system's: a file in PEM.
     pub ca_file: Option<PathBuf>,
+    /// Where its certificate authority is kept: a folder of private files, and a name there. Without, it ends no TLS.
+    pub authority: Option<(PathBuf, String)>,
     /// How long a server may take to begin its answer, counted from the last piece of the request.
     pub answer_timeout: Duration,
 }
@@ -64,16 +66,21 @@ pub enum AgentError {
     /// No server could be verified.
     #[error(transparent)]
     Roots(#[from] RootsError),
-    /// Its certificate authority cannot be had.
-    #[error(transparent)]
-    Authority(#[from] AuthorityError),
 }
 
 /// What may change while it runs.
 #[derive(Debug)]
 struct Known {
     targets: Targets,
-    authority: Option<Authority>,
+    /// Its certificate authority, once it has been needed.
+    authority: Mutex<Option<Arc<Authority>>>,
+}
+
+impl Known {
+    fn of(profiles: &[Profile], upstream: Option<&str>) -> Result<Arc<Self>, TargetsError> {
+        let targets = Targets::of(profiles, upstream)?;
+        Ok(Arc::new(Self { targets, authority: Mutex::default() }))
+    }
 }
 
 #[derive(Debug)]
@@ -82,6 +89,7 @@ struct Shared {
     upstream: Option<String>,
     others: Others,
     ways: Ways,
+    authority: Option<(PathBuf, String)>,
     answer_timeout: Duration,
     clock: Arc<dyn Clock>,
     known: RwLock<Arc<Known>>,
@@ -92,38 +100,25 @@ struct Shared {
 pub struct Agent(Arc<Shared>);
 
 impl Agent {
-    /// An agent for those profiles. `authority` makes its certificate authority for their hosts, where it is to have one.
+    /// An agent for those profiles.
     ///
     /// # Errors
     /// [`AgentError`]
-    pub fn new(
-        settings: Settings,
-        profiles: &[Profile],
-        authority: impl FnOnce(&[url::Host<String>]) -> Result<Option<Authority>, AuthorityError>,
-        clock: Arc<dyn Clock>,
-    ) -> Result<Self, AgentError> {
-        let Settings { entrance, upstream, others, pages, ca_file, answer_timeout } = settings;
-        let targets = Targets::of(profiles, upstream.as_deref())?;
-        let hosts = targets.hosts();
-        let authority = authority(&hosts)?;
-        let ways = Ways::new(ca_file.as_deref(), !hosts.is_empty())?;
+    pub fn new(settings: Settings, profiles: &[Profile], clock: Arc<dyn Clock>) -> Result<Self, AgentError> {
+        let Settings { entrance, upstream, others, pages, ca_file, authority, answer_timeout } = settings;
+        let known = RwLock::new(Known::of(profiles, upstream.as_deref())?);
+        let ways = Ways::new(ca_file.as_deref())?;
         let gate = Gate::new(entrance, pages);
-        let known = RwLock::new(Arc::new(Known { targets, authority }));
-        Ok(Self(Arc::new(Shared { gate, upstream, others, ways, answer_timeout, clock, known })))
+        Ok(Self(Arc::new(Shared { gate, upstream, others, ways, authority, answer_timeout, clock, known })))
     }
 
     /// Other profiles in the place of these, for requests from now on.
     ///
     /// # Errors
     /// [`AgentError`]; then everything stays as it is.
-    pub fn replace(
-        &self,
-        profiles: &[Profile],
-        authority: impl FnOnce(&[url::Host<String>]) -> Result<Option<Authority>, AuthorityError>,
-    ) -> Result<(), AgentError> {
-        let targets = Targets::of(profiles, self.0.upstream.as_deref())?;
-        let authority = authority(&targets.hosts())?;
-        *self.0.known.write() = Arc::new(Known { targets, authority });
+    pub fn replace(&self, profiles: &[Profile]) -> Result<(), AgentError> {
+        let known = Known::of(profiles, self.0.upstream.as_deref())?;
+        *self.0.known.write() = known;
         Ok(())
     }
 
@@ -131,11 +126,24 @@ impl Agent {
         Arc::clone(&self.0.known.read())
     }
 
-    /// TLS in the place of a server.
+    /// TLS in the place of a server. The authority for it is made when it is first needed.
     pub(super) fn tls_of(&self, target: &Target) -> Result<Arc<ServerConfig>, AuthorityError> {
-        let known = self.known();
-        let authority = known.authority.as_ref().ok_or(AuthorityError::NoHosts)?;
-        authority.serve_as(&target.host, self.0.clock.now().unix)
+        let (known, now) = (self.known(), self.0.clock.now().unix);
+        let mut authority = known.authority.lock();
+        let at_hand = match &*authority {
+            Some(at_hand) => Arc::clone(at_hand),
+            None => {
+                let (folder, name) = self.0.authority.as_ref().ok_or(AuthorityError::NoHosts)?;
+                let (opened, is_new) = Authority::open(folder, name, &known.targets.hosts(), now)?;
+                if is_new {
+                    let advice = "tell programs to trust it: `keybound agent ca` prints its certificate";
+                    tracing::warn!(target: "agent", advice, "a new certificate authority was made");
+                }
+                Arc::clone(authority.insert(Arc::new(opened)))
+            }
+        };
+        drop(authority);
+        at_hand.serve_as(&target.host, now)
     }
 
     /// Answers a request from outside.

@@ -94,9 +94,14 @@ impl Targets {
 
     /// The hosts that are called over TLS.
     pub(super) fn hosts(&self) -> Vec<Host<String>> {
-        let secured = self.by_authority.values().filter(|target| target.is_https());
-        secured.map(|target| target.host.clone()).collect()
+        hosts_of(self.by_authority.values().map(|target| target.origin.as_str()))
     }
+}
+
+/// The hosts that are called over TLS, of these origins.
+pub fn hosts_of<'a>(origins: impl Iterator<Item = &'a str>) -> Vec<Host<String>> {
+    let urls = origins.filter_map(|origin| Url::parse(origin).ok()).filter(|url| url.scheme() == "https");
+    urls.filter_map(|url| url.host().map(|host| host.to_owned())).collect()
 }
 
 impl Target {
