@@ -179,6 +179,22 @@ impl Fetcher {
         Ok(Streaming { host, response })
     }
 
+    /// As [`Fetcher::send_streaming`], with a body that is read while it is sent.
+    ///
+    /// # Errors
+    /// [`FetchError`]
+    pub async fn send_upload<B>(&self, request: http::Request<B>) -> Result<Streaming, FetchError>
+    where
+        B: http_body::Body + Send + Sync + 'static,
+        B::Data: Into<Bytes>,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let request = convert(request.map(reqwest::Body::wrap))?;
+        let host = host_of(request.url());
+        let response = self.within_time(&host, self.begin(request)).await?;
+        Ok(Streaming { host, response })
+    }
+
     async fn exchange(
         &self,
         request: reqwest::Request,
@@ -245,6 +261,12 @@ impl Streaming {
         self.response.status()
     }
 
+    /// The version of HTTP.
+    #[must_use]
+    pub fn version(&self) -> http::Version {
+        self.response.version()
+    }
+
     /// All header lines.
     #[must_use]
     pub fn headers(&self) -> &HeaderMap {
@@ -273,7 +295,7 @@ fn builder(settings: &Settings, author: Author) -> reqwest::ClientBuilder {
         .dns_resolver(Arc::new(author))
 }
 
-fn convert(request: http::Request<Bytes>) -> Result<reqwest::Request, FetchError> {
+fn convert(request: http::Request<impl Into<reqwest::Body>>) -> Result<reqwest::Request, FetchError> {
     let url = request.uri().to_string();
     let reason = "it is not an absolute URL";
     let shown = url.split('?').next().unwrap_or_default().to_owned();
