@@ -2,6 +2,7 @@
 
 mod adapter;
 mod bound_key;
+mod asking;
 mod command;
 mod demo;
 mod error;

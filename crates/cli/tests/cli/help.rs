@@ -2,7 +2,7 @@
 
 use crate::common::World;
 
-const COMMANDS: [&str; 61] = [
+const COMMANDS: [&str; 62] = [
     "serve",
     "gateway",
     "gateway check",
@@ -58,6 +58,7 @@ const COMMANDS: [&str; 61] = [
     "key new",
     "key list",
     "key show",
+    "key passwd",
     "key delete",
     "proof",
     "proof create",

@@ -25,11 +25,15 @@ pub enum SecretFor<'a> {
     NewPassphrase {
         /// The name of the key.
         key: &'a str,
+        /// Whether it takes the place of another one.
+        is_change: bool,
     },
     /// The user PIN of a token (PKCS #11).
     Pin {
         /// The label of the token.
         token: &'a str,
+        /// Whether the token locks if the PIN is wrong this time.
+        is_last_try: bool,
     },
 }
 
@@ -52,8 +56,8 @@ impl fmt::Display for SecretFor<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Passphrase { key } => write!(f, "the passphrase of key `{key}`"),
-            Self::NewPassphrase { key } => write!(f, "a new passphrase for key `{key}`"),
-            Self::Pin { token } => write!(f, "the PIN of token `{token}`"),
+            Self::NewPassphrase { key, .. } => write!(f, "a new passphrase for key `{key}`"),
+            Self::Pin { token, .. } => write!(f, "the PIN of token `{token}`"),
         }
     }
 }
