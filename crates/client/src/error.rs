@@ -1,5 +1,6 @@
 //! Everything that can go wrong for a client: what happened, and what to do. No text holds a secret.
 
+use crate::client_auth::AuthMethodError;
 use crate::discover::{AlgorithmError, DiscoverError};
 use crate::endpoint_error::EndpointError;
 use crate::flow::authorization_code::RedirectRefused;
@@ -41,6 +42,9 @@ pub enum ClientError {
     /// There is no algorithm for proofs.
     #[error(transparent)]
     Algorithm(#[from] AlgorithmError),
+    /// There is no way to authenticate that both sides know.
+    #[error(transparent)]
+    AuthMethod(#[from] AuthMethodError),
     /// The token endpoint gave no token that we take.
     #[error(transparent)]
     Token(#[from] TokenError),
