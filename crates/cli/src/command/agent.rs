@@ -3,11 +3,11 @@
 use super::agent_place::{Listener, PlaceArgs};
 use crate::error::CommandError;
 use crate::output;
-use crate::wallet::{self, NetworkArgs, SecretArgs};
-use crate::{places, shell};
+use crate::profile::Profiles;
+use crate::server::{NameArgs, NetworkArgs, SecretArgs};
+use crate::{places, shell, wallet};
 use clap::{Subcommand, ValueEnum};
 use keybound_client::agent::{Agent, Authority, Entrance, Others, Profile, Settings, hosts_of, token};
-use keybound_client::client::Client;
 use keybound_client::session::Session;
 use keybound_client::shared_session::{Place, SharedSession, Upkeep};
 use keybound_dpop::jose::crypto::sha256;
@@ -74,8 +74,8 @@ struct Ca {
 
 #[derive(Clone, Debug, clap::Args)]
 struct ProfileArgs {
-    /// The login to use; may be given more than once
-    #[arg(long = "profile", value_name = "NAME", default_value = "default")]
+    /// The login to use, by the name of its profile; may be given more than once
+    #[arg(long = "profile", env = "KEYBOUND_PROFILE", hide_env_values = true, value_name = "NAME")]
     names: Vec<String>,
 }
 
@@ -132,7 +132,7 @@ fn print_ca(profiles: &ProfileArgs) -> Result<ExitCode, CommandError> {
     let sessions = profiles.sessions()?;
     let origins = sessions.iter().flat_map(|(_, session)| session.origins.iter());
     let now = SystemClock::start().now().unix;
-    let (folder, name) = (folder()?, profiles.file_name());
+    let (folder, name) = (folder()?, profiles.file_name()?);
     let (authority, is_new) =
         Authority::open(&folder, &name, &hosts_of(origins), now).map_err(CommandError::failed)?;
     if is_new {
@@ -156,8 +156,8 @@ async fn serve(setup: Setup) -> Result<ExitCode, CommandError> {
         upstream: setup.upstream.clone(),
         others: if setup.others == OthersArg::Pass { Others::Pass } else { Others::Refuse },
         pages: setup.pages.clone(),
-        ca_file: setup.network.ca_file().cloned(),
-        authority: Some((folder()?, setup.profiles.file_name())),
+        ca_file: setup.network.ca_file.clone(),
+        authority: Some((folder()?, setup.profiles.file_name()?)),
         answer_timeout: ANSWER_TIMEOUT,
     };
     let clock = Arc::new(SystemClock::start());
@@ -203,7 +203,7 @@ fn folder() -> Result<PathBuf, CommandError> {
 impl Setup {
     fn token(&self) -> Result<Secret, CommandError> {
         let token = match self.keep_token {
-            true => token::kept(folder()?, &self.profiles.file_name()),
+            true => token::kept(folder()?, &self.profiles.file_name()?),
             false => token::generate(),
         };
         token.map_err(CommandError::failed)
@@ -222,10 +222,11 @@ impl Setup {
         let prover = wallet::prover(places::keys()?.load(&session.key)?);
         let mut upkeep = Upkeep::default();
         if session.tokens.refresh_token.is_some() {
-            let transport = self.network.transport()?;
-            let identity = self.secret.identity(session.client_id.clone())?;
-            let server = transport.discover(&session.issuer).await?;
-            upkeep.renewal = Some(Client::new(transport, server, identity, prover.clone()));
+            let names = NameArgs { profile: Some(name.to_owned()), session: None };
+            let server = names.server(true)?.with_network(&self.network).with_secret(&self.secret);
+            let (transport, client_id) = (server.transport()?, session.client_id.clone());
+            let client = server.client(transport, &session.issuer, client_id, prover.clone()).await?;
+            upkeep.renewal = Some(client);
             upkeep.place = Some(Place { store: places::sessions()?, name: name.to_owned() });
         }
         SharedSession::new(prover, session, upkeep).map_err(CommandError::failed)
@@ -233,27 +234,35 @@ impl Setup {
 }
 
 impl ProfileArgs {
+    /// The names, or that of the default.
+    fn names(&self) -> Result<Vec<String>, CommandError> {
+        match self.names.as_slice() {
+            [] => Ok(vec![Profiles::load()?.name(None)]),
+            names => Ok(names.to_vec()),
+        }
+    }
+
     fn sessions(&self) -> Result<Vec<(String, Session)>, CommandError> {
         let store = places::sessions()?;
-        let load = |name: &String| {
-            let session = store.load(name).map_err(|error| {
+        let load = |name: String| {
+            let session = store.load(&name).map_err(|error| {
                 CommandError::failed(error).advise("log in with `keybound login --issuer URL --client-id ID`")
             });
-            Ok((name.clone(), session?))
+            Ok((name, session?))
         };
-        self.names.iter().map(load).collect()
+        self.names()?.into_iter().map(load).collect()
     }
 
     /// What files for these profiles are called.
-    fn file_name(&self) -> String {
-        let mut names = self.names.clone();
+    fn file_name(&self) -> Result<String, CommandError> {
+        let mut names = self.names()?;
         names.sort();
-        match names.as_slice() {
+        Ok(match names.as_slice() {
             [only] => only.clone(),
             several => {
                 let [a, b, c, d, ..] = sha256(several.join("\n").as_bytes());
                 format!("together-{:08x}", u32::from_be_bytes([a, b, c, d]))
             }
-        }
+        })
     }
 }

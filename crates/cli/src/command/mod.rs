@@ -3,18 +3,28 @@
 mod agent;
 mod agent_place;
 mod client;
+mod completions;
 mod consent;
 mod gateway;
 mod gateway_report;
 mod key;
 mod login;
+mod logout;
+mod man;
 mod nonce;
+mod profile;
 mod proof;
+mod register;
 mod request;
 mod serve;
 mod session;
+mod sessions;
 mod signing_key;
+mod token;
 mod user;
+mod whoami;
+
+pub(crate) use key::KeyAlgorithm;
 
 use crate::demo;
 use crate::error::CommandError;
@@ -43,8 +53,16 @@ pub(crate) enum Command {
     Login(Box<login::Args>),
     Request(Box<request::Args>),
     Agent(Box<agent::Args>),
+    Token(token::Args),
+    Whoami(whoami::Args),
+    Logout(Box<logout::Args>),
+    Sessions(sessions::Args),
+    Profile(profile::Args),
+    Register(register::Args),
     Key(key::Args),
     Proof(proof::Args),
+    Completions(completions::Args),
+    Man(man::Args),
 }
 
 /// Services log from here on unless told otherwise.
@@ -84,8 +102,16 @@ pub(crate) fn run(command: Command, log: Option<&str>) -> Result<ExitCode, Comma
         Command::Login(args) => on_this_thread(login::run(*args)),
         Command::Request(args) => on_this_thread(request::run(*args)),
         Command::Agent(args) => on_all_processors(lines, agent::run(*args)),
+        Command::Token(args) => on_this_thread(token::run(args)),
+        Command::Whoami(args) => on_this_thread(whoami::run(args)),
+        Command::Logout(args) => on_this_thread(logout::run(*args)),
+        Command::Sessions(args) => sessions::run(args),
+        Command::Profile(args) => profile::run(args),
+        Command::Register(args) => on_this_thread(register::run(args)),
         Command::Key(args) => key::run(args),
         Command::Proof(args) => proof::run(args),
+        Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => man::run(&args),
     }
 }
 
