@@ -56,6 +56,7 @@ pub(super) fn generate(
     };
     let mut private = vec![
         Attribute::Sign(true),
+        Attribute::Decrypt(false),
         Attribute::Private(true),
         Attribute::Sensitive(true),
         Attribute::Extractable(false),
