@@ -198,7 +198,8 @@ async fn exchange(args: &ExchangeArgs) -> Result<(), CommandError> {
     if let Some(actor) = actor {
         asked = asked.by(TypedToken::access_token(actor));
     }
-    let tokens = or_interrupted(async { Ok(begun.client.exchange_token(asked).await?.tokens) }).await?;
+    let exchanged = or_interrupted(async { Ok(begun.client.exchange_token(asked).await?) }).await?;
+    let tokens = exchanged.access().map_err(CommandError::failed)?;
     facts::tell(&args.as_name, &begun.keep(tokens)?, args.told.json, args.told.show_token)
 }
 
