@@ -3,8 +3,9 @@
 use crate::client_auth::AuthMethodError;
 use crate::discover::{AlgorithmError, DiscoverError};
 use crate::endpoint_error::EndpointError;
-use crate::flow::authorization_code::RedirectRefused;
+use crate::flow::authorization_code::{LoginImpossible, RedirectRefused};
 use crate::flow::device::DeviceError;
+use crate::flow::pushed::PushedError;
 use crate::flow::refresh::RotateKeyError;
 use crate::flow::registration::RegistrationUnusable;
 use crate::id_token::IdTokenRefused;
@@ -68,6 +69,12 @@ pub enum ClientError {
         "this login has no ID token, so there is no telling whom UserInfo is about; log in with the scope `openid`"
     )]
     NoSubject,
+    /// A login cannot begin.
+    #[error(transparent)]
+    Login(LoginImpossible),
+    /// The server did not take a pushed request.
+    #[error(transparent)]
+    Pushed(#[from] PushedError),
     /// The browser came back with something else than a code for us.
     #[error(transparent)]
     Redirect(#[from] RedirectRefused),

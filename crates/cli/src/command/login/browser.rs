@@ -26,7 +26,7 @@ pub(super) async fn sign_in(begun: &Begun, args: &WayArgs, opens: bool) -> Resul
         login_hint: args.login_hint.clone(),
         ..LoginAsk::default()
     };
-    let login = begun.client.begin_login(ask, loopback.redirect_uri())?;
+    let login = begun.client.begin_login(ask, loopback.redirect_uri()).await?;
     output::note(&format!("To sign in, open\n  {}\n", login.url()))?;
     if opens {
         open(login.url());
