@@ -35,6 +35,15 @@ pub enum EndpointError {
         /// The status.
         status: StatusCode,
     },
+    /// The server wants another token than the one that came, or one at all.
+    #[error(
+        "the `{endpoint}` does not take the token that came with the request, or asks for one (401): an initial access \
+         token to register, the registration access token to manage, an access token that is still good for UserInfo"
+    )]
+    TokenRefused {
+        /// The member of the metadata that names the endpoint.
+        endpoint: &'static str,
+    },
     /// The status is right, and the body is not.
     #[error("the answer of the `{endpoint}` cannot be used: {detail}; tell the server's operator")]
     Malformed {

@@ -16,6 +16,6 @@ mod resolve;
 #[cfg(test)]
 mod testing;
 
-pub use client::{Fetched, Fetcher, Roots, Settings, Streaming};
-pub use error::FetchError;
+pub use client::{ClientCertificate, Fetched, Fetcher, Roots, Settings, Streaming};
+pub use error::{Culprit, FetchError};
 pub use jwks::JwksSource;

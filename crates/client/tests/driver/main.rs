@@ -5,10 +5,16 @@ mod attacks;
 #[cfg(test)]
 mod calls;
 #[cfg(test)]
+mod device;
+#[cfg(test)]
+mod grants;
+#[cfg(test)]
 mod login;
 #[cfg(test)]
 mod mock;
 #[cfg(test)]
 mod nonces;
+#[cfg(test)]
+mod registration;
 #[cfg(test)]
 mod tokens;
