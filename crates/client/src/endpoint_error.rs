@@ -72,6 +72,19 @@ pub fn expect_success(endpoint: &'static str, response: &Response<Bytes>) -> Res
     }
 }
 
+/// The same for an endpoint that refuses like a resource does where the token is not good: with 401, and perhaps no body.
+///
+/// # Errors
+/// [`EndpointError`] says what it is instead.
+pub fn expect_with_token(endpoint: &'static str, response: &Response<Bytes>) -> Result<(), EndpointError> {
+    match expect_success(endpoint, response) {
+        Err(EndpointError::Unreadable { status: StatusCode::UNAUTHORIZED, .. }) => {
+            Err(EndpointError::TokenRefused { endpoint })
+        }
+        judged => judged,
+    }
+}
+
 /// What to do about an error of an authorization server, whichever endpoint said it.
 pub(crate) fn advice(body: &ErrorBody) -> &'static str {
     match body.code() {

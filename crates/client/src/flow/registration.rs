@@ -4,14 +4,14 @@
 use crate::client::MAX_ANSWER_BYTES;
 use crate::client_auth::{ClientAuth, Identity};
 use crate::destination::Destination;
-use crate::endpoint_error::{EndpointError, expect_success};
+use crate::endpoint_error::{EndpointError, expect_with_token};
 use crate::error::ClientError;
 use crate::outgoing::{Outgoing, OutgoingError, sensitive};
 use crate::prover::{ProofFor, Prover, SharedSigner};
 use crate::transport::Transport;
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
-use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderValue, Method, Request, Response};
 use keybound_dpop::nonce_cache::Role;
 use keybound_dpop::secret::Secret;
 use keybound_dpop::time::UnixTime;
@@ -76,7 +76,7 @@ impl Registration {
     /// # Errors
     /// [`EndpointError::Malformed`]
     pub fn judge(endpoint: &'static str, response: &Response<Bytes>) -> Result<Self, EndpointError> {
-        expect_registered(endpoint, response)?;
+        expect_with_token(endpoint, response)?;
         Self::parse(response.body()).map_err(|detail| EndpointError::Malformed { endpoint, detail })
     }
 
@@ -214,7 +214,7 @@ impl Transport {
     /// [`ClientError`]
     pub async fn delete_registration(&self, registration: &Registration) -> Result<(), ClientError> {
         let response = self.manage(registration, &Method::DELETE, Bytes::new()).await?;
-        Ok(expect_registered(CLIENT_URI, &response)?)
+        Ok(expect_with_token(CLIENT_URI, &response)?)
     }
 
     async fn manage(
@@ -240,16 +240,6 @@ impl Transport {
             }
             _ => Ok(self.fetcher().send_capped(make()?.request, MAX_ANSWER_BYTES).await?),
         }
-    }
-}
-
-/// A registration endpoint refuses like a resource does where its token is not good: with 401 and perhaps no body.
-fn expect_registered(endpoint: &'static str, response: &Response<Bytes>) -> Result<(), EndpointError> {
-    match expect_success(endpoint, response) {
-        Err(EndpointError::Unreadable { status: StatusCode::UNAUTHORIZED, .. }) => {
-            Err(EndpointError::TokenRefused { endpoint })
-        }
-        judged => judged,
     }
 }
 

@@ -7,6 +7,8 @@ mod calls;
 #[cfg(test)]
 mod device;
 #[cfg(test)]
+mod discovery;
+#[cfg(test)]
 mod grants;
 #[cfg(test)]
 mod login;
@@ -18,3 +20,5 @@ mod nonces;
 mod registration;
 #[cfg(test)]
 mod tokens;
+#[cfg(test)]
+mod userinfo;
