@@ -1,6 +1,7 @@
 //! `keybound`: DPoP for real, in one binary. Each command is a file in `command/`; what it does is in the libraries.
 
 mod adapter;
+mod asking;
 mod command;
 mod demo;
 mod error;

@@ -1,9 +1,11 @@
 //! Where a client's keys and sessions are: a folder of the user, and of nobody else.
 
+use crate::asking::Asking;
 use crate::error::CommandError;
 use keybound_client::keystore::KeyStore;
 use keybound_client::session_store::SessionStore;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// The folder: `KEYBOUND_HOME`, else `keybound` in `XDG_DATA_HOME`, else `~/.local/share/keybound`.
 pub(crate) fn home() -> Result<PathBuf, CommandError> {
@@ -17,9 +19,9 @@ pub(crate) fn home() -> Result<PathBuf, CommandError> {
         })
 }
 
-/// The keys.
+/// The keys. Passphrases and PINs are asked for when a key is opened.
 pub(crate) fn keys() -> Result<KeyStore, CommandError> {
-    Ok(KeyStore::open(home()?.join("keys"))?)
+    Ok(KeyStore::open(home()?.join("keys"))?.asking(Arc::new(Asking)))
 }
 
 /// The sessions: what a login leaves behind.

@@ -5,7 +5,6 @@ use crate::{input, places};
 use keybound_client::client_auth::{ClientAuth, Identity};
 use keybound_client::prover::{Prover, SharedSigner};
 use keybound_client::transport::Transport;
-use keybound_dpop::jose::signer::SigningKey;
 use keybound_dpop::secret::Secret;
 use keybound_dpop::time::SystemClock;
 use keybound_fetch::{Fetcher, Roots, Settings};
@@ -61,7 +60,7 @@ pub(crate) struct SecretArgs {
 impl SecretArgs {
     pub(crate) fn identity(&self, client_id: ClientId) -> Result<Identity, CommandError> {
         let auth = match (&self.auth_key, self.secret()?) {
-            (Some(name), _) => ClientAuth::PrivateKeyJwt { signer: Arc::new(signing_key(name)?), kid: None },
+            (Some(name), _) => ClientAuth::PrivateKeyJwt { signer: signing_key(name)?, kid: None },
             (None, Some(secret)) => ClientAuth::SecretBasic(secret),
             (None, None) => ClientAuth::None,
         };
@@ -83,20 +82,20 @@ impl SecretArgs {
     }
 }
 
-/// The key of that name, or in that file.
-pub(crate) fn signing_key(name: &str) -> Result<SigningKey, CommandError> {
+/// The key of that name, or in that file, whatever kind it is of.
+pub(crate) fn signing_key(name: &str) -> Result<SharedSigner, CommandError> {
+    let keys = places::keys()?;
     if !input::is_path(name) {
-        return Ok(places::keys()?.load(name)?);
+        return Ok(keys.load(name)?);
     }
-    let jwk = Zeroizing::new(input::bytes(name)?);
-    SigningKey::from_private_jwk(&jwk).map_err(|error| {
-        CommandError::failed(format!("{name}: {error}"))
+    let bytes = Zeroizing::new(input::bytes(name)?);
+    keys.signer(name, &bytes).map_err(|error| {
+        CommandError::failed(error)
             .advise("the file must hold one private JWK; `keybound key new NAME` makes a key")
     })
 }
 
 /// A prover for the key, by this machine's clock.
-pub(crate) fn prover(key: SigningKey) -> Prover {
-    let signer: SharedSigner = Arc::new(key);
-    Prover::new(signer, Arc::default(), Arc::new(SystemClock::start()))
+pub(crate) fn prover(key: SharedSigner) -> Prover {
+    Prover::new(key, Arc::default(), Arc::new(SystemClock::start()))
 }

@@ -97,6 +97,18 @@ impl PrivateDir {
         Ok(bytes)
     }
 
+    /// Whether there could be a new file of that name: before work is done that would be lost.
+    ///
+    /// # Errors
+    /// [`PrivateFileError::Name`], [`PrivateFileError::Present`]
+    pub fn check_new(&self, name: &str) -> Result<(), PrivateFileError> {
+        let path = self.path_of(name)?;
+        match std::fs::symlink_metadata(&path) {
+            Ok(_) => Err(PrivateFileError::Present(path)),
+            Err(_) => Ok(()),
+        }
+    }
+
     /// Writes a new file.
     ///
     /// # Errors

@@ -11,11 +11,12 @@ use keybound_client::flow::authorization_code::LoginAsk;
 use keybound_client::keystore::KeyStoreError;
 use keybound_client::loopback::Loopback;
 use keybound_client::private_dir::PrivateFileError;
+use keybound_client::prover::SharedSigner;
 use keybound_client::session::Origins;
 use keybound_client::tokens::Tokens;
 use keybound_client::transport::Transport;
 use keybound_dpop::jose::algorithm::Algorithm;
-use keybound_dpop::jose::signer::{Signer, SigningKey};
+use keybound_dpop::jose::signer::Signer as _;
 use keybound_oauth::identifier::{ClientId, Issuer, ResourceId};
 use keybound_oauth::provider_metadata::ProviderMetadata;
 use keybound_oauth::scope::Scope;
@@ -114,14 +115,14 @@ fn client(
     args: &Args,
     transport: Transport,
     server: ProviderMetadata,
-    key: SigningKey,
+    key: SharedSigner,
 ) -> Result<Client, CommandError> {
     let identity = args.secret.identity(args.client_id.clone())?;
     Ok(Client::new(transport, server, identity, wallet::prover(key)))
 }
 
 /// The key to bind the tokens to, with its name.
-fn key(args: &Args, server: &ProviderMetadata) -> Result<(String, SigningKey), CommandError> {
+fn key(args: &Args, server: &ProviderMetadata) -> Result<(String, SharedSigner), CommandError> {
     let configured = args.alg.map(Algorithm::from);
     let name = args.key.clone().unwrap_or_else(|| args.profile.clone());
     if input::is_path(&name) {
@@ -156,7 +157,7 @@ async fn with_browser(args: &Args, client: &Client) -> Result<Tokens, CommandErr
     let mut loopback = Loopback::listen(&args.redirect_path).await.map_err(CommandError::failed)?;
     let ask =
         LoginAsk { scope: args.scope.clone(), resources: args.resources.clone(), ..LoginAsk::default() };
-    let login = client.begin_login(ask, loopback.redirect_uri())?;
+    let login = client.begin_login(ask, loopback.redirect_uri()).await?;
     output::note(&format!("To sign in, open\n  {}\n", login.url()))?;
     if !args.no_browser {
         open_browser(login.url());

@@ -2,7 +2,7 @@
 
 use crate::common::World;
 
-const COMMANDS: [&str; 37] = [
+const COMMANDS: [&str; 38] = [
     "serve",
     "gateway",
     "gateway check",
@@ -34,6 +34,7 @@ const COMMANDS: [&str; 37] = [
     "key new",
     "key list",
     "key show",
+    "key passwd",
     "key delete",
     "proof",
     "proof create",

@@ -5,11 +5,15 @@ mod attacks;
 #[cfg(test)]
 mod calls;
 #[cfg(test)]
+mod clocks;
+#[cfg(test)]
 mod device;
 #[cfg(test)]
 mod discovery;
 #[cfg(test)]
 mod grants;
+#[cfg(test)]
+mod layer;
 #[cfg(test)]
 mod login;
 #[cfg(test)]
@@ -18,6 +22,10 @@ mod mock;
 mod nonces;
 #[cfg(test)]
 mod registration;
+#[cfg(test)]
+mod rotation;
+#[cfg(test)]
+mod streaming;
 #[cfg(test)]
 mod tokens;
 #[cfg(test)]

@@ -81,7 +81,7 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, CommandError> {
     })?;
     let caller = Caller {
         transport: args.network.transport()?,
-        prover: wallet::prover(places::keys()?.load(&session.key)?),
+        prover: wallet::prover(wallet::signing_key(&session.key)?),
         trace: Trace::new(args.verbose),
     };
     let session = Arc::new(session);
