@@ -3,16 +3,16 @@
 use crate::error::CommandError;
 use crate::{input, places};
 use keybound_client::client_auth::{ClientAuth, Identity};
+use keybound_client::private_dir::read_private;
 use keybound_client::prover::{Prover, SharedSigner};
 use keybound_client::transport::Transport;
 use keybound_dpop::secret::Secret;
 use keybound_dpop::time::SystemClock;
 use keybound_fetch::{Fetcher, Roots, Settings};
 use keybound_oauth::identifier::ClientId;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use zeroize::Zeroizing;
 
 /// How to reach servers.
 #[derive(Debug, clap::Args)]
@@ -88,7 +88,7 @@ pub(crate) fn signing_key(name: &str) -> Result<SharedSigner, CommandError> {
     if !input::is_path(name) {
         return Ok(keys.load(name)?);
     }
-    let bytes = Zeroizing::new(input::bytes(name)?);
+    let bytes = read_private(Path::new(name)).map_err(CommandError::failed)?;
     keys.signer(name, &bytes).map_err(|error| {
         CommandError::failed(error)
             .advise("the file must hold one private JWK; `keybound key new NAME` makes a key")

@@ -13,6 +13,8 @@ mod guide;
 #[cfg(test)]
 mod help;
 #[cfg(test)]
+mod key;
+#[cfg(test)]
 mod load;
 #[cfg(test)]
 mod login;
