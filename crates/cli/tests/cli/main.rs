@@ -29,6 +29,8 @@ mod service;
 #[cfg(test)]
 mod session;
 #[cfg(test)]
+mod sharing;
+#[cfg(test)]
 mod signing_key;
 #[cfg(test)]
 mod traces;
