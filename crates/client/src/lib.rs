@@ -41,14 +41,16 @@
 //! | [`nonce_rule`] | when a request is sent again, and when not |
 //! | [`client_auth`] | who the client is, and how it shows that |
 //! | [`outgoing`] | a request, ready to be sent once |
-//! | [`token_exchange`] | the token endpoint |
+//! | [`token_endpoint`], [`endpoint_error`] | the token endpoint, and the others |
 //! | [`resource_exchange`] | a protected resource |
 //! | [`redirect`] | redirects of resources |
 //! | [`discover`] | an issuer's metadata, and the algorithm that follows from it |
+//! | [`resource_discovery`] | from a resource to its authorization server |
 //! | [`id_token`] | checks of an ID token |
 //! | [`tokens`], [`session`] | what is kept of a login |
 //! | [`private_dir`], [`keystore`], [`session_store`] | files that nobody else can read |
 //! | [`loopback`] | the redirect URI of a program on this machine |
+//! | [`return_to`] | where a user goes after a login |
 //! | [`transport`] | the driver |
 //! | [`client`], [`flow`] | a client at one authorization server, and its ways to get tokens |
 //! | [`api`] | calls to resources with a session |
@@ -59,6 +61,7 @@ pub mod client;
 pub mod client_auth;
 pub mod destination;
 pub mod discover;
+pub mod endpoint_error;
 pub mod error;
 pub mod flow;
 pub mod id_token;
@@ -69,9 +72,11 @@ pub mod outgoing;
 pub mod private_dir;
 pub mod prover;
 pub mod redirect;
+pub mod resource_discovery;
 pub mod resource_exchange;
+pub mod return_to;
 pub mod session;
 pub mod session_store;
-pub mod token_exchange;
+pub mod token_endpoint;
 pub mod tokens;
 pub mod transport;

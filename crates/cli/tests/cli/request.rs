@@ -8,6 +8,7 @@ use keybound_client::tokens::Tokens;
 use keybound_dpop::jose::algorithm::Algorithm;
 use keybound_dpop::jose::signer::Signer;
 use keybound_dpop::secret::Secret;
+use keybound_oauth::authorization_details::AuthorizationDetails;
 use keybound_oauth::identifier::{ClientId, Issuer};
 use keybound_oauth::token::TokenType;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -74,6 +75,7 @@ fn logged_in(url: &str) -> World {
         token_type: TokenType::Dpop,
         refresh_token: None,
         scope: None,
+        authorization_details: AuthorizationDetails::default(),
         expires_at: None,
         id_token: None,
         subject: None,

@@ -18,6 +18,7 @@ use keybound_dpop::jose::signer::SigningKey;
 use keybound_dpop::secret::Secret;
 use keybound_dpop::time::{Clock, Now, UnixTime};
 use keybound_fetch::{Fetcher, Settings};
+use keybound_oauth::authorization_details::AuthorizationDetails;
 use keybound_oauth::form::Form;
 use keybound_oauth::identifier::{ClientId, Issuer};
 use keybound_oauth::provider_metadata::ProviderMetadata;
@@ -148,6 +149,7 @@ pub(crate) fn session(prover: &Prover, issuer: &str, resource: &str) -> Session 
             token_type: TokenType::Dpop,
             refresh_token: Some(Secret::new("refresh-1")),
             scope: None,
+            authorization_details: AuthorizationDetails::default(),
             expires_at: None,
             id_token: None,
             subject: None,
