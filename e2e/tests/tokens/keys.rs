@@ -11,7 +11,7 @@ use keybound_dpop::jose::signer::Signer as _;
 
 for_each_token! {
     cl_key_07_atk_125_a_key_in_a_token_signs_and_cannot_leave_it
-    cl_key_07_each_algorithm_of_the_token_signs
+    cl_key_07_cl_key_08_each_algorithm_of_the_token_signs
     cl_key_10_a_deleted_key_is_gone_from_the_token
 }
 
@@ -69,7 +69,7 @@ fn cl_key_07_atk_125_a_key_in_a_token_signs_and_cannot_leave_it(stage: &Stage) {
     assert!(!format!("{:?}", keys.info("laptop")).contains(PIN));
 }
 
-fn cl_key_07_each_algorithm_of_the_token_signs(stage: &Stage) {
+fn cl_key_07_cl_key_08_each_algorithm_of_the_token_signs(stage: &Stage) {
     let (keys, _) = stage.keys(PIN);
     for algorithm in
         [Algorithm::Es256, Algorithm::Es384, Algorithm::Ps256, Algorithm::Rs256, Algorithm::Ed25519]
@@ -83,6 +83,8 @@ fn cl_key_07_each_algorithm_of_the_token_signs(stage: &Stage) {
                     Ok(()),
                     "{name}"
                 );
+                let is_random = !matches!(algorithm, Algorithm::Ed25519 | Algorithm::Rs256);
+                assert_eq!(key.sign(b"message").expect("signed") != signature, is_random, "{name}");
             }
             Err(error) => {
                 assert!(stage.kind == Kind::Tpm && algorithm == Algorithm::Ed25519, "{name}: {error}");

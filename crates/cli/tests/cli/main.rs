@@ -33,4 +33,6 @@ mod sharing;
 #[cfg(test)]
 mod signing_key;
 #[cfg(test)]
+mod token;
+#[cfg(test)]
 mod traces;

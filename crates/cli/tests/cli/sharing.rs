@@ -75,6 +75,7 @@ impl Server {
                 expires_at: None,
                 id_token: None,
                 subject: None,
+                authorization_details: Default::default(),
             },
             origins: Origins::of([self.url.as_str()]).expect("an origin"),
         };
