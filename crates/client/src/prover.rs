@@ -72,6 +72,12 @@ impl Prover {
         Self { signer, nonces, clock }
     }
 
+    /// A prover for another key, with the same nonces and clock.
+    #[must_use]
+    pub fn under(&self, signer: SharedSigner) -> Self {
+        Self { signer, ..self.clone() }
+    }
+
     /// The thumbprint of the key: what tokens are bound to.
     #[must_use]
     pub fn jkt(&self) -> Thumbprint {

@@ -7,8 +7,14 @@ mod calls;
 #[cfg(test)]
 mod login;
 #[cfg(test)]
+mod mix_up;
+#[cfg(test)]
 mod mock;
 #[cfg(test)]
 mod nonces;
+#[cfg(test)]
+mod pushed;
+#[cfg(test)]
+mod signed;
 #[cfg(test)]
 mod tokens;

@@ -16,7 +16,7 @@ pub mod pending;
 pub mod start;
 mod stored;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use ask::{LoginAsk, LoginRules, Parties, Profile, RequestKey, When};
 pub use begin::{Begun, LoginEntropy, LoginImpossible, Unpushed, begin};
@@ -24,16 +24,19 @@ pub use pending::{Defence, OidcNonce, PendingLogin, RedirectRefused};
 pub use stored::NotALogin;
 
 use crate::client::Client;
+use crate::discover::choose_algorithm;
 use crate::error::ClientError;
 use crate::flow::pushed;
 use crate::flow::response_jwt::{self, SignedBy};
 use crate::id_token::IdTokenRefused;
-use crate::prover::ProveError;
+use crate::prover::{ProveError, SharedSigner};
 use crate::tokens::Tokens;
 use keybound_dpop::jose::jws::JwtError;
+use keybound_dpop::jose::signer::SigningKey;
 use keybound_dpop::secret::Secret;
 use keybound_oauth::jarm::JarmError;
 use keybound_oauth::token::TokenRequest;
+use std::sync::Arc;
 
 impl Client {
     /// Begins a login whose answer goes to `redirect_uri` ([`crate::loopback::Loopback::redirect_uri`]): pushes the
@@ -44,13 +47,32 @@ impl Client {
     pub async fn begin_login(&self, ask: LoginAsk, redirect_uri: &str) -> Result<PendingLogin, ClientError> {
         let entropy = LoginEntropy::draw().map_err(ProveError::from)?;
         let parties = self.parties();
-        let unpushed = match begin(&parties, redirect_uri, ask, self.prover(), &entropy)? {
-            Begun::Ready(login) => return Ok(*login),
-            Begun::ToPush(unpushed) => unpushed,
+        let login = match begin(&parties, redirect_uri, ask, self.prover(), &entropy)? {
+            Begun::Ready(login) => *login,
+            Begun::ToPush(unpushed) => {
+                let (request, key) = (unpushed.request(), unpushed.key());
+                let make = || Ok(pushed::request(&parties, request, key, self.prover())?);
+                let response = self.ask_server(make).await?;
+                unpushed.pushed(&pushed::judge(&response)?, self.prover().now())
+            }
         };
-        let make = || Ok(pushed::request(&parties, unpushed.request(), unpushed.key(), self.prover())?);
-        let response = self.ask_server(make).await?;
-        Ok(unpushed.pushed(&pushed::judge(&response)?, self.prover().now()))
+        if login.defence() != Defence::Pkce {
+            let (issuer, defence) = (login.issuer(), login.defence());
+            tracing::warn!(%issuer, ?defence, "the server does not say that it checks PKCE with S256");
+        }
+        Ok(login)
+    }
+
+    /// The same client under a new key, for one login: so no two authorization servers, users or logins share a key
+    /// (RFC 9449 §10, §11; FAPI 2.0 §6.3). The key is of the kind of the old one; keep it beside the tokens.
+    ///
+    /// # Errors
+    /// [`ClientError`] where the server does not take that kind, or no key can be made.
+    pub fn under_new_key(&self) -> Result<(Self, Arc<SigningKey>), ClientError> {
+        let algorithm = choose_algorithm(self.server(), Some(self.prover().algorithm()))?;
+        let key = Arc::new(SigningKey::generate(algorithm).map_err(ProveError::from)?);
+        let signer: SharedSigner = Arc::<SigningKey>::clone(&key);
+        Ok((self.clone().with_prover(self.prover().under(signer)), key))
     }
 
     /// Ends a login with the browser's answer: the query of the redirect, or the body of the form that was posted to it.
@@ -83,7 +105,7 @@ impl Client {
         let kid = response_jwt::kid(&jwt).map_err(RedirectRefused::from)?;
         let unknown = RedirectRefused::Jwt(JarmError::Jwt(JwtError::UnknownKey));
         let keys = self.keys().ok_or(unknown)?.keys(kid.as_deref()).await?;
-        let algorithms = response_jwt::accepted(self.server(), self.login_rules().response_algorithm);
+        let algorithms = self.parties().response_algorithms();
         let signed_by = SignedBy { keys: &keys, algorithms, now: self.prover().now() };
         Ok(login.judge_signed(answer, &signed_by)?)
     }

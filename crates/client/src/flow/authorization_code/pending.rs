@@ -186,7 +186,7 @@ impl PendingLogin {
         signed_by: &SignedBy<'_>,
     ) -> Result<TokenRequest, RedirectRefused> {
         let jwt = Self::response_jwt(answer)?;
-        let response = response_jwt::read(&jwt, &self.issuer, &self.client_id, signed_by)?;
+        let response = response_jwt::read(&jwt, (&self.issuer, &self.client_id), signed_by)?;
         self.check_parties(response.state.clone().map(Secret::new).as_ref(), response.iss.as_deref())?;
         self.redeem(response)
     }
