@@ -12,6 +12,7 @@ mod errors;
 mod fapi;
 mod guarded;
 mod introspection;
+mod library_login;
 mod limits;
 mod logout;
 mod logs;
