@@ -50,13 +50,19 @@ impl Hands {
     /// Goes to the authorization endpoint, signs in and allows. Gives the query or the form that the client is
     /// answered with, or the text of the page that says no.
     pub async fn allow(&mut self, url: &str) -> Result<String, String> {
+        self.allow_at(url).await.map(|(_, answer)| answer)
+    }
+
+    /// The same, with where the answer goes.
+    pub async fn allow_at(&mut self, url: &str) -> Result<(Url, String), String> {
         let mut here = Url::parse(url).expect("a URL");
         let mut answer = self.go(Method::GET, &here, None).await;
         for _ in 0..MAX_PAGES {
             if let Some(location) = answer.header("location").pop() {
                 let target = here.join(&location).expect("a location");
                 if target.origin() != here.origin() {
-                    return Ok(target.query().unwrap_or_default().to_owned());
+                    let answer = target.query().unwrap_or_default().to_owned();
+                    return Ok((target, answer));
                 }
                 here = target;
                 answer = self.go(Method::GET, &here, None).await;
@@ -69,7 +75,7 @@ impl Hands {
             let action = attribute(&page, "<form", "action").expect("a form");
             let target = here.join(&action).expect("an action");
             if target.origin() != here.origin() {
-                return Ok(self.fill(&page));
+                return Ok((target, self.fill(&page)));
             }
             here = target;
             answer = self.go(Method::POST, &here, Some(self.fill(&page))).await;

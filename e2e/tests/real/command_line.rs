@@ -47,14 +47,11 @@ async fn login(
     args.extend(["--scope", "openid read", "--resource", resource]);
     let mut login = provider.place.start(&args);
     let url = login.notes("http").await.trim().to_owned();
-    match Hands::of(username, password).allow(&url).await {
+    match Hands::of(username, password).allow_at(&url).await {
         Err(page) => (page, None),
-        Ok(query) => {
+        Ok((answer, query)) => {
             assert!(is_good, "{query}");
-            let redirect_uri = url::Url::parse(&url).expect("a URL");
-            let (_, redirect_uri) =
-                redirect_uri.query_pairs().find(|(name, _)| name == "redirect_uri").expect("a parameter");
-            provider.get(&format!("{redirect_uri}?{query}")).await;
+            provider.get(answer.as_str()).await;
             (String::new(), Some(login.ended().await))
         }
     }
