@@ -184,4 +184,21 @@ mod tests {
         assert_eq!(refused(judge_text(&none, &keys)), IdTokenRefused::Signature(JwtError::Algorithm));
         assert!(judge(&key, &KeySet::default(), &claims()).is_err());
     }
+
+    #[test]
+    fn cl_flw_06_without_a_kid_every_key_of_the_algorithm_is_tried() {
+        let (key, other) = (key_and_set(Algorithm::Es256).0, key_and_set(Algorithm::Es256).0);
+        let named = |key: &SigningKey, kid: &str| NamedKey {
+            kid: Some(kid.to_owned()),
+            algorithm: None,
+            key: key.public_jwk().clone(),
+        };
+        let keys = KeySet::of(vec![named(&other, "a"), named(&key, "b"), named(&other, "b")]);
+        let token = jws::sign(&key, "JWT", None, claims().to_string().as_bytes()).expect("signed");
+        assert!(judge_text(&token, &keys).is_ok());
+        for (kid, is_taken) in [("b", true), ("a", false), ("c", false)] {
+            let token = jws::sign(&key, "JWT", Some(kid), claims().to_string().as_bytes()).expect("signed");
+            assert_eq!(judge_text(&token, &keys).is_ok(), is_taken, "{kid}");
+        }
+    }
 }

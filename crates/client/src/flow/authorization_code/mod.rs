@@ -8,6 +8,60 @@
 //! | [`pending`] | a login that waits for its answer, and the second half |
 //! | [`fapi`] | what FAPI 2.0 demands before a login begins |
 //! | [`start`] | whether it was the user who wants to log in |
+//!
+//! A program on the user's machine:
+//!
+//! ```no_run
+//! # use keybound_client::client::Client;
+//! # use keybound_client::flow::authorization_code::LoginAsk;
+//! # use keybound_client::loopback::Loopback;
+//! # use keybound_client::tokens::Tokens;
+//! # use keybound_oauth::scope::Scope;
+//! # use std::time::Duration;
+//! # async fn login(client: &Client) -> Result<Tokens, Box<dyn std::error::Error>> {
+//! let mut loopback = Loopback::listen("/callback").await?;
+//! let ask = LoginAsk { scope: Scope::parse("openid read").ok(), ..LoginAsk::default() };
+//! let login = client.begin_login(ask, loopback.redirect_uri()).await?;
+//! println!("open {}", login.url());
+//! let query = loopback.response(Duration::from_secs(600)).await?;
+//! let tokens = client.finish_login(login, &query).await?;
+//! # Ok(tokens)
+//! # }
+//! ```
+//!
+//! A web application, where one request begins the login and another one ends it, maybe in another process. The login is
+//! kept in between, with the browser's session:
+//!
+//! ```no_run
+//! # use keybound_client::client::Client;
+//! # use keybound_client::flow::authorization_code::{LoginAsk, PendingLogin, start::StartToken};
+//! # use keybound_client::return_to::ReturnTo;
+//! # use keybound_client::tokens::Tokens;
+//! # use keybound_dpop::secret::Secret;
+//! # use keybound_oauth::{response_mode::ResponseMode, scope::Scope};
+//! # type Done<T> = Result<T, Box<dyn std::error::Error>>;
+//! # async fn begin(client: &Client, kept: Secret, method: &http::Method, field: &Secret, wish: &str) -> Done<(String, String)> {
+//! // POST /login, by the form of the page that says where the login leads.
+//! StartToken::of(kept).check(method, Some(field))?;
+//! let ask = LoginAsk {
+//!     scope: Scope::parse("openid read").ok(),
+//!     response: ResponseMode::FormPost,
+//!     return_to: ReturnTo::path(wish).ok(),
+//!     ..LoginAsk::default()
+//! };
+//! let login = client.begin_login(ask, "https://app.example/callback").await?;
+//! let (keep, location) = (login.to_json(), login.url().to_owned());
+//! # Ok((keep.to_string(), location))
+//! # }
+//! # async fn finish(client: &Client, kept: &[u8], body: Secret) -> Done<(Tokens, Option<ReturnTo>)> {
+//! // POST /callback: the login is taken out of the session, so that it ends once.
+//! let login = PendingLogin::parse(kept)?;
+//! let return_to = login.return_to().cloned();
+//! let tokens = client.finish_login(login, &body).await?;
+//! // 303 See Other to `return_to`, so that code and state do not stay in the address bar.
+//! # Ok((tokens, return_to))
+//! # }
+//! ```
 
 pub mod ask;
 pub mod begin;
@@ -86,12 +140,14 @@ impl Client {
         let response = self.request_tokens(&grant).await?;
         let mut tokens = Tokens::granted(response, login.ask.scope.as_ref(), self.prover().now());
         let is_openid = tokens.scope.as_ref().is_some_and(|scope| scope.contains("openid"));
+        // RFC 9700 §4.5.3.2: where the `nonce` is the defence, there are no tokens without it.
+        let is_needed = is_openid || login.defence() == Defence::OidcNonce;
         match (login.nonce.is_some(), tokens.id_token.is_some()) {
             (true, true) => {
                 let checked = self.check_id_token(&tokens, &login.asked(&grant)).await?;
                 tokens.subject = Some(checked.sub);
             }
-            (true, false) if is_openid => return Err(IdTokenRefused::Missing.into()),
+            (true, false) if is_needed => return Err(IdTokenRefused::Missing.into()),
             _ => tokens.id_token = None,
         }
         Ok(tokens)

@@ -19,7 +19,7 @@ use std::fmt;
 
 /// The `nonce` of OpenID Connect: it ties the ID token to the login. It has nothing to do with the nonces of proofs.
 ///
-/// ```compile_fail
+/// ```compile_fail,E0308
 /// # use keybound_client::flow::authorization_code::OidcNonce;
 /// # use keybound_dpop::nonce::Nonce;
 /// fn of_a_proof(nonce: OidcNonce) -> Nonce {
