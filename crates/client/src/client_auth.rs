@@ -25,6 +25,11 @@ pub enum ClientAuth {
         /// The `kid` under which the server knows it.
         kid: Option<String>,
     },
+    /// `tls_client_auth` or `self_signed_tls_client_auth` (RFC 8705 §2): the certificate that the [`Fetcher`] of the
+    /// transport shows. Which of the two it is, is a matter of how the client is registered.
+    ///
+    /// [`Fetcher`]: keybound_fetch::Fetcher
+    TlsCertificate,
 }
 
 /// A client: its name and how it authenticates.
@@ -43,6 +48,12 @@ impl Identity {
         Self { client_id, auth: ClientAuth::None }
     }
 
+    /// Whether it authenticates: its refresh tokens are bound to it, and not to the key of the proofs (RFC 9449 §5).
+    #[must_use]
+    pub const fn is_confidential(&self) -> bool {
+        !matches!(self.auth, ClientAuth::None)
+    }
+
     /// What one request to that issuer shows. An assertion is made anew each time, with its own `jti`; its audience is
     /// the issuer and nothing else.
     ///
@@ -51,7 +62,7 @@ impl Identity {
     pub fn present(&self, issuer: &Issuer, now: UnixTime) -> Result<Presented, ProveError> {
         let client_id = self.client_id.clone();
         Ok(match &self.auth {
-            ClientAuth::None => Presented::None { client_id },
+            ClientAuth::None | ClientAuth::TlsCertificate => Presented::None { client_id },
             ClientAuth::SecretBasic(secret) => Presented::Basic { client_id, client_secret: secret.clone() },
             ClientAuth::SecretPost(secret) => Presented::Post { client_id, client_secret: secret.clone() },
             ClientAuth::PrivateKeyJwt { signer, kid } => {
@@ -67,6 +78,7 @@ impl fmt::Debug for ClientAuth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::None => f.write_str("None"),
+            Self::TlsCertificate => f.write_str("TlsCertificate"),
             Self::SecretBasic(_) => f.write_str("SecretBasic([redacted])"),
             Self::SecretPost(_) => f.write_str("SecretPost([redacted])"),
             Self::PrivateKeyJwt { signer, .. } => {

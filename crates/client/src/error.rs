@@ -1,17 +1,23 @@
 //! Everything that can go wrong for a client: what happened, and what to do. No text holds a secret.
 
 use crate::discover::{AlgorithmError, DiscoverError};
+use crate::endpoint_error::EndpointError;
 use crate::flow::authorization_code::RedirectRefused;
+use crate::flow::device::DeviceError;
+use crate::flow::refresh::RotateKeyError;
+use crate::flow::registration::RegistrationUnusable;
 use crate::id_token::IdTokenRefused;
 use crate::keystore::KeyStoreError;
 use crate::loopback::LoopbackError;
 use crate::nonce_rule::NonceError;
 use crate::outgoing::OutgoingError;
 use crate::prover::ProveError;
+use crate::resource_discovery::ResourceDiscoverError;
 use crate::resource_exchange::ResourceError;
 use crate::session_store::SessionStoreError;
-use crate::token_exchange::TokenError;
+use crate::token_endpoint::TokenError;
 use keybound_fetch::FetchError;
+use keybound_oauth::userinfo::UserinfoError;
 
 /// Why a client could not do what it was asked to.
 #[derive(Debug, thiserror::Error)]
@@ -29,12 +35,35 @@ pub enum ClientError {
     /// The issuer's metadata cannot be had or relied on.
     #[error(transparent)]
     Discover(#[from] DiscoverError),
+    /// The resource does not lead to an authorization server.
+    #[error(transparent)]
+    DiscoverResource(#[from] ResourceDiscoverError),
     /// There is no algorithm for proofs.
     #[error(transparent)]
     Algorithm(#[from] AlgorithmError),
     /// The token endpoint gave no token that we take.
     #[error(transparent)]
     Token(#[from] TokenError),
+    /// Another endpoint of the authorization server did not do what it was asked to.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
+    /// The login on another device did not come to its end.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+    /// The login cannot go on under another key.
+    #[error(transparent)]
+    RotateKey(#[from] RotateKeyError),
+    /// The registration does not yield what is asked of it.
+    #[error(transparent)]
+    Registration(#[from] RegistrationUnusable),
+    /// What came from UserInfo is not used.
+    #[error("{0}; it is not used: tell the server's operator")]
+    Userinfo(#[from] UserinfoError),
+    /// Nobody knows whose tokens these are.
+    #[error(
+        "this login has no ID token, so there is no telling whom UserInfo is about; log in with the scope `openid`"
+    )]
+    NoSubject,
     /// The browser came back with something else than a code for us.
     #[error(transparent)]
     Redirect(#[from] RedirectRefused),

@@ -37,7 +37,7 @@ pub fn verify(
 ) -> Result<IdTokenClaims, IdTokenRefused> {
     let jwt = UnverifiedJwt::parse(token.reveal())?;
     let kid = jwt.kid()?;
-    let accepted = accepted(server);
+    let accepted = algorithms(&server.supported.id_token_signing_alg_values_supported);
     let named = jwt.header()?.string("alg").ok().flatten().and_then(Algorithm::parse);
     let algorithm = named.ok_or(JwtError::Algorithm)?;
     let verified = jwt.verify(accepted, keys.candidates(kid.as_deref(), algorithm))?;
@@ -45,8 +45,7 @@ pub fn verify(
 }
 
 /// What the issuer says that it signs with. Where it does not say, any asymmetric algorithm; `none` is not one.
-fn accepted(server: &ProviderMetadata) -> AlgorithmSet {
-    let named = &server.supported.id_token_signing_alg_values_supported;
+pub(crate) fn algorithms(named: &[String]) -> AlgorithmSet {
     let known: Vec<Algorithm> = named.iter().filter_map(|name| Algorithm::parse(name)).collect();
     if named.is_empty() { AlgorithmSet::of(&Algorithm::ALL) } else { AlgorithmSet::of(&known) }
 }

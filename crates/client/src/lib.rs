@@ -41,10 +41,11 @@
 //! | [`nonce_rule`] | when a request is sent again, and when not |
 //! | [`client_auth`] | who the client is, and how it shows that |
 //! | [`outgoing`] | a request, ready to be sent once |
-//! | [`token_exchange`] | the token endpoint |
+//! | [`token_endpoint`], [`endpoint_error`] | the token endpoint, and the others |
 //! | [`resource_exchange`] | a protected resource |
 //! | [`redirect`] | redirects of resources |
 //! | [`discover`] | an issuer's metadata, and the algorithm that follows from it |
+//! | [`resource_discovery`] | from a resource to its authorization server |
 //! | [`id_token`] | checks of an ID token |
 //! | [`tokens`], [`session`] | what is kept of a login |
 //! | [`private_dir`], [`keystore`], [`session_store`] | files that nobody else can read |
@@ -59,6 +60,7 @@ pub mod client;
 pub mod client_auth;
 pub mod destination;
 pub mod discover;
+pub mod endpoint_error;
 pub mod error;
 pub mod flow;
 pub mod id_token;
@@ -69,9 +71,10 @@ pub mod outgoing;
 pub mod private_dir;
 pub mod prover;
 pub mod redirect;
+pub mod resource_discovery;
 pub mod resource_exchange;
 pub mod session;
 pub mod session_store;
-pub mod token_exchange;
+pub mod token_endpoint;
 pub mod tokens;
 pub mod transport;
