@@ -3,8 +3,10 @@
 use crate::client_auth::Identity;
 use crate::discover;
 use crate::error::ClientError;
-use crate::id_token::{self, IdTokenRefused, SKEW_SECS};
-use crate::outgoing::{OutgoingError, form_post};
+use crate::flow::authorization_code::ask::{LoginRules, Parties, Profile};
+use crate::flow::authorization_code::fapi::{self, NotFapi};
+use crate::id_token::{self, Asked, IdTokenRefused, SKEW_SECS};
+use crate::outgoing::{Outgoing, OutgoingError, form_post};
 use crate::prover::Prover;
 use crate::session::{Origins, Session};
 use crate::token_endpoint::{self, Wanted};
@@ -36,6 +38,7 @@ pub struct Client {
     prover: Prover,
     keys: Option<JwksSource>,
     wanted: Wanted,
+    login_rules: LoginRules,
 }
 
 impl Client {
@@ -48,13 +51,36 @@ impl Client {
             .jwks_uri
             .as_ref()
             .map(|url| JwksSource::new(transport.fetcher().clone(), url.url().clone(), prover.clock()));
-        Self { transport, server: Arc::new(server), identity, prover, keys, wanted: Wanted::Bound }
+        let (wanted, login_rules) = (Wanted::Bound, LoginRules::default());
+        Self { transport, server: Arc::new(server), identity, prover, keys, wanted, login_rules }
     }
 
     /// The same client, which takes bearer tokens too where the server issues no others.
     #[must_use]
     pub fn allowing_bearer(self) -> Self {
-        Self { wanted: Wanted::BearerToo, ..self }
+        let wanted = match self.login_rules.profile {
+            Profile::Fapi2 => Wanted::Bound,
+            Profile::Open => Wanted::BearerToo,
+        };
+        Self { wanted, ..self }
+    }
+
+    /// The same client, whose logins go by these rules.
+    #[must_use]
+    pub fn with_login_rules(self, login_rules: LoginRules) -> Self {
+        Self { login_rules, ..self }
+    }
+
+    /// The same client, held to FAPI 2.0: pushed requests, `private_key_jwt` or a certificate, bound tokens, `iss` in
+    /// each answer.
+    ///
+    /// # Errors
+    /// [`NotFapi`] where this client cannot do that at this server.
+    pub fn under_fapi2(self) -> Result<Self, NotFapi> {
+        let login_rules = LoginRules { profile: Profile::Fapi2, ..self.login_rules };
+        let client = Self { login_rules, wanted: Wanted::Bound, ..self };
+        fapi::check(&client.parties())?;
+        Ok(client)
     }
 
     /// The same client, which takes the tokens that the server is known to issue.
@@ -87,6 +113,23 @@ impl Client {
         &self.identity
     }
 
+    /// The rules of its logins.
+    #[must_use]
+    pub const fn login_rules(&self) -> &LoginRules {
+        &self.login_rules
+    }
+
+    /// Who takes part in its logins, for the pure halves.
+    #[must_use]
+    pub fn parties(&self) -> Parties<'_> {
+        Parties { server: &self.server, identity: &self.identity, rules: &self.login_rules }
+    }
+
+    /// The keys of the issuer, where it publishes some.
+    pub(crate) const fn keys(&self) -> Option<&JwksSource> {
+        self.keys.as_ref()
+    }
+
     /// The key.
     #[must_use]
     pub const fn prover(&self) -> &Prover {
@@ -114,8 +157,7 @@ impl Client {
             let made = token_endpoint::request(&self.server, &self.identity, grant, &self.prover);
             made.map_err(ClientError::from)
         };
-        let role = Role::AuthorizationServer;
-        let response = self.transport.exchange(&self.prover, role, MAX_ANSWER_BYTES, make).await?;
+        let response = self.ask_server(make).await?;
         let wanted = match (self.wanted, &grant.grant) {
             // The refresh token that is bound stays where no new one comes.
             (Wanted::RefreshBound, GrantRequest::RefreshToken { .. }) => Wanted::BearerToo,
@@ -160,7 +202,7 @@ impl Client {
             tokens.id_token = None;
         }
         if tokens.id_token.is_some() {
-            tokens.subject = Some(self.check_id_token(&tokens, None, None).await?.sub);
+            tokens.subject = Some(self.check_id_token(&tokens, &Asked::default()).await?.sub);
         }
         Ok(tokens)
     }
@@ -183,12 +225,20 @@ impl Client {
         Ok(verified.map_err(IdTokenRefused::from)?)
     }
 
+    /// A round to the server.
+    pub(crate) async fn ask_server(
+        &self,
+        make: impl Fn() -> Result<Outgoing, ClientError>,
+    ) -> Result<Response<Bytes>, ClientError> {
+        let role = Role::AuthorizationServer;
+        self.transport.exchange(&self.prover, role, MAX_ANSWER_BYTES, make).await
+    }
+
     /// Checks the ID token among these tokens.
     pub(crate) async fn check_id_token(
         &self,
         tokens: &Tokens,
-        nonce: Option<&str>,
-        max_age_secs: Option<u64>,
+        asked: &Asked<'_>,
     ) -> Result<IdTokenClaims, ClientError> {
         let id_token = tokens.id_token.as_ref().ok_or(IdTokenRefused::Missing)?;
         let unknown = IdTokenRefused::Signature(JwtError::UnknownKey);
@@ -198,12 +248,15 @@ impl Client {
         let expected = Expected {
             issuer: &self.server.issuer,
             client_id: &self.identity.client_id,
-            nonce,
+            nonce: asked.nonce,
             access_token: Some(&tokens.access_token),
-            max_age_secs,
+            max_age_secs: asked.max_age_secs,
+            claims: asked.claims,
+            code: asked.code,
             now: self.prover.now(),
             skew_secs: SKEW_SECS,
         };
-        Ok(id_token::verify(id_token, &self.server, &keys, &expected)?)
+        let accepted = id_token::accepted(&self.server, self.login_rules.id_token_algorithm);
+        Ok(id_token::verify(id_token, accepted, &keys, &expected)?)
     }
 }

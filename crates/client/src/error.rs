@@ -2,10 +2,11 @@
 
 use crate::discover::{AlgorithmError, DiscoverError};
 use crate::endpoint_error::EndpointError;
-use crate::flow::authorization_code::RedirectRefused;
 use crate::flow::device::DeviceError;
 use crate::flow::refresh::RotateKeyError;
 use crate::flow::registration::RegistrationUnusable;
+use crate::flow::authorization_code::{LoginImpossible, RedirectRefused};
+use crate::flow::pushed::PushedError;
 use crate::id_token::IdTokenRefused;
 use crate::keystore::KeyStoreError;
 use crate::loopback::LoopbackError;
@@ -64,6 +65,12 @@ pub enum ClientError {
         "this login has no ID token, so there is no telling whom UserInfo is about; log in with the scope `openid`"
     )]
     NoSubject,
+    /// A login cannot begin.
+    #[error(transparent)]
+    Login(LoginImpossible),
+    /// The server did not take a pushed request.
+    #[error(transparent)]
+    Pushed(#[from] PushedError),
     /// The browser came back with something else than a code for us.
     #[error(transparent)]
     Redirect(#[from] RedirectRefused),

@@ -50,6 +50,7 @@
 //! | [`tokens`], [`session`] | what is kept of a login |
 //! | [`private_dir`], [`keystore`], [`session_store`] | files that nobody else can read |
 //! | [`loopback`] | the redirect URI of a program on this machine |
+//! | [`return_to`] | where a user goes after a login |
 //! | [`transport`] | the driver |
 //! | [`client`], [`flow`] | a client at one authorization server, and its ways to get tokens |
 //! | [`api`] | calls to resources with a session |
@@ -73,6 +74,7 @@ pub mod prover;
 pub mod redirect;
 pub mod resource_discovery;
 pub mod resource_exchange;
+pub mod return_to;
 pub mod session;
 pub mod session_store;
 pub mod token_endpoint;

@@ -59,6 +59,7 @@ optional_members! {
     Flags {
         authorization_response_iss_parameter_supported: bool,
         require_pushed_authorization_requests: bool,
+        require_signed_request_object: bool,
         claims_parameter_supported: bool,
         request_parameter_supported: bool,
         request_uri_parameter_supported: bool,

@@ -43,13 +43,13 @@ async fn cl_flw_02_bcp_inj_05_atk_117_a_forged_answer_makes_no_request() {
         "%".to_owned(),
         "&".repeat(100_000),
     ] {
-        let (login, sent) = begin(&client);
+        let (login, sent) = begin(&client).await;
         let state = sent.state.expect("a state");
         let refused = client.finish_login(login, &Secret::new(forged.replace("STATE", &state))).await;
         assert!(matches!(refused, Err(ClientError::Redirect(_))), "{forged:.80}: {refused:?}");
     }
     // The state of one login is none for another.
-    let ((_, sent), (login, _)) = (begin(&client), begin(&client));
+    let ((_, sent), (login, _)) = (begin(&client).await, begin(&client).await);
     let other = format!("code={CODE}&state={}&iss={iss}", sent.state.expect("a state"));
     let refused = client.finish_login(login, &Secret::new(other)).await;
     assert!(matches!(refused, Err(ClientError::Redirect(RedirectRefused::State))), "{refused:?}");
@@ -81,7 +81,7 @@ async fn cl_flw_11_atk_127_who_is_first_at_the_listener_gains_nothing() {
     let mut loopback = Loopback::listen("/cb").await.expect("a listener");
     let redirect_uri = loopback.redirect_uri().to_owned();
     let ask = LoginAsk { scope: Scope::parse("read").ok(), ..LoginAsk::default() };
-    let login = client.begin_login(ask, &redirect_uri).expect("begun");
+    let login = client.begin_login(ask, &redirect_uri).await.expect("begun");
     let forged = format!("{redirect_uri}?code=attackers&state=guessed&iss={}", hostile.origin);
     assert_eq!(fetch(&forged).await, 303);
     assert_eq!(fetch(&format!("{redirect_uri}?code={CODE}&state=x")).await, 410, "the second one");
@@ -145,11 +145,11 @@ async fn cl_flw_01_cl_flw_09_atk_127_a_stolen_code_is_worth_nothing() {
     let (victim, thief) = (at(&servers).await, at(&servers).await);
     let redirect_uri = "http://127.0.0.1:9/callback";
     let ask = || LoginAsk { scope: Scope::parse("openid").ok(), ..LoginAsk::default() };
-    let login = victim.begin_login(ask(), redirect_uri).expect("begun");
+    let login = victim.begin_login(ask(), redirect_uri).await.expect("begun");
     let mut hands = Hands::of(USERNAME, PASSWORD);
     let stolen = hands.allow(login.url()).await.expect("an answer");
     // In a login of the thief's: its own state, and the victim's code.
-    let own = thief.begin_login(ask(), redirect_uri).expect("begun");
+    let own = thief.begin_login(ask(), redirect_uri).await.expect("begun");
     let own_query = hands.allow(own.url()).await.expect("an answer");
     let of = |query: &str, name: &str| {
         let form = keybound_oauth::form::Form::parse_query(query).expect("a form");

@@ -37,7 +37,7 @@ impl Way {
                 transport().discover(&issuer).await.map(drop)
             }
             Self::Keys => {
-                let (login, sent) = begin(&client);
+                let (login, sent) = begin(&client).await;
                 let state = sent.state.expect("a state");
                 let query = format!("code={CODE}&state={state}&iss={}", hostile.origin);
                 client.finish_login(login, &Secret::new(query)).await.map(drop)
@@ -201,7 +201,7 @@ async fn cl_dsc_06_atk_128_unknown_keys_are_not_asked_for_again_and_again() {
     .await;
     let client = client_of(&metadata(&hostile.origin), ClientAuth::None);
     for _ in 0..20 {
-        let (login, sent) = begin(&client);
+        let (login, sent) = begin(&client).await;
         let query = format!("code={CODE}&state={}&iss={}", sent.state.expect("a state"), hostile.origin);
         let refused = client.finish_login(login, &Secret::new(query)).await;
         assert!(matches!(refused, Err(ClientError::IdToken(_))), "{refused:?}");

@@ -73,8 +73,8 @@ async fn login(
     .await;
     let client = client_of(&metadata(&hostile.origin), ClientAuth::SecretBasic(Secret::new(CLIENT_SECRET)));
     let (login, sent) = match max_age_secs {
-        None => begin(&client),
-        Some(secs) => crate::victim::begin_recently(&client, secs),
+        None => begin(&client).await,
+        Some(secs) => crate::victim::begin_recently(&client, secs).await,
     };
     let now = BEGIN.as_secs();
     let claims = json!({

@@ -23,14 +23,14 @@ async fn cl_flw_03_bcp_inj_03_atk_115_a_code_of_another_server_is_not_redeemed_h
         let secret = Secret::new(crate::victim::CLIENT_SECRET);
         let client = client_of(&document, ClientAuth::SecretBasic(secret));
         for iss in [honest.origin.clone(), format!("{}/", attacker.origin), attacker.origin.to_uppercase()] {
-            let (login, sent) = begin(&client);
+            let (login, sent) = begin(&client).await;
             let query = format!("code={CODE}&state={}&iss={iss}", sent.state.expect("a state"));
             let refused = client.finish_login(login, &Secret::new(query)).await;
             let is_mix_up = matches!(refused, Err(ClientError::Redirect(RedirectRefused::Issuer { .. })));
             assert!(is_mix_up, "{iss}: {refused:?}");
         }
         if promises_iss {
-            let (login, sent) = begin(&client);
+            let (login, sent) = begin(&client).await;
             let query = format!("code={CODE}&state={}", sent.state.expect("a state"));
             let refused = client.finish_login(login, &Secret::new(query)).await;
             let is_missing =
@@ -46,7 +46,7 @@ async fn cl_flw_03_bcp_inj_03_atk_115_a_code_of_another_server_is_not_redeemed_h
 async fn cl_flw_04_atk_115_an_error_of_another_server_is_a_mix_up() {
     let attacker = Hostile::empty().await;
     let client = client(&attacker.origin);
-    let (login, sent) = begin(&client);
+    let (login, sent) = begin(&client).await;
     let state = sent.state.expect("a state");
     let query = format!("error=access_denied&error_description=x&state={state}&iss=https%3A%2F%2Fid.example");
     let refused = client.finish_login(login, &Secret::new(query)).await;

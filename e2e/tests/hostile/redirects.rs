@@ -34,7 +34,7 @@ async fn cl_red_04_atk_122_no_redirect_of_the_token_endpoint_is_followed() {
             let location = to.clone();
             let hostile = Hostile::start(move |_, _| says(status, &[("Location", &location)], TOKENS)).await;
             let client = client(&hostile.origin);
-            let (login, sent) = begin(&client);
+            let (login, sent) = begin(&client).await;
             let state = sent.state.expect("a state");
             let answer = Secret::new(format!("code={CODE}&state={state}&iss={}", hostile.origin));
             for refused in [
@@ -106,7 +106,7 @@ async fn ops_ssrf_01_atk_122_atk_128_metadata_and_keys_are_not_fetched_elsewhere
             assert!(matches!(found, Err(ClientError::Discover(_))), "{status} {to}: {found:?}");
             assert_eq!(hostile.asked().len(), 2);
             let client = client(&hostile.origin);
-            let (login, sent) = begin(&client);
+            let (login, sent) = begin(&client).await;
             let state = sent.state.expect("a state");
             let answer = Secret::new(format!("code={CODE}&state={state}&iss={}", hostile.origin));
             let refused = client.finish_login(login, &answer).await;

@@ -86,7 +86,7 @@ async fn cl_tok_09_cl_key_02_ops_log_01_atk_126_nothing_secret_is_said_on_the_si
     let api = Api::new(transport(), client.prover().clone(), session.clone(), renewing).expect("an API");
     let mut told = format!("{client:?} {api:?} {session:?} {:?}", tokens());
     for _ in 0..statuses.len() {
-        let (login, sent) = begin(&client);
+        let (login, sent) = begin(&client).await;
         told.push_str(&format!("{login:?} {}", login.url()));
         let query =
             Secret::new(format!("code={CODE}&state={}&iss={}", sent.state.expect("a state"), hostile.origin));

@@ -28,7 +28,7 @@ async fn cl_tok_01_atk_120_a_bearer_token_is_thrown_away_by_every_grant() {
         let body = tokens_of(&named);
         let hostile = Hostile::start(move |_, _| says(200, &[], &body)).await;
         let client = client(&hostile.origin);
-        let (login, sent) = begin(&client);
+        let (login, sent) = begin(&client).await;
         let answer = format!("code={CODE}&state={}&iss={}", sent.state.expect("a state"), hostile.origin);
         let refused = [
             client.client_credentials(None, Vec::new()).await,

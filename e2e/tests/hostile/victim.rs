@@ -135,19 +135,22 @@ pub(crate) fn post(origin: &str) -> Request<Bytes> {
 }
 
 /// A login that has begun, with what the browser carries to the server.
-pub(crate) fn begin(client: &Client) -> (PendingLogin, AuthorizationRequest) {
-    begin_asking(client, LoginAsk { scope: Scope::parse("openid").ok(), ..LoginAsk::default() })
+pub(crate) async fn begin(client: &Client) -> (PendingLogin, AuthorizationRequest) {
+    begin_asking(client, LoginAsk { scope: Scope::parse("openid").ok(), ..LoginAsk::default() }).await
 }
 
-fn begin_asking(client: &Client, ask: LoginAsk) -> (PendingLogin, AuthorizationRequest) {
-    let login = client.begin_login(ask, REDIRECT_URI).expect("begun");
+async fn begin_asking(client: &Client, ask: LoginAsk) -> (PendingLogin, AuthorizationRequest) {
+    let login = client.begin_login(ask, REDIRECT_URI).await.expect("begun");
     let query = login.url().split_once('?').expect("a query").1;
     let sent = AuthorizationRequest::parse(&Form::parse_query(query).expect("a form")).expect("a request");
     (login, sent)
 }
 
 /// The same, and the user must have signed in no longer ago than that.
-pub(crate) fn begin_recently(client: &Client, max_age_secs: u64) -> (PendingLogin, AuthorizationRequest) {
+pub(crate) async fn begin_recently(
+    client: &Client,
+    max_age_secs: u64,
+) -> (PendingLogin, AuthorizationRequest) {
     let scope = Scope::parse("openid").ok();
-    begin_asking(client, LoginAsk { scope, max_age_secs: Some(max_age_secs), ..LoginAsk::default() })
+    begin_asking(client, LoginAsk { scope, max_age_secs: Some(max_age_secs), ..LoginAsk::default() }).await
 }

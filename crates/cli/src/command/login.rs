@@ -156,7 +156,7 @@ async fn with_browser(args: &Args, client: &Client) -> Result<Tokens, CommandErr
     let mut loopback = Loopback::listen(&args.redirect_path).await.map_err(CommandError::failed)?;
     let ask =
         LoginAsk { scope: args.scope.clone(), resources: args.resources.clone(), ..LoginAsk::default() };
-    let login = client.begin_login(ask, loopback.redirect_uri())?;
+    let login = client.begin_login(ask, loopback.redirect_uri()).await?;
     output::note(&format!("To sign in, open\n  {}\n", login.url()))?;
     if !args.no_browser {
         open_browser(login.url());
