@@ -62,15 +62,18 @@ impl Abroad {
         Secret::new(query.unwrap_or_else(|| panic!("no answer: {came_back}")))
     }
 
+    /// Authentication with the key of which the issuer knows.
+    pub(crate) fn key_auth(&self) -> ClientAuth {
+        let signer = Arc::<SigningKey>::clone(&self.key);
+        ClientAuth::PrivateKeyJwt { signer, kid: Some(KEY_ID.to_owned()) }
+    }
+
     /// The client of that name, with a key of its own for proofs.
     pub(crate) async fn client(&self, client_id: &str) -> Client {
         let auth = match client_id {
             "secret" => ClientAuth::SecretBasic(Secret::new(SECRET)),
             "post" => ClientAuth::SecretPost(Secret::new(SECRET)),
-            "key" => {
-                let signer = Arc::<SigningKey>::clone(&self.key);
-                ClientAuth::PrivateKeyJwt { signer, kid: Some(KEY_ID.to_owned()) }
-            }
+            "key" => self.key_auth(),
             _ => ClientAuth::None,
         };
         at(&self.issuer, client_id, auth).await

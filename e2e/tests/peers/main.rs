@@ -2,6 +2,7 @@
 //! `target/peers`; the scripts that play them are in `e2e/peers`.
 
 mod abroad;
+mod atproto;
 mod client_credentials;
 mod gate;
 mod guards;
