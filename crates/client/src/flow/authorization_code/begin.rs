@@ -87,9 +87,9 @@ impl From<LoginImpossible> for crate::error::ClientError {
 #[derive(Debug)]
 pub enum Begun {
     /// The browser goes to the login's URL.
-    Ready(PendingLogin),
+    Ready(Box<PendingLogin>),
     /// The request is pushed first.
-    ToPush(Unpushed),
+    ToPush(Box<Unpushed>),
 }
 
 /// A login whose request is to be pushed ([`crate::flow::pushed`]).
@@ -151,13 +151,13 @@ pub fn begin(
     let request = login.request(server);
     if is_pushed {
         let client_id = parties.identity.client_id.clone();
-        return Ok(Begun::ToPush(Unpushed { request, key, client_id, endpoint, login }));
+        return Ok(Begun::ToPush(Box::new(Unpushed { request, key, client_id, endpoint, login })));
     }
     let request = match &key {
         Some(key) => request_object::signed(parties, &request, key, prover.now())?,
         None => request,
     };
-    Ok(Begun::Ready(PendingLogin { url: request.to_url(&endpoint), ..login }))
+    Ok(Begun::Ready(Box::new(PendingLogin { url: request.to_url(&endpoint), ..login })))
 }
 
 fn pending(

@@ -45,7 +45,7 @@ impl Client {
         let entropy = LoginEntropy::draw().map_err(ProveError::from)?;
         let parties = self.parties();
         let unpushed = match begin(&parties, redirect_uri, ask, self.prover(), &entropy)? {
-            Begun::Ready(login) => return Ok(login),
+            Begun::Ready(login) => return Ok(*login),
             Begun::ToPush(unpushed) => unpushed,
         };
         let make = || Ok(pushed::request(&parties, unpushed.request(), unpushed.key(), self.prover())?);

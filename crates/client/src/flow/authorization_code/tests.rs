@@ -57,7 +57,7 @@ impl World {
 
     pub(super) fn ready(&self, ask: LoginAsk) -> PendingLogin {
         match self.begin(ask).expect("begun") {
-            Begun::Ready(login) => login,
+            Begun::Ready(login) => *login,
             Begun::ToPush(_) => panic!("nothing to push"),
         }
     }
