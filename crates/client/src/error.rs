@@ -10,6 +10,7 @@ use crate::flow::pushed::PushedError;
 use crate::id_token::IdTokenRefused;
 use crate::keystore::KeyStoreError;
 use crate::loopback::LoopbackError;
+use crate::middleware::SendError;
 use crate::nonce_rule::NonceError;
 use crate::outgoing::OutgoingError;
 use crate::prover::ProveError;
@@ -95,6 +96,15 @@ pub enum ClientError {
     /// A task of ours ended before its time.
     #[error("a task of this program ended before its time; this is a fault of ours")]
     Task,
+}
+
+impl From<SendError<FetchError>> for ClientError {
+    fn from(error: SendError<FetchError>) -> Self {
+        match error {
+            SendError::Client(error) => error,
+            SendError::Http(error) => error.into(),
+        }
+    }
 }
 
 impl From<ProveError> for ClientError {

@@ -1,10 +1,10 @@
 //! What a client does about nonces (RFC 9449 §8, §9): when to send a request again, and when not.
 
+use crate::answer::Answer;
 use crate::destination::Destination;
 use crate::prover::{Proof, Prover};
-use bytes::Bytes;
 use http::header::WWW_AUTHENTICATE;
-use http::{HeaderMap, Response, StatusCode};
+use http::{HeaderMap, StatusCode};
 use keybound_dpop::challenge::Challenge;
 use keybound_dpop::header::DPOP_NONCE;
 use keybound_dpop::nonce::Nonce;
@@ -75,11 +75,12 @@ pub enum Retry {
 /// The rule: an answer is followed once, iff it is a nonce challenge with exactly one well-formed nonce that is not the
 /// one sent.
 #[must_use]
-pub fn after_challenge(role: Role, sent: Option<&Nonce>, response: &Response<Bytes>) -> Retry {
-    if !is_nonce_challenge(role, response) {
+pub fn after_challenge<'a>(role: Role, sent: Option<&Nonce>, answer: impl Into<Answer<'a>>) -> Retry {
+    let answer = answer.into();
+    if !refuses_with(ErrorCode::UseDpopNonce, role, answer) {
         return Retry::No;
     }
-    match offered(response.headers()) {
+    match offered(answer.headers) {
         Offered::One(nonce) if Some(&nonce) == sent => Retry::Broken(NonceError::Same),
         Offered::One(nonce) => Retry::Again(nonce),
         Offered::Nothing => Retry::Broken(NonceError::Missing),
@@ -88,16 +89,16 @@ pub fn after_challenge(role: Role, sent: Option<&Nonce>, response: &Response<Byt
     }
 }
 
-/// At an authorization server: 400 with a JSON `use_dpop_nonce` (RFC 9449 §8). At a resource: 401 with a DPoP challenge
-/// that says so, in whatever company (RFC 9449 §9).
-fn is_nonce_challenge(role: Role, response: &Response<Bytes>) -> bool {
-    let code = ErrorCode::UseDpopNonce.as_str();
-    match (role, response.status()) {
+/// At an authorization server: 400 with that code in JSON (RFC 9449 §8). At a resource: 401 with a DPoP challenge that
+/// says so, in whatever company (RFC 9449 §9).
+fn refuses_with(code: ErrorCode, role: Role, answer: Answer<'_>) -> bool {
+    let code = code.as_str();
+    match (role, answer.status) {
         (Role::AuthorizationServer, StatusCode::BAD_REQUEST) => {
-            ErrorBody::parse(response.body()).is_ok_and(|body| body.error == code)
+            ErrorBody::parse(answer.body).is_ok_and(|body| body.error == code)
         }
         (Role::ResourceServer, StatusCode::UNAUTHORIZED) => {
-            dpop_challenges(response.headers()).any(|challenge| challenge.get("error") == Some(code))
+            dpop_challenges(answer.headers).any(|challenge| challenge.get("error") == Some(code))
         }
         _ => false,
     }
@@ -143,15 +144,16 @@ impl Round {
     ///
     /// # Errors
     /// [`NonceError`] where a challenge cannot be followed, or is the second one.
-    pub fn answered(
+    pub fn answered<'a>(
         &mut self,
         prover: &Prover,
         to: &Destination,
         proof: Option<&Proof>,
-        response: &Response<Bytes>,
+        answer: impl Into<Answer<'a>>,
     ) -> Result<Next, NonceError> {
-        prover.learn(self.role, to, response.headers());
-        match after_challenge(self.role, proof.and_then(Proof::nonce), response) {
+        let answer = answer.into();
+        prover.learn(self.role, to, answer.headers);
+        match after_challenge(self.role, proof.and_then(Proof::nonce), answer) {
             Retry::No => Ok(Next::Done),
             Retry::Broken(error) => Err(error),
             Retry::Again(_) if self.challenged => Err(NonceError::AskedAgain),
@@ -166,7 +168,8 @@ impl Round {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderName;
+    use bytes::Bytes;
+    use http::{HeaderName, Response};
 
     const AS: Role = Role::AuthorizationServer;
     const RS: Role = Role::ResourceServer;

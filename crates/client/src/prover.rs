@@ -1,6 +1,8 @@
 //! Makes the proofs of one key (RFC 9449 §4.2), and remembers the nonces that servers give (RFC 9449 §8, §9).
 
 use crate::destination::Destination;
+pub use crate::known_servers::Acquaintance;
+use crate::known_servers::KnownServers;
 use crate::nonce_rule::{Offered, offered};
 use http::{HeaderMap, HeaderValue, Method};
 use keybound_dpop::header::DPOP;
@@ -61,7 +63,9 @@ pub enum ProveError {
 #[derive(Clone)]
 pub struct Prover {
     signer: SharedSigner,
+    jkt: Thumbprint,
     nonces: Arc<NonceCache>,
+    servers: Arc<KnownServers>,
     clock: Arc<dyn Clock>,
 }
 
@@ -69,13 +73,14 @@ impl Prover {
     /// A prover for that key. Provers may share one cache: nonces belong to servers, not to keys.
     #[must_use]
     pub fn new(signer: SharedSigner, nonces: Arc<NonceCache>, clock: Arc<dyn Clock>) -> Self {
-        Self { signer, nonces, clock }
+        let jkt = signer.public_jwk().thumbprint();
+        Self { signer, jkt, nonces, servers: Arc::default(), clock }
     }
 
     /// The thumbprint of the key: what tokens are bound to.
     #[must_use]
-    pub fn jkt(&self) -> Thumbprint {
-        self.signer.public_jwk().thumbprint()
+    pub const fn jkt(&self) -> Thumbprint {
+        self.jkt
     }
 
     /// The algorithm under which it signs.
@@ -125,9 +130,17 @@ impl Prover {
     /// Remembers the nonce of an answer, whatever its status (RFC 9449 §8.2). Several nonces, or one with characters
     /// that it must not have, are passed over.
     pub fn learn(&self, role: Role, from: &Destination, headers: &HeaderMap) {
-        if let Offered::One(nonce) = offered(headers) {
+        let offered = offered(headers);
+        self.servers.heard(role, from.origin(), &offered, self.clock.now());
+        if let Offered::One(nonce) = offered {
             self.nonces.put(role, from.origin(), nonce);
         }
+    }
+
+    /// What is known of whether that server will take a proof at once.
+    #[must_use]
+    pub fn acquaintance(&self, role: Role, with: &Destination) -> Acquaintance {
+        self.servers.acquaintance(role, with.origin(), self.clock.now())
     }
 }
 

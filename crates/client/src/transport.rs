@@ -10,9 +10,13 @@ use bytes::Bytes;
 use http::header::ACCEPT;
 use http::{HeaderValue, Request, Response, StatusCode};
 use keybound_dpop::nonce_cache::Role;
-use keybound_fetch::Fetcher;
+use keybound_fetch::{Body, FetchError, Fetcher};
 use keybound_oauth::identifier::Issuer;
 use keybound_oauth::provider_metadata::ProviderMetadata;
+use std::error::Error;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use tower_service::Service;
 
 /// Sends requests. Cheap to clone; clones share their connections. Redirects are never followed here.
 #[derive(Clone, Debug)]
@@ -31,6 +35,11 @@ impl Transport {
     #[must_use]
     pub const fn fetcher(&self) -> &Fetcher {
         &self.fetcher
+    }
+
+    /// As a service that collects answers of at most that many bytes.
+    pub(crate) fn collecting(&self, max_body_bytes: usize) -> Collecting {
+        Collecting { fetcher: self.fetcher.clone(), max_body_bytes }
     }
 
     /// Sends what `make` makes; once more, made anew, where the server asks for a nonce; never a third time.
@@ -73,5 +82,31 @@ impl Transport {
             }
         }
         Err(DiscoverError::None { issuer: issuer.clone(), status }.into())
+    }
+}
+
+/// Sends requests and collects the answers.
+pub(crate) struct Collecting {
+    fetcher: Fetcher,
+    max_body_bytes: usize,
+}
+
+type Sending<T> = Pin<Box<dyn Future<Output = Result<T, FetchError>> + Send>>;
+
+impl<B> Service<Request<B>> for Collecting
+where
+    B: http_body::Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + Sync + 'static,
+{
+    type Response = Response<Bytes>;
+    type Error = FetchError;
+    type Future = Sending<Self::Response>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), FetchError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let (fetcher, limit) = (self.fetcher.clone(), self.max_body_bytes);
+        Box::pin(async move { fetcher.send_capped(request.map(Body::wrap), limit).await })
     }
 }

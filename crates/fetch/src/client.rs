@@ -1,6 +1,7 @@
 //! The client itself. One for URLs that an operator wrote, one for URLs that others chose; both ask for https, follow
 //! no redirect, keep no cookie, use no proxy, and stop at a time and a size.
 
+use crate::body::{Body, Progress};
 use crate::error::{FetchError, classify};
 use crate::resolve::Author;
 use bytes::{Bytes, BytesMut};
@@ -161,22 +162,27 @@ impl Fetcher {
     /// [`FetchError`]
     pub async fn send_capped(
         &self,
-        request: http::Request<Bytes>,
+        request: http::Request<impl Into<Body>>,
         max_body_bytes: usize,
     ) -> Result<http::Response<Bytes>, FetchError> {
         self.exchange(convert(request)?, max_body_bytes).await
     }
 
-    /// Sends a request and returns as soon as the answer begins. Its body has no bound in size, nor in time as long as
-    /// it keeps coming.
+    /// Sends a request and returns as soon as the answer begins. Neither body has a bound in size, nor in time as long as
+    /// it keeps moving.
     ///
     /// # Errors
     /// [`FetchError`]
-    pub async fn send_streaming(&self, request: http::Request<Bytes>) -> Result<Streaming, FetchError> {
-        let request = convert(request)?;
+    pub async fn send_streaming(
+        &self,
+        request: http::Request<impl Into<Body>>,
+    ) -> Result<Streaming, FetchError> {
+        let (parts, body) = request.into_parts();
+        let (body, progress) = body.into().watched();
+        let request = convert(http::Request::from_parts(parts, body))?;
         let host = host_of(request.url());
-        let response = self.within_time(&host, self.begin(request)).await?;
-        Ok(Streaming { host, response })
+        let response = self.while_it_moves(&host, &progress, self.begin(request)).await?;
+        Ok(Streaming { host, response, timeout: self.timeout })
     }
 
     async fn exchange(
@@ -205,6 +211,24 @@ impl Fetcher {
     ) -> Result<T, FetchError> {
         let late = |_| Err(FetchError::Timeout { host: host.to_owned() });
         tokio::time::timeout(self.timeout, work).await.unwrap_or_else(late)
+    }
+
+    /// As [`Self::within_time`], but the time begins anew whenever a part of the body has gone out.
+    async fn while_it_moves<T>(
+        &self,
+        host: &str,
+        progress: &Progress,
+        work: impl Future<Output = Result<T, FetchError>>,
+    ) -> Result<T, FetchError> {
+        let mut work = std::pin::pin!(work);
+        loop {
+            let before = progress.parts();
+            match tokio::time::timeout(self.timeout, work.as_mut()).await {
+                Ok(done) => return done,
+                Err(_) if progress.parts() != before => {}
+                Err(_) => return Err(FetchError::Timeout { host: host.to_owned() }),
+            }
+        }
     }
 
     /// Addresses written as such never reach the resolver, so they are judged here.
@@ -236,6 +260,7 @@ impl Fetcher {
 pub struct Streaming {
     host: String,
     response: reqwest::Response,
+    timeout: Duration,
 }
 
 impl Streaming {
@@ -256,7 +281,10 @@ impl Streaming {
     /// # Errors
     /// [`FetchError`] where the body breaks off or stalls.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, FetchError> {
-        self.response.chunk().await.map_err(|error| classify(&self.host, &error))
+        match tokio::time::timeout(self.timeout, self.response.chunk()).await {
+            Ok(chunk) => chunk.map_err(|error| classify(&self.host, &error)),
+            Err(_) => Err(FetchError::Timeout { host: self.host.clone() }),
+        }
     }
 }
 
@@ -269,15 +297,15 @@ fn builder(settings: &Settings, author: Author) -> reqwest::ClientBuilder {
         .referer(false)
         .no_proxy()
         .connect_timeout(settings.connect_timeout)
-        .read_timeout(settings.timeout)
         .dns_resolver(Arc::new(author))
 }
 
-fn convert(request: http::Request<Bytes>) -> Result<reqwest::Request, FetchError> {
+fn convert(request: http::Request<impl Into<Body>>) -> Result<reqwest::Request, FetchError> {
     let url = request.uri().to_string();
     let reason = "it is not an absolute URL";
     let shown = url.split('?').next().unwrap_or_default().to_owned();
-    reqwest::Request::try_from(request).map_err(|_| FetchError::Url { url: shown, reason })
+    reqwest::Request::try_from(request.map(|body| body.into().0))
+        .map_err(|_| FetchError::Url { url: shown, reason })
 }
 
 async fn read_whole(

@@ -5,6 +5,8 @@ mod attacks;
 #[cfg(test)]
 mod calls;
 #[cfg(test)]
+mod layer;
+#[cfg(test)]
 mod login;
 #[cfg(test)]
 mod mock;
