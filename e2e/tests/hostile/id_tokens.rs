@@ -1,66 +1,25 @@
 //! Forged ID tokens (OpenID Connect Core §3.1.3.7): none is believed, and nothing is called with what came beside it.
 
+use crate::forgery::{Forgery, Make, by_its_own_key, hmac, key_set, make, new_key};
 use crate::server::{Hostile, says};
 use crate::victim::{CLIENT_SECRET, CODE, begin, client_of, metadata};
 use keybound_client::client_auth::ClientAuth;
 use keybound_client::error::ClientError;
 use keybound_client::tokens::Tokens;
-use keybound_dpop::jose::algorithm::Algorithm;
 use keybound_dpop::jose::base64url;
-use keybound_dpop::jose::key_set::{KeySet, NamedKey};
-use keybound_dpop::jose::signer::{Signer, SigningKey};
 use keybound_dpop::secret::Secret;
 use keybound_e2e::clock::BEGIN;
 use parking_lot::Mutex;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::sync::Arc;
-
-/// A good ID token, to be made a bad one.
-struct Forgery {
-    header: Value,
-    claims: Value,
-    key: SigningKey,
-}
-
-impl Forgery {
-    fn claim(mut self, name: &str, value: impl Into<Value>) -> Self {
-        self.claims[name] = value.into();
-        self
-    }
-
-    fn without(mut self, name: &str) -> Self {
-        self.claims.as_object_mut().expect("an object").remove(name);
-        self
-    }
-
-    fn head(mut self, name: &str, value: impl Into<Value>) -> Self {
-        self.header[name] = value.into();
-        self
-    }
-
-    fn input(&self) -> String {
-        let encode = |value: &Value| base64url::encode(value.to_string().as_bytes());
-        format!("{}.{}", encode(&self.header), encode(&self.claims))
-    }
-
-    fn sign_with(&self, key: &SigningKey) -> String {
-        let input = self.input();
-        format!("{input}.{}", base64url::encode(&key.sign(input.as_bytes()).expect("signed")))
-    }
-
-    fn sign(&self) -> String {
-        self.sign_with(&self.key)
-    }
-}
 
 /// A login at a server whose ID token that is; how it ended, and the server.
 async fn login(
     make: &dyn Fn(Forgery) -> String,
     max_age_secs: Option<u64>,
 ) -> (Result<Tokens, ClientError>, Hostile) {
-    let key = SigningKey::generate(Algorithm::Es256).expect("a key");
-    let named = NamedKey { kid: Some("k".to_owned()), algorithm: None, key: key.public_jwk().clone() };
-    let (keys, answered) = (KeySet::of(vec![named]).to_json(), Arc::new(Mutex::new(String::new())));
+    let key = new_key();
+    let (keys, answered) = (key_set(&key), Arc::new(Mutex::new(String::new())));
     let id_token = Arc::clone(&answered);
     let hostile = Hostile::start(move |asked, _| match asked.target() {
         "/jwks" => says(200, &[], &keys),
@@ -86,16 +45,9 @@ async fn login(
     (client.finish_login(login, &Secret::new(query)).await, hostile)
 }
 
-type Make = Box<dyn Fn(Forgery) -> String>;
-
-fn make(make: impl Fn(Forgery) -> String + 'static) -> Make {
-    Box::new(make)
-}
-
 /// The twelve kinds, by what is wrong.
 fn kinds() -> Vec<(&'static str, Make)> {
     let now = BEGIN.as_secs();
-    let other = || SigningKey::generate(Algorithm::Es256).expect("a key");
     vec![
         ("iss", make(|good| good.claim("iss", "https://id.example").sign())),
         ("iss", make(|good| good.without("iss").sign())),
@@ -115,23 +67,12 @@ fn kinds() -> Vec<(&'static str, Make)> {
         ("alg none", make(|good| good.head("alg", "None").sign())),
         ("alg HS256", make(|good| hmac(&good.head("alg", "HS256")))),
         ("alg not listed", make(|good| good.head("alg", "EdDSA").sign())),
-        ("signature", make(move |good| good.sign_with(&other()))),
+        ("signature", make(|good| good.sign_with(&new_key()))),
         ("signature", make(|good| format!("{}.", good.input()))),
         ("signature", make(|good| format!("{}.{}", good.input(), base64url::encode(&[0; 64])))),
         ("kid", make(|good| good.head("kid", "unknown").sign())),
-        ("jwk", make(move |good| by_its_own_key(good, &other()))),
+        ("jwk", make(|good| by_its_own_key(good, &new_key()))),
     ]
-}
-
-/// As if the client's secret were a key (RFC 8725 §2.1): some octets in its place are enough here.
-fn hmac(good: &Forgery) -> String {
-    format!("{}.{}", good.input(), base64url::encode(&[7; 32]))
-}
-
-/// A token that brings the key that it wants to be verified with.
-fn by_its_own_key(good: Forgery, key: &SigningKey) -> String {
-    let jwk: Value = serde_json::from_str(&key.public_jwk().to_json()).expect("JSON");
-    good.head("jwk", jwk).head("kid", "k").sign_with(key)
 }
 
 #[tokio::test]
@@ -158,4 +99,32 @@ async fn cl_flw_06_atk_118_a_sign_in_that_is_too_long_ago_is_refused() {
     }
     let (believed, _) = login(&|good| good.sign(), Some(300)).await;
     assert!(believed.is_ok(), "{believed:?}");
+}
+
+/// UserInfo about somebody else, or about nobody, is not used (OpenID Connect Core §5.3.2).
+#[tokio::test]
+async fn cl_flw_07_atk_118_userinfo_about_another_user_is_not_used() {
+    let about = |body: &'static str, kind: &'static str| async move {
+        let hostile = Hostile::start(move |_, _| says(200, &[("Content-Type", kind)], body)).await;
+        let mut document = metadata(&hostile.origin);
+        document["userinfo_endpoint"] = format!("{}/userinfo", hostile.origin).into();
+        let client = client_of(&document, ClientAuth::None);
+        let tokens = Tokens { subject: Some("ada".to_owned()), ..crate::victim::tokens() };
+        client.userinfo(&tokens).await
+    };
+    for body in [
+        r#"{"sub":"eve","email":"ada@example.org"}"#,
+        r#"{"sub":"ADA"}"#,
+        r#"{"sub":["ada"]}"#,
+        r#"{"sub":"eve","sub":"ada"}"#,
+        r#"{"email":"ada@example.org"}"#,
+        r#"["ada"]"#,
+        "",
+    ] {
+        let refused = about(body, "application/json").await;
+        assert!(matches!(refused, Err(ClientError::Userinfo(_))), "{body}: {refused:?}");
+    }
+    let unsigned = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhZGEifQ.";
+    assert!(about(unsigned, "application/jwt").await.is_err());
+    assert_eq!(about(r#"{"sub":"ada"}"#, "application/json").await.expect("claims")["sub"], "ada");
 }

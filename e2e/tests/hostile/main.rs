@@ -8,6 +8,8 @@ mod challenges;
 #[cfg(test)]
 mod floods;
 #[cfg(test)]
+mod forgery;
+#[cfg(test)]
 mod id_tokens;
 #[cfg(test)]
 mod keys;
@@ -17,6 +19,8 @@ mod mix_up;
 mod nonces;
 #[cfg(test)]
 mod redirects;
+#[cfg(test)]
+mod response_jwt;
 #[cfg(test)]
 mod server;
 #[cfg(test)]

@@ -139,7 +139,7 @@ pub(crate) async fn begin(client: &Client) -> (PendingLogin, AuthorizationReques
     begin_asking(client, LoginAsk { scope: Scope::parse("openid").ok(), ..LoginAsk::default() }).await
 }
 
-async fn begin_asking(client: &Client, ask: LoginAsk) -> (PendingLogin, AuthorizationRequest) {
+pub(crate) async fn begin_asking(client: &Client, ask: LoginAsk) -> (PendingLogin, AuthorizationRequest) {
     let login = client.begin_login(ask, REDIRECT_URI).await.expect("begun");
     let query = login.url().split_once('?').expect("a query").1;
     let sent = AuthorizationRequest::parse(&Form::parse_query(query).expect("a form")).expect("a request");
