@@ -2,12 +2,15 @@
 
 use crate::nonces::TOKENS;
 use crate::server::{Hostile, says};
-use crate::victim::{CODE, SECRETS, begin, client, client_of, metadata, transport};
+use crate::victim::{CODE, SECRETS, begin, client, client_of, metadata, settings, transport};
+use http::HeaderMap;
+use http::header::WWW_AUTHENTICATE;
 use keybound_client::client_auth::ClientAuth;
 use keybound_client::error::ClientError;
 use keybound_client::flow::authorization_code::RedirectRefused;
 use keybound_dpop::secret::Secret;
-use keybound_oauth::identifier::Issuer;
+use keybound_fetch::{Fetcher, Settings};
+use keybound_oauth::identifier::{Issuer, ResourceId};
 use serde_json::{Value, json};
 
 /// The user meant to sign in at the attacker's server, which sent the browser on to an honest one. The code that comes
@@ -100,4 +103,46 @@ async fn cl_dsc_01_atk_116_metadata_with_two_readings_is_refused() {
     .await;
     let found = transport().discover(&Issuer::parse(&hostile.origin).expect("an issuer")).await;
     assert!(matches!(found, Err(ClientError::Discover(_))), "{found:?}");
+}
+
+/// A hostile resource says whose tokens it takes: nobody is believed whom the caller does not accept, and metadata of
+/// another resource, or from where no stranger may send us, are not used (RFC 9728 §3.3, §7.6, §7.7).
+#[tokio::test]
+async fn cl_dsc_02_cl_dsc_03_cl_dsc_04_atk_116_a_resource_does_not_choose_the_server() {
+    let hostile = Hostile::start(|asked, before| {
+        let origin = format!("http://{}", asked.header("host")[0]);
+        let (resource, server) = match before {
+            0 => (origin.clone(), "https://evil.example".to_owned()),
+            1 => ("https://api.example".to_owned(), origin.clone()),
+            2 => (format!("{origin}/"), origin.clone()),
+            _ => (format!("{origin}/orders"), origin.clone()),
+        };
+        says(200, &[], &json!({ "resource": resource, "authorization_servers": [server] }).to_string())
+    })
+    .await;
+    let nearby = Settings { strangers_may_name_loopback: true, ..settings() };
+    let nearby = Fetcher::for_strangers(&nearby).expect("a fetcher");
+    let resource = ResourceId::parse(&hostile.origin).expect("a resource");
+    let accepted = [Issuer::parse(&hostile.origin).expect("an issuer")];
+    for _ in 0..4 {
+        let refused = transport().discover_resource(&nearby, &resource, None, &accepted).await;
+        assert!(matches!(refused, Err(ClientError::DiscoverResource(_))), "{refused:?}");
+    }
+    assert_eq!(hostile.asked().len(), 4, "no server was asked for its metadata");
+    // Where the challenge points is a stranger's word.
+    let strangers = Fetcher::for_strangers(&settings()).expect("a fetcher");
+    for url in [
+        format!("{}/metadata", hostile.origin),
+        "https://169.254.169.254/latest".to_owned(),
+        "https://localhost/metadata".to_owned(),
+        "file:///etc/passwd".to_owned(),
+        "not a URL".to_owned(),
+    ] {
+        let mut answer = HeaderMap::new();
+        let challenge = format!("DPoP resource_metadata=\"{url}\"");
+        answer.insert(WWW_AUTHENTICATE, challenge.parse().expect("a value"));
+        let refused = transport().discover_resource(&strangers, &resource, Some(&answer), &accepted).await;
+        assert!(refused.is_err(), "{url}: {refused:?}");
+    }
+    assert_eq!(hostile.asked().len(), 4);
 }

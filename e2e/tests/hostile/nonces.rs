@@ -1,7 +1,7 @@
 //! Nonces of a server that plays with them (RFC 9449 §8, §9).
 
 use crate::server::{Asked, Hostile, Says, says};
-use crate::victim::{SECRETS, TOKEN, api, client, get};
+use crate::victim::{SECRETS, TOKEN, api, client, get, layered, post};
 use keybound_client::api::ApiSettings;
 use keybound_client::error::ClientError;
 use keybound_client::nonce_rule::NonceError;
@@ -68,7 +68,9 @@ async fn cl_non_04_atk_066_a_nonce_that_never_satisfies_ends_after_two_requests(
         let refused = api(&hostile, ApiSettings::default()).send(get(&hostile.origin)).await;
         assert!(matches!(refused, Err(ClientError::Nonce(error)) if error == expected), "{refused:?}");
         assert_eq!(hostile.at("/orders").len(), 2);
-        assert_eq!(jtis(&hostile).len(), 4);
+        assert!(layered(&hostile, post(&hostile.origin)).await.is_err(), "through the middleware");
+        assert_eq!(hostile.at("/orders").len(), 4);
+        assert_eq!(jtis(&hostile).len(), 6);
     }
 }
 

@@ -2,12 +2,21 @@
 
 use crate::nonces::TOKENS;
 use crate::server::{Hostile, says};
-use crate::victim::{CODE, SECRETS, api, begin, client, get, metadata, post, tokens, transport};
+use crate::victim::{
+    CLIENT_SECRET, CODE, REDIRECT_URI, SECRETS, api, begin, client, client_of, get, layered, metadata, post,
+    tokens, transport,
+};
 use keybound_client::api::ApiSettings;
+use keybound_client::client::Client;
+use keybound_client::client_auth::ClientAuth;
 use keybound_client::error::ClientError;
+use keybound_client::flow::ask::TokenAsk;
+use keybound_client::flow::authorization_code::LoginAsk;
 use keybound_client::redirect::Redirects;
+use keybound_client::tokens::Tokens;
 use keybound_dpop::secret::Secret;
 use keybound_oauth::identifier::Issuer;
+use keybound_oauth::scope::Scope;
 
 const STATUSES: [u16; 8] = [300, 301, 302, 303, 304, 305, 307, 308];
 
@@ -116,4 +125,61 @@ async fn ops_ssrf_01_atk_122_atk_128_metadata_and_keys_are_not_fetched_elsewhere
     }
     assert_eq!(thief.asked().len(), 0, "{:?}", thief.asked());
     thief.assert_knows_none_of(&SECRETS);
+}
+
+/// Nor is any other endpoint's redirect followed: a pushed request, a device, a token that is given back, UserInfo.
+#[tokio::test]
+async fn cl_red_04_atk_122_no_redirect_of_any_endpoint_is_followed() {
+    let thief = Hostile::empty().await;
+    for to in destinations(&thief) {
+        for status in STATUSES {
+            let location = to.clone();
+            let body =
+                r#"{"request_uri":"urn:x","expires_in":60,"sub":"ada","device_code":"d","user_code":"u"}"#;
+            let hostile = Hostile::start(move |_, _| says(status, &[("Location", &location)], body)).await;
+            let client = everywhere(&hostile.origin);
+            let ask = LoginAsk { scope: Scope::parse("read").ok(), ..LoginAsk::default() };
+            let signed_in = Tokens { subject: Some("ada".to_owned()), ..tokens() };
+            for (what, refused) in [
+                ("pushed", client.begin_login(ask, REDIRECT_URI).await.map(drop)),
+                ("device", client.begin_device(TokenAsk::default()).await.map(drop)),
+                ("userinfo", client.userinfo(&signed_in).await.map(drop)),
+                ("revoked", client.revoke_all(&signed_in).await),
+            ] {
+                assert!(refused.is_err(), "{what}: {status} {to}");
+            }
+            // Both tokens are given back, each by a request of its own.
+            assert_eq!(hostile.asked().len(), 5, "{status} {to}: {:?}", hostile.asked());
+        }
+    }
+    assert_eq!(thief.asked().len(), 0, "{:?}", thief.asked());
+}
+
+/// A client at a server that has every endpoint.
+fn everywhere(origin: &str) -> Client {
+    let mut document = metadata(origin);
+    for (name, path) in [
+        ("pushed_authorization_request_endpoint", "par"),
+        ("device_authorization_endpoint", "device"),
+        ("userinfo_endpoint", "userinfo"),
+        ("revocation_endpoint", "revoke"),
+    ] {
+        document[name] = format!("{origin}/{path}").into();
+    }
+    client_of(&document, ClientAuth::SecretBasic(Secret::new(CLIENT_SECRET)))
+}
+
+/// The same resource through the tower layer: the redirect is the caller's, with nothing of ours in it.
+#[tokio::test]
+async fn cl_red_01_cl_red_03_atk_122_the_middleware_follows_no_redirect() {
+    let thief = Hostile::empty().await;
+    for to in destinations(&thief) {
+        let location = to.clone();
+        let hostile = Hostile::start(move |_, _| says(307, &[("Location", &location)], "")).await;
+        let answer = layered(&hostile, post(&hostile.origin)).await.expect("an answer");
+        assert_eq!((answer.status().as_u16(), hostile.asked().len()), (307, 1), "{to}");
+        let elsewhere = layered(&hostile, post(&thief.origin)).await;
+        assert!(elsewhere.is_err(), "the token is not for that origin");
+    }
+    assert_eq!(thief.asked().len(), 0, "{:?}", thief.asked());
 }

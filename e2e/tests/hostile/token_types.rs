@@ -2,7 +2,7 @@
 
 use crate::server::{Hostile, says};
 use crate::victim::{
-    CLIENT_SECRET, CODE, REFRESH, TOKEN, api, begin, client, get, post, session, tokens, transport,
+    CLIENT_SECRET, CODE, REFRESH, TOKEN, api, begin, client, get, layered, post, session, tokens, transport,
 };
 use keybound_client::api::{Api, ApiSettings};
 use keybound_client::error::ClientError;
@@ -121,4 +121,19 @@ async fn cl_tok_03_atk_121_the_bait_is_handed_back() {
     assert_eq!((answer.status().as_u16(), hostile.asked().len()), (401, 1));
     assert_eq!(hostile.asked()[0].header("authorization"), [format!("DPoP {TOKEN}")]);
     hostile.assert_knows_none_of(&[CLIENT_SECRET, REFRESH]);
+}
+
+#[tokio::test]
+async fn cl_tok_02_cl_tok_03_atk_121_the_middleware_does_not_take_the_bait() {
+    for bait in ["Bearer", r#"Bearer error="invalid_token""#, r#"DPoP error="invalid_token", Bearer"#] {
+        let hostile = Hostile::start(move |_, _| says(401, &[("WWW-Authenticate", bait)], "")).await;
+        for request in [get(&hostile.origin), post(&hostile.origin)] {
+            let answer = layered(&hostile, request).await.expect("an answer");
+            assert_eq!(answer.status(), 401, "{bait}");
+        }
+        assert_eq!(hostile.asked().len(), 2, "{bait}");
+        for asked in hostile.asked() {
+            assert_eq!(asked.header("authorization"), [format!("DPoP {TOKEN}")], "{bait}");
+        }
+    }
 }

@@ -2,13 +2,18 @@
 
 use crate::server::Hostile;
 use bytes::Bytes;
-use http::{Method, Request};
+use http::{Method, Request, Response};
+use http_body_util::{BodyExt, Collected, Full};
+use hyper_util::client::legacy::{self, connect::HttpConnector};
+use hyper_util::rt::TokioExecutor;
 use keybound_client::api::{Api, ApiSettings};
 use keybound_client::client::Client;
 use keybound_client::client_auth::{ClientAuth, Identity};
 use keybound_client::flow::authorization_code::{LoginAsk, PendingLogin};
+use keybound_client::middleware::{DpopLayer, SendError};
 use keybound_client::prover::Prover;
 use keybound_client::session::{Origins, Session};
+use keybound_client::shared_session::{SharedSession, Upkeep};
 use keybound_client::tokens::Tokens;
 use keybound_client::transport::Transport;
 use keybound_dpop::jose::algorithm::Algorithm;
@@ -26,6 +31,7 @@ use keybound_oauth::token::TokenType;
 use serde_json::{Value, json};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
+use tower::{Layer, ServiceExt};
 
 /// What the client authenticates with.
 pub(crate) const CLIENT_SECRET: &str = "hunter2-of-the-client";
@@ -153,4 +159,19 @@ pub(crate) async fn begin_recently(
 ) -> (PendingLogin, AuthorizationRequest) {
     let scope = Scope::parse("openid").ok();
     begin_asking(client, LoginAsk { scope, max_age_secs: Some(max_age_secs), ..LoginAsk::default() }).await
+}
+
+/// Sends a request with a token for that server through the tower layer, over a client that is not ours.
+pub(crate) async fn layered(
+    resource: &Hostile,
+    request: Request<Bytes>,
+) -> Result<Response<Bytes>, SendError<legacy::Error>> {
+    let prover = prover();
+    let session = session(&prover, "https://id.example", &[&resource.origin]);
+    let session = SharedSession::new(prover, session, Upkeep::default()).expect("a session");
+    let client = legacy::Client::builder(TokioExecutor::new()).build(HttpConnector::new());
+    let service = DpopLayer::new(session).layer(client);
+    let (head, body) = service.oneshot(request.map(Full::new)).await?.into_parts();
+    let body = body.collect().await.map_or_else(|_| Bytes::new(), Collected::to_bytes);
+    Ok(Response::from_parts(head, body))
 }
