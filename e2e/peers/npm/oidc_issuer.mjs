@@ -83,16 +83,21 @@ async function start() {
         features: features(),
         renderError: (context, out) => { context.type = "txt"; context.body = JSON.stringify(out); },
     });
+    let challenges = 0;
+    for (const endpoint of ["grant", "userinfo", "pushed_authorization_request"]) {
+        provider.on(`${endpoint}.error`, (_, error) => { challenges += error.error === "use_dpop_nonce"; });
+    }
     server.on("request", provider.callback());
-    return provider.issuer;
+    return { issuer: provider.issuer, challenges: () => challenges };
 }
 
 /** Issues until the test has seen enough. */
 async function issue() {
-    say({ issuer: await start() });
+    const { issuer, challenges } = await start();
+    say({ issuer });
     const alice = hands({ login: account, password: "any", user_code: undefined });
     for (let told = await heard(); told; told = await heard()) {
-        say({ came_back: await alice(told) });
+        say(told === "challenges" ? { challenges: challenges() } : { came_back: await alice(told) });
     }
     return {};
 }

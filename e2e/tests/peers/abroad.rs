@@ -3,13 +3,18 @@
 use crate::peer::{KEY_ID, PATIENCE, Peer, REDIRECT_URI, SECRET, Stage};
 use bytes::Bytes;
 use http::{Request, Response};
+use http_body_util::{BodyExt, Full};
+use hyper_util::client::legacy::{self, connect::HttpConnector};
+use hyper_util::rt::TokioExecutor;
 use keybound_client::api::{Api, ApiSettings};
 use keybound_client::client::Client;
 use keybound_client::client_auth::{ClientAuth, Identity};
 use keybound_client::discover::choose_algorithm;
 use keybound_client::error::ClientError;
+use keybound_client::middleware::DpopLayer;
 use keybound_client::prover::Prover;
 use keybound_client::session::Origins;
+use keybound_client::shared_session::{SharedSession, Upkeep};
 use keybound_client::tokens::Tokens;
 use keybound_client::transport::Transport;
 use keybound_dpop::jose::algorithm::Algorithm;
@@ -21,6 +26,7 @@ use keybound_oauth::identifier::{ClientId, Issuer, ResourceId};
 use keybound_oauth::scope::Scope;
 use serde_json::{Value, json};
 use std::sync::Arc;
+use tower::{Layer, ServiceExt};
 
 /// What the guarded API is called at the issuers.
 pub(crate) const AUDIENCE: &str = "https://api.example/";
@@ -46,6 +52,13 @@ impl Abroad {
         let said = tokio::time::timeout(PATIENCE, stage.next()).await.expect("it starts in time");
         let issuer = said["issuer"].as_str().unwrap_or_else(|| panic!("no issuer: {said}")).to_owned();
         Self { issuer, stage, key: Arc::new(key) }
+    }
+
+    /// How often the issuer asked for a nonce until now.
+    pub(crate) async fn challenges(&mut self) -> u64 {
+        self.stage.say("challenges").await;
+        let said = tokio::time::timeout(PATIENCE, self.stage.next()).await.expect("it answers in time");
+        said["challenges"].as_u64().unwrap_or_else(|| panic!("no number: {said}"))
     }
 
     /// Sends the browser there, where its user signs in and allows. Gives where it came back to.
@@ -155,6 +168,9 @@ impl Guards {
                     (200, json!({ "by": name, "client": client_id }))
                 );
             }
+            let answer = layered(client, tokens, &url).await;
+            let body: Value = serde_json::from_slice(&answer).unwrap_or_else(|_| panic!("{answer:?}"));
+            assert_eq!(body["by"], name);
             let stolen =
                 thief.session("default", tokens.clone(), Origins::of([url.as_str()]).expect("origins"));
             let refused = send(&crate::abroad::api(&thief, stolen), &url).await.expect("an answer");
@@ -186,4 +202,15 @@ pub(crate) fn refusal<T: std::fmt::Debug>(result: Result<T, ClientError>) -> Str
         }
         other => panic!("no refusal: {other:?}"),
     }
+}
+
+/// The body of the answer to a request that goes through the tower layer, over a client that is not ours.
+async fn layered(client: &Client, tokens: &Tokens, url: &str) -> Bytes {
+    let session = client.session("default", tokens.clone(), Origins::of([url]).expect("origins"));
+    let session = SharedSession::new(client.prover().clone(), session, Upkeep::default()).expect("a session");
+    let http = legacy::Client::builder(TokioExecutor::new()).build(HttpConnector::new());
+    let request = Request::post(url).body(Full::new(Bytes::from_static(b"{}"))).expect("a request");
+    let answer = DpopLayer::new(session).layer(http).oneshot(request).await.expect("an answer");
+    assert_eq!(answer.status(), 200, "{answer:?}");
+    answer.into_body().collect().await.expect("a body").to_bytes()
 }

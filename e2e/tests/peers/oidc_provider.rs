@@ -66,6 +66,8 @@ async fn cl_non_01_cl_flw_06_fapi_cl_04_signing_in_with_nonces() {
     for client_id in ["public", "secret", "post", "key"] {
         assert_signs_in(&mut abroad, client_id).await;
     }
+    // Each of the four clients is asked once at the token endpoint and once at UserInfo: then it knows a nonce of each.
+    assert_eq!(abroad.challenges().await, 8);
 }
 
 #[tokio::test]
@@ -74,6 +76,7 @@ async fn cl_non_08_cl_tok_05_signing_in_without_nonces() {
     for client_id in ["public", "secret", "post", "key"] {
         assert_signs_in(&mut abroad, client_id).await;
     }
+    assert_eq!(abroad.challenges().await, 0);
 }
 
 /// Another key cannot refresh what a public client holds.
