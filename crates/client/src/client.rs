@@ -95,6 +95,12 @@ impl Client {
         Self { prover, ..self }
     }
 
+    /// Which tokens it takes.
+    #[must_use]
+    pub const fn wanted(&self) -> Wanted {
+        self.wanted
+    }
+
     /// The driver.
     #[must_use]
     pub const fn transport(&self) -> &Transport {
@@ -152,12 +158,17 @@ impl Client {
 
     /// A round to the token endpoint. On a nonce challenge the same grant is sent again, with a new proof and, where the
     /// client has one, a new assertion (RFC 9449 §8).
-    pub(crate) async fn request_tokens(&self, grant: &TokenRequest) -> Result<TokenResponse, ClientError> {
+    pub(crate) async fn ask_for_tokens(&self, grant: &TokenRequest) -> Result<Response<Bytes>, ClientError> {
         let make = || {
             let made = token_endpoint::request(&self.server, &self.identity, grant, &self.prover);
             made.map_err(ClientError::from)
         };
-        let response = self.ask_server(make).await?;
+        self.ask_server(make).await
+    }
+
+    /// The same, and its answer judged.
+    pub(crate) async fn request_tokens(&self, grant: &TokenRequest) -> Result<TokenResponse, ClientError> {
+        let response = self.ask_for_tokens(grant).await?;
         let wanted = match (self.wanted, &grant.grant) {
             // The refresh token that is bound stays where no new one comes.
             (Wanted::RefreshBound, GrantRequest::RefreshToken { .. }) => Wanted::BearerToo,
@@ -187,7 +198,7 @@ impl Client {
             let made = form_post(endpoint, form(), &self.identity, &self.server.issuer, &self.prover);
             made.map_err(ClientError::from)
         };
-        self.transport.exchange(&self.prover, Role::AuthorizationServer, MAX_ANSWER_BYTES, make).await
+        self.ask_server(make).await
     }
 
     /// The tokens of a response to a grant without a redirect. An ID token among them is checked where one was asked for,

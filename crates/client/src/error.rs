@@ -1,12 +1,13 @@
 //! Everything that can go wrong for a client: what happened, and what to do. No text holds a secret.
 
+use crate::client_auth::AuthMethodError;
 use crate::discover::{AlgorithmError, DiscoverError};
 use crate::endpoint_error::EndpointError;
+use crate::flow::authorization_code::{LoginImpossible, RedirectRefused};
 use crate::flow::device::DeviceError;
+use crate::flow::pushed::PushedError;
 use crate::flow::refresh::RotateKeyError;
 use crate::flow::registration::RegistrationUnusable;
-use crate::flow::authorization_code::{LoginImpossible, RedirectRefused};
-use crate::flow::pushed::PushedError;
 use crate::id_token::IdTokenRefused;
 use crate::keystore::KeyStoreError;
 use crate::loopback::LoopbackError;
@@ -16,6 +17,7 @@ use crate::outgoing::OutgoingError;
 use crate::prover::ProveError;
 use crate::resource_discovery::ResourceDiscoverError;
 use crate::resource_exchange::ResourceError;
+use crate::resource_refused::ResourceRefused;
 use crate::session_store::SessionStoreError;
 use crate::token_endpoint::TokenError;
 use keybound_fetch::FetchError;
@@ -43,6 +45,9 @@ pub enum ClientError {
     /// There is no algorithm for proofs.
     #[error(transparent)]
     Algorithm(#[from] AlgorithmError),
+    /// There is no way to authenticate that both sides know.
+    #[error(transparent)]
+    AuthMethod(#[from] AuthMethodError),
     /// The token endpoint gave no token that we take.
     #[error(transparent)]
     Token(#[from] TokenError),
@@ -81,6 +86,9 @@ pub enum ClientError {
     /// The request may not go to that resource, or not with that key.
     #[error(transparent)]
     Resource(#[from] ResourceError),
+    /// The resource refused.
+    #[error(transparent)]
+    Refused(#[from] ResourceRefused),
     /// The browser did not come back.
     #[error(transparent)]
     Loopback(#[from] LoopbackError),

@@ -85,7 +85,14 @@ pub fn judge(response: &Response<Bytes>, wanted: Wanted) -> Result<TokenResponse
         let body = ErrorBody::parse(response.body()).map_err(|_| TokenError::Unreadable(status))?;
         return Err(TokenError::Refused { status, body });
     }
-    let tokens = TokenResponse::parse(response.body())?;
+    let tokens = match TokenResponse::parse(response.body()) {
+        Ok(tokens) => tokens,
+        // Some servers say no with a status of success.
+        Err(error) => match ErrorBody::parse(response.body()) {
+            Ok(body) => return Err(TokenError::Refused { status, body }),
+            Err(_) => return Err(error.into()),
+        },
+    };
     match (tokens.token_type, wanted) {
         (TokenType::Bearer, Wanted::Bound) => Err(TokenError::NotBound),
         (TokenType::Bearer, Wanted::RefreshBound) if tokens.refresh_token.is_none() => {

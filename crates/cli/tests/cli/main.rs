@@ -1,6 +1,8 @@
 //! The program as its users meet it: each command is run as a process of its own.
 
 #[cfg(test)]
+mod agent;
+#[cfg(test)]
 mod common;
 #[cfg(test)]
 mod consent;

@@ -43,7 +43,12 @@ impl Client {
     /// [`ClientError`]
     pub async fn refresh_for(&self, tokens: &Tokens, ask: &TokenAsk) -> Result<Tokens, ClientError> {
         let response = self.renew(tokens, ask).await?;
-        let narrowed = Tokens { scope: ask.scope.clone().or_else(|| tokens.scope.clone()), ..tokens.clone() };
+        let details = Some(&ask.authorization_details).filter(|details| !details.is_empty());
+        let narrowed = Tokens {
+            scope: ask.scope.clone().or_else(|| tokens.scope.clone()),
+            authorization_details: details.unwrap_or(&tokens.authorization_details).clone(),
+            ..tokens.clone()
+        };
         Ok(narrowed.renewed(response, self.prover().now()))
     }
 

@@ -4,7 +4,11 @@
 use crate::client::Client;
 use crate::error::ClientError;
 use crate::flow::ask::TokenAsk;
+use crate::token_endpoint;
 use crate::tokens::Tokens;
+use bytes::Bytes;
+use http::Response;
+use keybound_dpop::jose::json::Object;
 use keybound_dpop::secret::Secret;
 use keybound_oauth::token::GrantRequest;
 use keybound_oauth::token_exchange::{TokenExchangeRequest, TypedToken};
@@ -26,12 +30,43 @@ pub struct ExchangeAsk {
 
 /// What came of an exchange.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Exchanged {
-    /// The new token.
-    pub tokens: Tokens,
-    /// `issued_token_type`; some servers leave it out, though §2.2.1 demands it.
-    pub issued_token_type: Option<String>,
+pub enum Exchanged {
+    /// A token for resources.
+    Access {
+        /// The new token.
+        tokens: Box<Tokens>,
+        /// `issued_token_type`; some servers leave it out, though §2.2.1 demands it.
+        issued_token_type: Option<String>,
+    },
+    /// A token of another kind, such as an assertion for another server: `token_type` is `N_A` (§2.2.1).
+    Other {
+        /// The new token.
+        token: Secret,
+        /// `issued_token_type`
+        issued_token_type: String,
+    },
 }
+
+impl Exchanged {
+    /// The new token for resources.
+    ///
+    /// # Errors
+    /// [`NoAccessToken`] where it is one of another kind.
+    pub fn access(self) -> Result<Tokens, NoAccessToken> {
+        match self {
+            Self::Access { tokens, .. } => Ok(*tokens),
+            Self::Other { .. } => Err(NoAccessToken),
+        }
+    }
+}
+
+/// An exchange brought a token that no resource takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the authorization server issued a token that is no access token; ask for \
+     `urn:ietf:params:oauth:token-type:access_token`"
+)]
+pub struct NoAccessToken;
 
 impl ExchangeAsk {
     /// An access token for another one.
@@ -63,9 +98,22 @@ impl Client {
         let scope = ask.scope.clone();
         let request = TokenExchangeRequest { subject, actor, requested_token_type, scope, audiences };
         let grant = GrantRequest::TokenExchange(Box::new(request));
-        let mut response = self.request_tokens(&ask.request(grant)).await?;
+        let answer = self.ask_for_tokens(&ask.request(grant)).await?;
+        if let Some(other) = read_other(&answer) {
+            return Ok(other);
+        }
+        let mut response = token_endpoint::judge(&answer, self.wanted())?;
         let issued_token_type = response.issued_token_type.take();
         let tokens = Tokens::granted(response, ask.scope.as_ref(), self.prover().now());
-        Ok(Exchanged { tokens, issued_token_type })
+        Ok(Exchanged::Access { tokens: Box::new(tokens), issued_token_type })
     }
+}
+
+/// An answer whose token is for no resource.
+fn read_other(answer: &Response<Bytes>) -> Option<Exchanged> {
+    let object = Object::parse(answer.body()).ok().filter(|_| answer.status().is_success())?;
+    let text = |name| object.string(name).ok().flatten().filter(|text| !text.is_empty());
+    text("token_type").filter(|name| name.eq_ignore_ascii_case("N_A"))?;
+    let issued_token_type = text("issued_token_type")?.to_owned();
+    Some(Exchanged::Other { token: Secret::new(text("access_token")?), issued_token_type })
 }
