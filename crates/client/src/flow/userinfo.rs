@@ -1,7 +1,7 @@
 //! UserInfo (OpenID Connect Core §5.3): what the server says of the user, as JSON or signed.
 
 use crate::client::{Client, MAX_ANSWER_BYTES};
-use crate::endpoint_error::expect_success;
+use crate::endpoint_error::expect_with_token;
 use crate::error::ClientError;
 use crate::id_token::listed;
 use crate::outgoing::{Outgoing, OutgoingError};
@@ -36,7 +36,7 @@ impl Client {
         let make = || -> Result<Outgoing, ClientError> { Ok(prepare(&session, self.prover(), &request)?) };
         let role = Role::ResourceServer;
         let response = self.transport().exchange(self.prover(), role, MAX_ANSWER_BYTES, make).await?;
-        expect_success(ENDPOINT, &response)?;
+        expect_with_token(ENDPOINT, &response)?;
         self.read_userinfo(&response, subject).await
     }
 

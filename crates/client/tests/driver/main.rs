@@ -7,6 +7,12 @@ mod calls;
 #[cfg(test)]
 mod clocks;
 #[cfg(test)]
+mod device;
+#[cfg(test)]
+mod discovery;
+#[cfg(test)]
+mod grants;
+#[cfg(test)]
 mod layer;
 #[cfg(test)]
 mod login;
@@ -15,8 +21,12 @@ mod mock;
 #[cfg(test)]
 mod nonces;
 #[cfg(test)]
+mod registration;
+#[cfg(test)]
 mod rotation;
 #[cfg(test)]
 mod streaming;
 #[cfg(test)]
 mod tokens;
+#[cfg(test)]
+mod userinfo;
