@@ -23,6 +23,7 @@ use keybound_dpop::time::SystemClock;
 use keybound_e2e::TurnedClock;
 use keybound_fetch::{Fetcher, Settings};
 use keybound_oauth::authorization::AuthorizationRequest;
+use keybound_oauth::authorization_details::AuthorizationDetails;
 use keybound_oauth::form::Form;
 use keybound_oauth::identifier::{ClientId, Issuer};
 use keybound_oauth::provider_metadata::ProviderMetadata;
@@ -110,6 +111,7 @@ pub(crate) fn tokens() -> Tokens {
         expires_at: None,
         id_token: None,
         subject: None,
+        authorization_details: AuthorizationDetails::default(),
     }
 }
 
