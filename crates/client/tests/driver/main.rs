@@ -23,6 +23,8 @@ mod nonces;
 #[cfg(test)]
 mod registration;
 #[cfg(test)]
+mod review;
+#[cfg(test)]
 mod rotation;
 #[cfg(test)]
 mod streaming;
