@@ -27,6 +27,8 @@ mod pushed;
 #[cfg(test)]
 mod registration;
 #[cfg(test)]
+mod review;
+#[cfg(test)]
 mod rotation;
 #[cfg(test)]
 mod signed;
