@@ -11,11 +11,13 @@ use crate::flow::registration::RegistrationUnusable;
 use crate::id_token::IdTokenRefused;
 use crate::keystore::KeyStoreError;
 use crate::loopback::LoopbackError;
+use crate::middleware::SendError;
 use crate::nonce_rule::NonceError;
 use crate::outgoing::OutgoingError;
 use crate::prover::ProveError;
 use crate::resource_discovery::ResourceDiscoverError;
 use crate::resource_exchange::ResourceError;
+use crate::resource_refused::ResourceRefused;
 use crate::session_store::SessionStoreError;
 use crate::token_endpoint::TokenError;
 use keybound_fetch::FetchError;
@@ -84,6 +86,9 @@ pub enum ClientError {
     /// The request may not go to that resource, or not with that key.
     #[error(transparent)]
     Resource(#[from] ResourceError),
+    /// The resource refused.
+    #[error(transparent)]
+    Refused(#[from] ResourceRefused),
     /// The browser did not come back.
     #[error(transparent)]
     Loopback(#[from] LoopbackError),
@@ -99,6 +104,15 @@ pub enum ClientError {
     /// A task of ours ended before its time.
     #[error("a task of this program ended before its time; this is a fault of ours")]
     Task,
+}
+
+impl From<SendError<FetchError>> for ClientError {
+    fn from(error: SendError<FetchError>) -> Self {
+        match error {
+            SendError::Client(error) => error,
+            SendError::Http(error) => error.into(),
+        }
+    }
 }
 
 impl From<ProveError> for ClientError {

@@ -38,12 +38,17 @@
 //! |---|---|
 //! | [`prover`] | one key: proofs, and the nonces that servers give |
 //! | [`destination`] | the URL of a request, its `htu`, its origin |
+//! | [`clock_offset`] | how far a server's clock is from ours |
 //! | [`nonce_rule`] | when a request is sent again, and when not |
 //! | [`client_auth`] | who the client is, and how it shows that |
 //! | [`outgoing`] | a request, ready to be sent once |
 //! | [`token_endpoint`], [`endpoint_error`] | the token endpoint, and the others |
 //! | [`resource_exchange`] | a protected resource |
 //! | [`redirect`] | redirects of resources |
+//! | [`shared_session`] | a session that several callers use at once, and its renewal |
+//! | [`resource_refused`] | what a resource that refuses says, and what to do |
+//! | [`resource_round`], [`answer`] | the rules for one request to a resource, whoever sends it |
+//! | [`middleware`] | token and proof for other HTTP clients |
 //! | [`discover`] | an issuer's metadata, and the algorithm that follows from it |
 //! | [`resource_discovery`] | from a resource to its authorization server |
 //! | [`id_token`] | checks of an ID token |
@@ -56,9 +61,11 @@
 //! | [`api`] | calls to resources with a session |
 //! | [`error`] | everything that can go wrong |
 
+pub mod answer;
 pub mod api;
 pub mod client;
 pub mod client_auth;
+pub mod clock_offset;
 pub mod destination;
 pub mod discover;
 pub mod endpoint_error;
@@ -66,7 +73,9 @@ pub mod error;
 pub mod flow;
 pub mod id_token;
 pub mod keystore;
+mod known_servers;
 pub mod loopback;
+pub mod middleware;
 pub mod nonce_rule;
 pub mod outgoing;
 pub mod private_dir;
@@ -74,9 +83,12 @@ pub mod prover;
 pub mod redirect;
 pub mod resource_discovery;
 pub mod resource_exchange;
+pub mod resource_refused;
+pub mod resource_round;
 pub mod return_to;
 pub mod session;
 pub mod session_store;
+pub mod shared_session;
 pub mod token_endpoint;
 pub mod tokens;
 pub mod transport;

@@ -5,10 +5,18 @@ mod attacks;
 #[cfg(test)]
 mod calls;
 #[cfg(test)]
+mod clocks;
+#[cfg(test)]
+mod layer;
+#[cfg(test)]
 mod login;
 #[cfg(test)]
 mod mock;
 #[cfg(test)]
 mod nonces;
+#[cfg(test)]
+mod rotation;
+#[cfg(test)]
+mod streaming;
 #[cfg(test)]
 mod tokens;

@@ -15,7 +15,7 @@ use keybound_client::resource_exchange::{check_algorithms, is_token_refused, pre
 use keybound_client::session::Session;
 use keybound_client::transport::Transport;
 use keybound_dpop::nonce_cache::Role;
-use keybound_fetch::Streaming;
+use keybound_fetch::{Body, Streaming};
 use std::sync::Arc;
 
 /// Who calls.
@@ -113,7 +113,8 @@ impl Caller {
         *asking.uri_mut() = request.uri().clone();
         let outgoing = prepare(session, &self.prover, &asking).map_err(CommandError::failed)?;
         let came = self.exchange(outgoing.request, &Payload::Whole(Bytes::new())).await?;
-        self.prover.learn(Role::ResourceServer, &outgoing.to, came.head.headers());
+        let proof = outgoing.proof.as_ref();
+        self.prover.learn(Role::ResourceServer, &outgoing.to, proof, came.head.headers());
         Ok(())
     }
 
@@ -121,7 +122,7 @@ impl Caller {
         self.trace.sent(&request)?;
         let fetcher = self.transport.fetcher();
         let body = match payload.open()? {
-            Some(upload) => fetcher.send_upload(request.map(|_| upload)).await?,
+            Some(upload) => fetcher.send_streaming(request.map(|_| Body::wrap(upload))).await?,
             None => fetcher.send_streaming(request).await?,
         };
         let mut head = Response::new(Bytes::new());
