@@ -57,7 +57,7 @@ pub fn form_post(
     prover: &Prover,
 ) -> Result<Outgoing, OutgoingError> {
     let to = Destination::parse(endpoint.as_str())?;
-    let (form, authorization) = identity.present(issuer, prover.now())?.write(form);
+    let (form, authorization) = identity.present(issuer, prover.now_at(&to))?.write(form);
     let proof = prover.prove(ProofFor::AuthorizationServer, &Method::POST, &to)?;
     let mut request = Request::new(Bytes::from(form.finish()));
     *request.method_mut() = Method::POST;

@@ -112,9 +112,8 @@ impl Gate {
         if origin.is_none() && site.is_none() {
             return Ok(());
         }
-        let is_allowed = |origin: &HeaderValue| self.pages.iter().any(|page| origin == page.as_str());
         let is_fine = match (origin, site) {
-            (Some(origin), _) if is_allowed(origin) => true,
+            (Some(origin), _) if self.is_page(origin) => true,
             (Some(origin), None | Some(b"same-origin")) => self.is_own(origin, request),
             (None, Some(site)) => matches!(site, b"none" | b"same-origin"),
             _ => false,
@@ -122,6 +121,11 @@ impl Gate {
         let text = "pages in a browser may not use it; a program that sends Origin or Sec-Fetch-Site is let in by \
                     --allow-origin";
         if is_fine { Ok(()) } else { Err(Refusal::new(StatusCode::FORBIDDEN, text)) }
+    }
+
+    /// Whether that is an origin whose pages may use the agent.
+    pub(super) fn is_page(&self, origin: &HeaderValue) -> bool {
+        self.pages.iter().any(|page| origin == page.as_str())
     }
 
     /// Whether that is the origin which the request itself is for.

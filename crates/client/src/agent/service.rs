@@ -214,7 +214,8 @@ impl Agent {
             return line.refused(way, Refusal::new(StatusCode::BAD_REQUEST, "the target of the request is no path"));
         };
         let time = TooSlow(self.0.answer_timeout);
-        let passage = Passage { way, target, targets: &known.targets, ways: &self.0.ways, time };
+        let Shared { gate, ways, .. } = &*self.0;
+        let passage = Passage { way, gate, target, targets: &known.targets, ways, time };
         match passage.send(parts, body, uri).await {
             Ok(answer) => line.answered(way, &target.origin, answer),
             Err(refusal) => line.failed(way, &target.origin, refusal),

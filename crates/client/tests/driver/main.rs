@@ -5,6 +5,8 @@ mod attacks;
 #[cfg(test)]
 mod calls;
 #[cfg(test)]
+mod clocks;
+#[cfg(test)]
 mod layer;
 #[cfg(test)]
 mod login;
@@ -12,5 +14,9 @@ mod login;
 mod mock;
 #[cfg(test)]
 mod nonces;
+#[cfg(test)]
+mod rotation;
+#[cfg(test)]
+mod streaming;
 #[cfg(test)]
 mod tokens;
