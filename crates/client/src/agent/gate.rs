@@ -28,7 +28,7 @@ pub(super) enum Way {
 }
 
 impl Way {
-    pub(super) fn of(request: &Parts) -> Self {
+    fn of(request: &Parts) -> Self {
         match (&request.method, request.uri.scheme()) {
             (&Method::CONNECT, _) => Self::Connect,
             (_, Some(_)) if request.version < http::Version::HTTP_2 => Self::Forward,
@@ -72,6 +72,14 @@ impl Gate {
             Entrance::Unix => Vec::new(),
         };
         Self { entrance, names, pages }
+    }
+
+    /// How a request comes in. Some programs ask their proxy even for the proxy's own address.
+    pub(super) fn way_of(&self, request: &Parts) -> Way {
+        match Way::of(request) {
+            Way::Forward if self.is_called(request) => Way::Reverse,
+            way => way,
+        }
     }
 
     /// Lets a request in, or says why not.
@@ -175,7 +183,7 @@ mod tests {
             builder = builder.header(*name, *value);
         }
         let parts = builder.body(()).expect("a request").into_parts().0;
-        gate.check(Way::of(&parts), &parts).map_err(|refusal| refusal.status)
+        gate.check(gate.way_of(&parts), &parts).map_err(|refusal| refusal.status)
     }
 
     fn basic(pair: &str) -> String {
@@ -204,6 +212,9 @@ mod tests {
             let reverse = asked(&gate(), "GET /x", &[host, ("authorization", &wrong)]);
             assert_eq!(reverse, Err(StatusCode::UNAUTHORIZED), "{wrong}");
         }
+        let itself = "GET http://127.0.0.1:8111/x";
+        assert_eq!(asked(&gate(), itself, &[host, ("authorization", &format!("Bearer {T}"))]), Ok(()));
+        assert_eq!(asked(&gate(), itself, &[host]), Err(StatusCode::UNAUTHORIZED));
         let twice = [host, ("keybound-agent-token", T), ("keybound-agent-token", T)];
         assert_eq!(asked(&gate(), "GET /x", &twice), Err(StatusCode::UNAUTHORIZED));
     }

@@ -152,7 +152,7 @@ impl Agent {
         B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     {
         let (parts, body) = request.into_parts();
-        let (way, line) = (Way::of(&parts), Line::of(&parts));
+        let (way, line) = (self.0.gate.way_of(&parts), Line::of(&parts));
         if let Err(refusal) = self.0.gate.check(way, &parts) {
             return line.refused(way, refusal);
         }
