@@ -15,6 +15,12 @@ mod mock;
 #[cfg(test)]
 mod nonces;
 #[cfg(test)]
+mod odd_resources;
+#[cfg(test)]
+mod proxy;
+#[cfg(all(test, feature = "reqwest"))]
+mod reqwest_client;
+#[cfg(test)]
 mod rotation;
 #[cfg(test)]
 mod streaming;
