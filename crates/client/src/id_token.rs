@@ -5,6 +5,7 @@ use keybound_dpop::jose::algorithm::{Algorithm, AlgorithmSet};
 use keybound_dpop::jose::jws::{JwtError, UnverifiedJwt};
 use keybound_dpop::jose::key_set::KeySet;
 use keybound_dpop::secret::Secret;
+use keybound_oauth::claims_request::ClaimsRequest;
 use keybound_oauth::id_token::{Expected, IdTokenClaims, IdTokenError, check};
 use keybound_oauth::provider_metadata::ProviderMetadata;
 
@@ -25,30 +26,51 @@ pub enum IdTokenRefused {
     Claim(#[from] IdTokenError),
 }
 
+/// What a login asked for that shows in its ID token.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Asked<'a> {
+    /// The `nonce` that was sent.
+    pub nonce: Option<&'a str>,
+    /// The `max_age` that was sent.
+    pub max_age_secs: Option<u64>,
+    /// The `claims` that were sent; what is essential among them is insisted on.
+    pub claims: Option<&'a ClaimsRequest>,
+    /// The code that was redeemed, for `c_hash`.
+    pub code: Option<&'a Secret>,
+}
+
 /// Verifies an ID token with the issuer's keys, and checks its claims.
 ///
 /// # Errors
 /// [`IdTokenRefused`]
 pub fn verify(
     token: &Secret,
-    server: &ProviderMetadata,
+    accepted: AlgorithmSet,
     keys: &KeySet,
     expected: &Expected<'_>,
 ) -> Result<IdTokenClaims, IdTokenRefused> {
     let jwt = UnverifiedJwt::parse(token.reveal())?;
     let kid = jwt.kid()?;
-    let accepted = accepted(server);
     let named = jwt.header()?.string("alg").ok().flatten().and_then(Algorithm::parse);
     let algorithm = named.ok_or(JwtError::Algorithm)?;
     let verified = jwt.verify(accepted, keys.candidates(kid.as_deref(), algorithm))?;
     Ok(check(&verified, expected)?)
 }
 
-/// What the issuer says that it signs with. Where it does not say, any asymmetric algorithm; `none` is not one.
-fn accepted(server: &ProviderMetadata) -> AlgorithmSet {
-    let named = &server.supported.id_token_signing_alg_values_supported;
-    let known: Vec<Algorithm> = named.iter().filter_map(|name| Algorithm::parse(name)).collect();
-    if named.is_empty() { AlgorithmSet::of(&Algorithm::ALL) } else { AlgorithmSet::of(&known) }
+/// The algorithms of ID tokens: the registered one, else those that the issuer lists, else any asymmetric one.
+#[must_use]
+pub fn accepted(server: &ProviderMetadata, registered: Option<Algorithm>) -> AlgorithmSet {
+    listed(&server.supported.id_token_signing_alg_values_supported, registered)
+}
+
+/// The registered algorithm, else what is listed. Where nothing is, any asymmetric algorithm; `none` is not one.
+pub(crate) fn listed(names: &[String], registered: Option<Algorithm>) -> AlgorithmSet {
+    let known: Vec<Algorithm> = names.iter().filter_map(|name| Algorithm::parse(name)).collect();
+    match registered {
+        Some(algorithm) => AlgorithmSet::of(&[algorithm]),
+        None if names.is_empty() => AlgorithmSet::of(&Algorithm::ALL),
+        None => AlgorithmSet::of(&known),
+    }
 }
 
 #[cfg(test)]
@@ -90,10 +112,12 @@ mod tests {
             nonce: Some("n"),
             access_token: Some(&Secret::new("token")),
             max_age_secs: Some(60),
+            claims: None,
+            code: None,
             now: UnixTime::from_secs(NOW),
             skew_secs: SKEW_SECS,
         };
-        verify(&Secret::new(token), &server, keys, &expected)
+        verify(&Secret::new(token), accepted(&server, None), keys, &expected)
     }
 
     fn key_and_set(algorithm: Algorithm) -> (SigningKey, KeySet) {

@@ -2,11 +2,12 @@
 //! no redirect, keep no cookie, use no proxy that was not named, and stop at a time and a size.
 
 use crate::body::{Body, Progress};
-use crate::error::{FetchError, classify};
+use crate::error::{FetchError, classify, innermost};
 use crate::proxy::Proxy;
 use crate::resolve::Author;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
+use keybound_dpop::secret::Secret;
 use keybound_oauth::identifier::is_protected;
 use std::future::Future;
 use std::path::Path;
@@ -46,11 +47,55 @@ impl Roots {
     }
 }
 
+/// A certificate of ours with its private key, by which servers know us (RFC 8705).
+#[derive(Clone)]
+pub struct ClientCertificate(reqwest::Identity);
+
+impl ClientCertificate {
+    /// Reads a certificate, with those between it and its root, and its private key, all in PEM.
+    ///
+    /// # Errors
+    /// [`FetchError::Setup`]
+    pub fn from_pem(pem: &[u8]) -> Result<Self, FetchError> {
+        let unfit = "the client certificate needs a certificate and its private key, both in PEM";
+        let identity = reqwest::Identity::from_pem(pem).map_err(|_| FetchError::Setup(unfit.to_owned()))?;
+        // Whether the key is the certificate's shows when a client is made of them.
+        let made = builder(&Settings::default(), Author::Operator)?
+            .tls_certs_only(std::iter::empty())
+            .identity(identity.clone())
+            .build();
+        match made {
+            Ok(_) => Ok(Self(identity)),
+            Err(error) => Err(FetchError::Setup(format!("{unfit}: {}", innermost(&error)))),
+        }
+    }
+
+    /// Reads a file of them. To be called before anything is served.
+    ///
+    /// # Errors
+    /// [`FetchError::Setup`]
+    pub fn from_pem_file(path: &Path) -> Result<Self, FetchError> {
+        let pem = std::fs::read_to_string(path)
+            .map_err(|error| FetchError::Setup(format!("cannot read {}: {error}", path.display())))?;
+        let pem = Secret::new(pem);
+        Self::from_pem(pem.reveal().as_bytes())
+            .map_err(|error| FetchError::Setup(format!("{}: {error}", path.display())))
+    }
+}
+
+impl std::fmt::Debug for ClientCertificate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ClientCertificate([redacted])")
+    }
+}
+
 /// The bounds of a client.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Authorities to trust besides the system's.
     pub roots: Roots,
+    /// What is shown to servers that ask who we are; never where strangers chose the URL.
+    pub certificate: Option<ClientCertificate>,
     /// Until there is a connection; 5 s.
     pub connect_timeout: Duration,
     /// Until the whole answer is there; 10 s. For a stream: between one part of it and the next.
@@ -68,6 +113,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             roots: Roots::default(),
+            certificate: None,
             connect_timeout: Duration::from_secs(5),
             timeout: Duration::from_secs(10),
             max_body_bytes: 64 * 1024,
@@ -279,6 +325,12 @@ impl Streaming {
         self.response.status()
     }
 
+    /// The version of HTTP.
+    #[must_use]
+    pub fn version(&self) -> http::Version {
+        self.response.version()
+    }
+
     /// All header lines.
     #[must_use]
     pub fn headers(&self) -> &HeaderMap {
@@ -299,7 +351,13 @@ impl Streaming {
 
 #[expect(clippy::disallowed_methods, reason = "this is the one place where outbound requests are made")]
 fn builder(settings: &Settings, author: Author) -> Result<reqwest::ClientBuilder, FetchError> {
-    let builder = reqwest::Client::builder()
+    let builder = reqwest::Client::builder();
+    let shown = settings.certificate.as_ref().filter(|_| author == Author::Operator);
+    let builder = match shown {
+        Some(ClientCertificate(identity)) => builder.identity(identity.clone()),
+        None => builder,
+    };
+    let builder = builder
         .user_agent(USER_AGENT)
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())

@@ -1,6 +1,7 @@
 //! The ID token (OpenID Connect Core §2): what an issuer writes, and what a client checks (§3.1.3.7).
 
 use crate::audience::Audience;
+use crate::claims_request::ClaimsRequest;
 use crate::identifier::{ClientId, Issuer};
 use keybound_dpop::jose::algorithm::Algorithm;
 use keybound_dpop::jose::json::{Object, Value, WrongType};
@@ -121,6 +122,10 @@ pub struct Expected<'a> {
     pub access_token: Option<&'a Secret>,
     /// The `max_age` that was sent, if one was.
     pub max_age_secs: Option<u64>,
+    /// The `claims` that were sent, if any were: what is essential of `acr`, `auth_time` and `sub` is insisted on.
+    pub claims: Option<&'a ClaimsRequest>,
+    /// The code that was redeemed; is held against `c_hash`.
+    pub code: Option<&'a Secret>,
     /// The time.
     pub now: UnixTime,
     /// By how much clocks may differ.
@@ -168,7 +173,9 @@ pub fn check(jwt: &VerifiedJwt, expected: &Expected<'_>) -> Result<IdTokenClaims
             Some(_) => {}
         }
     }
-    check_at_hash(jwt, &claims, expected)?;
+    check_hash(jwt, &claims, ("at_hash", expected.access_token))?;
+    check_hash(jwt, &claims, ("c_hash", expected.code))?;
+    check_essential(&claims, expected)?;
     let text = |name| claims.string(name).map(|value| value.map(str::to_owned));
     Ok(IdTokenClaims {
         sub: text("sub")?.filter(|sub| !sub.is_empty()).ok_or(IdTokenError::Missing("sub"))?,
@@ -217,20 +224,40 @@ fn check_times(claims: &Object<'_>, expected: &Expected<'_>) -> Result<(UnixTime
     Ok((exp, iat))
 }
 
-/// `at_hash`, where it is there, is that of the access token.
-fn check_at_hash(
+/// `at_hash` and `c_hash`, where they are there, are those of the access token and the code.
+fn check_hash(
     jwt: &VerifiedJwt,
     claims: &Object<'_>,
-    expected: &Expected<'_>,
+    (name, hashed): (&'static str, Option<&Secret>),
 ) -> Result<(), IdTokenError> {
-    let (Some(came), Some(token)) = (claims.string("at_hash")?, expected.access_token) else { return Ok(()) };
+    let (Some(came), Some(hashed)) = (claims.string(name)?, hashed) else { return Ok(()) };
     let header = jwt.header().map_err(|_| IdTokenError::Malformed)?;
     let algorithm = match header.get("alg") {
         Some(Value::String(name)) => Algorithm::parse(name),
         _ => None,
     };
     let algorithm = algorithm.ok_or(IdTokenError::Malformed)?;
-    if at_hash(algorithm, token) == came { Ok(()) } else { Err(IdTokenError::Mismatch("at_hash")) }
+    if at_hash(algorithm, hashed) == came { Ok(()) } else { Err(IdTokenError::Mismatch(name)) }
+}
+
+/// What was asked for as essential is there (OpenID Connect Core §5.5.1), and `sub`, where it was asked for with a value,
+/// is that one.
+fn check_essential(claims: &Object<'_>, expected: &Expected<'_>) -> Result<(), IdTokenError> {
+    let Some(asked) = expected.claims.map(|claims| &claims.id_token) else { return Ok(()) };
+    if asked.get("auth_time").is_some_and(|asked| asked.essential)
+        && claims.numeric_date("auth_time")?.is_none()
+    {
+        return Err(IdTokenError::Missing("auth_time"));
+    }
+    for name in ["acr", "sub"] {
+        let Some(asked) = asked.get(name).filter(|asked| asked.essential || name == "sub") else { continue };
+        match claims.string(name)? {
+            None => return Err(IdTokenError::Missing(name)),
+            Some(came) if !asked.accepts(&came.into()) => return Err(IdTokenError::Mismatch(name)),
+            Some(_) => {}
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -283,6 +310,8 @@ mod tests {
                 nonce: Some("n-1"),
                 access_token: Some(&self.access_token),
                 max_age_secs: Some(60),
+                claims: None,
+                code: None,
                 now: UnixTime::from_secs(NOW),
                 skew_secs: 10,
             }

@@ -44,25 +44,41 @@ const TEXTS: [&str; 18] = [
     "registration",
 ];
 
-/// Signs a request that goes to that issuer and no one else.
+/// What a request object says of itself.
+#[derive(Clone, Copy, Debug)]
+pub struct About<'a> {
+    /// `iss` and `client_id`
+    pub client_id: &'a ClientId,
+    /// `aud`: the issuer, and no one else.
+    pub issuer: &'a Issuer,
+    /// `jti`
+    pub jti: Option<&'a str>,
+    /// `iat` and `nbf`
+    pub nbf: UnixTime,
+    /// `exp`
+    pub exp: UnixTime,
+}
+
+/// Signs a request.
 ///
 /// # Errors
 /// [`SignError`] where the signer cannot sign.
 pub fn sign(
     request: &AuthorizationRequest,
-    client_id: &ClientId,
-    issuer: &Issuer,
-    (nbf, exp): (UnixTime, UnixTime),
+    about: &About<'_>,
     (signer, kid): (&impl Signer, Option<&str>),
 ) -> Result<Secret, SignError> {
     let mut claims = to_claims(request);
     let mut put = |name: &str, value: Value| claims.insert(name.to_owned(), value);
-    put("client_id", client_id.as_str().into());
-    put("iss", client_id.as_str().into());
-    put("aud", issuer.as_str().into());
-    put("iat", nbf.as_secs().into());
-    put("nbf", nbf.as_secs().into());
-    put("exp", exp.as_secs().into());
+    put("client_id", about.client_id.as_str().into());
+    put("iss", about.client_id.as_str().into());
+    put("aud", about.issuer.as_str().into());
+    put("iat", about.nbf.as_secs().into());
+    put("nbf", about.nbf.as_secs().into());
+    put("exp", about.exp.as_secs().into());
+    if let Some(jti) = about.jti {
+        put("jti", jti.into());
+    }
     jws::sign(signer, TYP, kid, Value::Object(claims).to_string().as_bytes()).map(Secret::new)
 }
 
@@ -272,14 +288,16 @@ mod tests {
             claims: ClaimsRequest::parse(r#"{"userinfo":{"email":null}}"#).expect("claims"),
             ..AuthorizationRequest::default()
         };
-        let times = (NOW, NOW.plus_secs(60));
+        let (client_id, issuer) = (client(), issuer());
+        let about =
+            About { client_id: &client_id, issuer: &issuer, jti: None, nbf: NOW, exp: NOW.plus_secs(60) };
         let nested = AuthorizationRequest { request: text("a.b.c"), ..request.clone() };
         for written in [&request, &nested] {
-            let object = sign(written, &client(), &issuer(), times, (&key, Some("k"))).expect("signed");
+            let object = sign(written, &about, (&key, Some("k"))).expect("signed");
             let jwt = parse(object.reveal()).expect("a request object");
             assert_eq!(jwt.header().expect("a header").string("typ"), Ok(Some("oauth-authz-req+jwt")));
             let jwt = verified(&key, object.reveal());
-            let form = parameters(&jwt, &client(), &issuer()).expect("parameters");
+            let form = parameters(&jwt, &client_id, &issuer).expect("parameters");
             assert_eq!(AuthorizationRequest::parse(&form), Ok(request.clone()));
             assert_eq!(check_times(&jwt, NOW, true), Ok(()));
         }

@@ -83,7 +83,7 @@ async fn play() -> Played {
         ..LoginAsk::default()
     };
     // The hands bring the answer themselves: nobody needs to listen there.
-    let login = client.begin_login(ask, "http://127.0.0.1:1/callback").expect("a login");
+    let login = client.begin_login(ask, "http://127.0.0.1:1/callback").await.expect("a login");
     let query = Hands::of(USERNAME, PASSWORD).allow(login.url()).await.expect("allowed");
     let tokens = client.finish_login(login, &query.into()).await.expect("tokens");
     let session = client.session("seed", tokens, Origins::of([servers.api.as_str()]).expect("an origin"));

@@ -226,6 +226,8 @@ async fn as_int_07_fms_06_a_response_is_signed_on_request() {
             nonce: None,
             access_token: None,
             max_age_secs: None,
+            claims: None,
+            code: None,
             now: world.now(),
             skew_secs: 60,
         };

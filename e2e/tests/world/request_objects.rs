@@ -13,6 +13,7 @@ use keybound_oauth::authorization::{AuthorizationRequest, AuthorizationResponse}
 use keybound_oauth::client_auth::ASSERTION_TYPE;
 use keybound_oauth::form::{Form, FormWriter};
 use keybound_oauth::identifier::{ClientId, Issuer};
+use keybound_oauth::request_object::About;
 use keybound_oauth::{jarm, request_object};
 
 fn client_id() -> ClientId {
@@ -33,8 +34,15 @@ fn object(world: &World, dpop_jkt: Option<&str>) -> Secret {
         nonce: Some(base64url::encode(&random::<9>().expect("entropy"))),
         ..request
     };
-    let times = (world.now(), world.now().plus_secs(60));
-    request_object::sign(&request, &client_id(), &issuer(), times, (&world.client_key, None)).expect("signed")
+    let (client_id, issuer) = (client_id(), issuer());
+    let about = About {
+        client_id: &client_id,
+        issuer: &issuer,
+        jti: None,
+        nbf: world.now(),
+        exp: world.now().plus_secs(60),
+    };
+    request_object::sign(&request, &about, (&world.client_key, None)).expect("signed")
 }
 
 fn authenticated(world: &World, form: FormWriter) -> FormWriter {

@@ -86,7 +86,7 @@ async fn honest(parties: &Parties, fetcher: &Fetcher, key: Arc<SigningKey>) -> R
         ..LoginAsk::default()
     };
     // The scripted browser hands the answer over itself, so nobody needs to listen there.
-    let login = client.begin_login(ask, "http://127.0.0.1:1/callback").map_err(CommandError::failed)?;
+    let login = client.begin_login(ask, "http://127.0.0.1:1/callback").await.map_err(CommandError::failed)?;
     let query =
         Browser::new(fetcher.clone(), &parties.issuer).sign_in(login.url(), &parties.password).await?;
     let tokens = client.finish_login(login, &query).await.map_err(CommandError::failed)?;

@@ -82,7 +82,7 @@ async fn login(spoil: &dyn Fn(&IdToken) -> String) -> Result<Tokens, ClientError
     .await;
     let client = client(&mock.origin, ClientAuth::None);
     let ask = LoginAsk { scope: Scope::parse("openid").ok(), ..LoginAsk::default() };
-    let login = client.begin_login(ask, "http://127.0.0.1:1/cb").expect("begun");
+    let login = client.begin_login(ask, "http://127.0.0.1:1/cb").await.expect("begun");
     let query = login.url().split_once('?').expect("a query").1;
     let request = AuthorizationRequest::parse(&Form::parse_query(query).expect("a form")).expect("a request");
     let claims = json!({

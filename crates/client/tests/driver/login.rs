@@ -97,7 +97,7 @@ async fn cl_flw_10_a_login_over_loopback_survives_a_nonce_challenge_with_the_sam
     let mock = provider(Arc::clone(&remembered), None).await;
     let client = client(&mock.origin, ClientAuth::None);
     let mut loopback = Loopback::listen("/callback").await.expect("a listener");
-    let login = client.begin_login(ask(), loopback.redirect_uri()).expect("begun");
+    let login = client.begin_login(ask(), loopback.redirect_uri()).await.expect("begun");
     let request = sent_request(login.url());
     assert_eq!(request.dpop_jkt, Some(client.prover().jkt()));
     let state = request.state.clone().expect("a state");
@@ -130,7 +130,7 @@ async fn cl_flw_02_03_04_bcp_inj_05_a_wrong_answer_makes_no_token_call() {
         "error=access_denied&state=STATE&iss=https://evil.example".to_owned(),
         format!("error=access_denied&state=STATE&iss={iss}"),
     ] {
-        let login = client.begin_login(ask(), "http://127.0.0.1:1/cb").expect("begun");
+        let login = client.begin_login(ask(), "http://127.0.0.1:1/cb").await.expect("begun");
         let state = sent_request(login.url()).state.expect("a state");
         let query = Secret::new(answer.replace("STATE", &state));
         let refused = client.finish_login(login, &query).await;
@@ -146,7 +146,7 @@ async fn cl_flw_06_bcp_inj_08_an_id_token_for_another_login_is_refused() {
     let remembered = Remembered::default();
     let mock = provider(Arc::clone(&remembered), Some("another")).await;
     let client = client(&mock.origin, ClientAuth::None);
-    let login = client.begin_login(ask(), "http://127.0.0.1:1/cb").expect("begun");
+    let login = client.begin_login(ask(), "http://127.0.0.1:1/cb").await.expect("begun");
     let request = sent_request(login.url());
     let query = format!("code=c0de&state={}&iss={}", request.state.clone().expect("a state"), mock.origin);
     *remembered.lock() = Some(request);
@@ -158,7 +158,7 @@ async fn cl_flw_06_bcp_inj_08_an_id_token_for_another_login_is_refused() {
 async fn cl_flw_06_openid_without_an_id_token_is_refused() {
     let mock = Mock::start(|_, _| reply(200, &[], r#"{"access_token":"a","token_type":"DPoP"}"#)).await;
     let client = client(&mock.origin, ClientAuth::None);
-    let login = client.begin_login(ask(), "http://127.0.0.1:1/cb").expect("begun");
+    let login = client.begin_login(ask(), "http://127.0.0.1:1/cb").await.expect("begun");
     let state = sent_request(login.url()).state.expect("a state");
     let query = Secret::new(format!("code=c&state={state}&iss={}", mock.origin));
     let refused = client.finish_login(login, &query).await;

@@ -7,6 +7,12 @@ mod calls;
 #[cfg(test)]
 mod clocks;
 #[cfg(test)]
+mod device;
+#[cfg(test)]
+mod discovery;
+#[cfg(test)]
+mod grants;
+#[cfg(test)]
 mod layer;
 #[cfg(test)]
 mod login;
@@ -18,6 +24,8 @@ mod nonces;
 mod odd_resources;
 #[cfg(test)]
 mod proxy;
+#[cfg(test)]
+mod registration;
 #[cfg(all(test, feature = "reqwest"))]
 mod reqwest_client;
 #[cfg(test)]
@@ -26,3 +34,5 @@ mod rotation;
 mod streaming;
 #[cfg(test)]
 mod tokens;
+#[cfg(test)]
+mod userinfo;

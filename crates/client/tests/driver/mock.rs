@@ -19,6 +19,7 @@ use keybound_dpop::jose::signer::SigningKey;
 use keybound_dpop::secret::Secret;
 use keybound_dpop::time::{Clock, Now, UnixTime};
 use keybound_fetch::{Fetcher, Settings};
+use keybound_oauth::authorization_details::AuthorizationDetails;
 use keybound_oauth::form::Form;
 use keybound_oauth::identifier::{ClientId, Issuer};
 use keybound_oauth::provider_metadata::ProviderMetadata;
@@ -149,6 +150,11 @@ pub(crate) fn metadata(origin: &str) -> Value {
         "authorization_endpoint": format!("{origin}/authorize"),
         "token_endpoint": format!("{origin}/token"),
         "jwks_uri": format!("{origin}/jwks"),
+        "device_authorization_endpoint": format!("{origin}/device"),
+        "revocation_endpoint": format!("{origin}/revoke"),
+        "userinfo_endpoint": format!("{origin}/userinfo"),
+        "end_session_endpoint": format!("{origin}/logout?from=app"),
+        "registration_endpoint": format!("{origin}/register"),
         "dpop_signing_alg_values_supported": ["ES256"],
         "id_token_signing_alg_values_supported": ["ES256"],
         "authorization_response_iss_parameter_supported": true,
@@ -173,6 +179,7 @@ pub(crate) fn session(prover: &Prover, issuer: &str, resource: &str) -> Session 
             token_type: TokenType::Dpop,
             refresh_token: Some(Secret::new("refresh-1")),
             scope: None,
+            authorization_details: AuthorizationDetails::default(),
             expires_at: None,
             id_token: None,
             subject: None,

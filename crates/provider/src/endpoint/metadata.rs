@@ -49,10 +49,13 @@ pub fn document(config: &Config) -> ProviderMetadata {
             },
             end_session_endpoint: endpoint(super::LOGOUT),
         },
+        mtls_endpoint_aliases: None,
         supported: supported(config),
         flags: Flags {
             authorization_response_iss_parameter_supported: Some(true),
             require_pushed_authorization_requests: Some(config.require_pushed_authorization_requests),
+            // Of each client on its own (RFC 9101 §10.5).
+            require_signed_request_object: None,
             claims_parameter_supported: Some(true),
             request_parameter_supported: Some(true),
             request_uri_parameter_supported: Some(true),

@@ -1,0 +1,5 @@
+//! `keybound agent` in front of a gateway over TLS, called by programs that know nothing of DPoP.
+
+mod bounds;
+mod stage;
+mod ways;

@@ -1,0 +1,147 @@
+//! What a login asks for, and what is fixed for all logins of a client.
+
+use crate::client_auth::{ClientAuth, Identity};
+use crate::prover::SharedSigner;
+use crate::return_to::ReturnTo;
+use keybound_dpop::jose::algorithm::Algorithm;
+use keybound_dpop::secret::Secret;
+use keybound_oauth::authorization::Prompt;
+use keybound_oauth::authorization_details::AuthorizationDetails;
+use keybound_oauth::claims_request::{Accepted, ClaimRequest, ClaimsRequest};
+use keybound_oauth::identifier::ResourceId;
+use keybound_oauth::provider_metadata::ProviderMetadata;
+use keybound_oauth::response_mode::ResponseMode;
+use keybound_oauth::scope::Scope;
+use std::fmt;
+
+/// What a login asks for.
+#[derive(Clone, Debug, Default)]
+pub struct LoginAsk {
+    /// `scope`
+    pub scope: Option<Scope>,
+    /// `resource`, any number of times (RFC 8707 §2)
+    pub resources: Vec<ResourceId>,
+    /// `authorization_details` (RFC 9396 §3)
+    pub authorization_details: AuthorizationDetails,
+    /// `prompt`
+    pub prompt: Vec<Prompt>,
+    /// `max_age`, in seconds.
+    pub max_age_secs: Option<u64>,
+    /// `login_hint`
+    pub login_hint: Option<String>,
+    /// `id_token_hint`
+    pub id_token_hint: Option<Secret>,
+    /// `acr_values`, as text: what would be liked. For what is needed, see [`LoginAsk::requiring_acr`].
+    pub acr_values: Option<String>,
+    /// `claims` (OpenID Connect Core §5.5). What is essential of `acr`, `auth_time` and `sub` in the ID token is
+    /// insisted on.
+    pub claims: ClaimsRequest,
+    /// `display`, as text.
+    pub display: Option<String>,
+    /// `ui_locales`, as text.
+    pub ui_locales: Option<String>,
+    /// `claims_locales`, as text.
+    pub claims_locales: Option<String>,
+    /// How the answer is to come: in a query or a form post, plain or signed (JARM).
+    pub response: ResponseMode,
+    /// Whether the request is pushed (RFC 9126).
+    pub pushed: When,
+    /// Whether the request is signed (RFC 9101).
+    pub signed: When,
+    /// Where the user goes afterwards; kept with the login, for the host program to read.
+    pub return_to: Option<ReturnTo>,
+}
+
+/// When something is done that servers may support, or require.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum When {
+    /// A request is pushed wherever the server takes that, and signed where the server requires it or the client was
+    /// given a key for it ([`LoginRules::request_key`]).
+    #[default]
+    Auto,
+    /// In any case; where it cannot be done there is no login.
+    Always,
+    /// Not at all; where the server requires it there is no login.
+    Never,
+}
+
+impl LoginAsk {
+    /// The same, and the user must have signed in by one of these means (`acr`, OpenID Connect Core §5.5.1.1): a login
+    /// that ends with another one is refused.
+    #[must_use]
+    pub fn requiring_acr(mut self, acrs: impl IntoIterator<Item = String>) -> Self {
+        let accepted = Accepted::Values(acrs.into_iter().map(Into::into).collect());
+        self.claims.id_token.insert("acr".to_owned(), ClaimRequest { essential: true, accepted });
+        self
+    }
+
+    /// Whether an ID token is asked for.
+    #[must_use]
+    pub fn is_openid(&self) -> bool {
+        self.scope.as_ref().is_some_and(|scope| scope.contains("openid"))
+    }
+}
+
+/// What is fixed for all logins of a client: as it is registered, and by which profile it goes.
+#[derive(Clone, Debug, Default)]
+pub struct LoginRules {
+    /// The profile.
+    pub profile: Profile,
+    /// The key for signed requests; left out, that of `private_key_jwt`.
+    pub request_key: Option<RequestKey>,
+    /// `id_token_signed_response_alg`, as registered; left out, whatever the server lists.
+    pub id_token_algorithm: Option<Algorithm>,
+    /// `authorization_signed_response_alg`, as registered; left out, whatever the server lists.
+    pub response_algorithm: Option<Algorithm>,
+}
+
+/// How strict a client is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Profile {
+    /// As strict as the server allows.
+    #[default]
+    Open,
+    /// FAPI 2.0 Security Profile: what it demands, or no login.
+    Fapi2,
+}
+
+/// A key that signs requests.
+#[derive(Clone)]
+pub struct RequestKey {
+    /// The key.
+    pub signer: SharedSigner,
+    /// The `kid` under which the server knows it.
+    pub kid: Option<String>,
+}
+
+impl fmt::Debug for RequestKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RequestKey({} {})", self.signer.algorithm(), self.signer.public_jwk().thumbprint())
+    }
+}
+
+/// Who takes part in a login.
+#[derive(Clone, Copy, Debug)]
+pub struct Parties<'a> {
+    /// The server.
+    pub server: &'a ProviderMetadata,
+    /// The client.
+    pub identity: &'a Identity,
+    /// Its rules.
+    pub rules: &'a LoginRules,
+}
+
+impl Parties<'_> {
+    /// The key for signed requests, if there is one.
+    #[must_use]
+    pub fn request_key(&self) -> Option<RequestKey> {
+        match (&self.rules.request_key, &self.identity.auth) {
+            (Some(key), _) => Some(key.clone()),
+            (None, ClientAuth::PrivateKeyJwt { signer, kid }) => {
+                Some(RequestKey { signer: SharedSigner::clone(signer), kid: kid.clone() })
+            }
+            _ => None,
+        }
+    }
+}
