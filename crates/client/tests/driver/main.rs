@@ -26,7 +26,8 @@ mod odd_resources;
 mod proxy;
 #[cfg(test)]
 mod registration;
-#[cfg(all(test, feature = "reqwest"))]
+#[cfg(feature = "reqwest")]
+#[cfg(test)]
 mod reqwest_client;
 #[cfg(test)]
 mod rotation;
