@@ -5,6 +5,7 @@ use crate::destination::Destination;
 pub use crate::known_servers::{Acquaintance, ClockUse, ServerClock};
 use crate::known_servers::{Hearing, KnownServers};
 use crate::nonce_rule::{Offered, offered};
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method};
 use keybound_dpop::header::DPOP;
 use keybound_dpop::jose::algorithm::Algorithm;
@@ -13,7 +14,7 @@ use keybound_dpop::jose::signer::{SignError, Signer};
 use keybound_dpop::jose::thumbprint::Thumbprint;
 use keybound_dpop::nonce::Nonce;
 use keybound_dpop::nonce_cache::{NonceCache, Role};
-use keybound_dpop::proof::create::NewProof;
+use keybound_dpop::proof::create::{NewProof, ProofHeader};
 use keybound_dpop::time::{Clock, Now, UnixTime};
 use keybound_dpop::token_hash::TokenHash;
 use std::fmt;
@@ -68,6 +69,7 @@ pub enum ProveError {
 #[derive(Clone)]
 pub struct Prover {
     signer: SharedSigner,
+    header: Arc<ProofHeader>,
     jkt: Thumbprint,
     nonces: Arc<NonceCache>,
     servers: Arc<KnownServers>,
@@ -78,8 +80,9 @@ impl Prover {
     /// A prover for that key. Provers may share one cache: nonces belong to servers, not to keys.
     #[must_use]
     pub fn new(signer: SharedSigner, nonces: Arc<NonceCache>, clock: Arc<dyn Clock>) -> Self {
+        let header = Arc::new(ProofHeader::of(signer.algorithm(), signer.public_jwk()));
         let jkt = signer.public_jwk().thumbprint();
-        Self { signer, jkt, nonces, servers: Arc::default(), clock }
+        Self { signer, header, jkt, nonces, servers: Arc::default(), clock }
     }
 
     /// A prover for another key, with the same nonces and clock.
@@ -145,8 +148,8 @@ impl Prover {
             entropy: crypto::random()?,
             iat: shift(made_at.unix, corrected_by),
         };
-        let compact = new.sign(&self.signer)?;
-        let mut value = HeaderValue::from_str(&compact)
+        let compact = new.sign_under(&self.header, &self.signer)?;
+        let mut value = HeaderValue::from_maybe_shared(Bytes::from(compact))
             .map_err(|_| SignError("the signer's key is no plain text".to_owned()))?;
         value.set_sensitive(true);
         Ok(Proof { value, nonce, made_at, corrected_by })

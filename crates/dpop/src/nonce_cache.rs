@@ -24,8 +24,40 @@ pub struct NonceCache {
 
 #[derive(Debug, Default)]
 struct Held {
-    nonces: HashMap<(Role, String), (Nonce, u64)>,
+    of_authorization_servers: Nonces,
+    of_resource_servers: Nonces,
     uses: u64,
+}
+
+/// By origin, with the number of the last use.
+type Nonces = HashMap<String, (Nonce, u64)>;
+
+impl Held {
+    const fn in_role(&mut self, role: Role) -> &mut Nonces {
+        match role {
+            Role::AuthorizationServer => &mut self.of_authorization_servers,
+            Role::ResourceServer => &mut self.of_resource_servers,
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.of_authorization_servers.len() + self.of_resource_servers.len()
+    }
+
+    fn drop_oldest(&mut self) {
+        let oldest = |nonces: &Nonces| {
+            let oldest = nonces.iter().min_by_key(|(_, (_, used))| *used);
+            oldest.map(|(origin, (_, used))| (*used, origin.clone()))
+        };
+        let in_role = |role, nonces| oldest(nonces).map(|(used, origin)| (used, role, origin));
+        let oldest = [
+            in_role(Role::AuthorizationServer, &self.of_authorization_servers),
+            in_role(Role::ResourceServer, &self.of_resource_servers),
+        ];
+        if let Some((_, role, origin)) = oldest.into_iter().flatten().min_by_key(|(used, ..)| *used) {
+            self.in_role(role).remove(&origin);
+        }
+    }
 }
 
 impl NonceCache {
@@ -35,7 +67,7 @@ impl NonceCache {
         let mut held = self.held.lock();
         held.uses += 1;
         let uses = held.uses;
-        let (nonce, used) = held.nonces.get_mut(&(role, origin.to_owned()))?;
+        let (nonce, used) = held.in_role(role).get_mut(origin)?;
         *used = uses;
         Some(nonce.clone())
     }
@@ -46,14 +78,14 @@ impl NonceCache {
         let mut held = self.held.lock();
         held.uses += 1;
         let uses = held.uses;
-        let key = (role, origin.to_owned());
-        if held.nonces.len() >= MAX_SERVERS && !held.nonces.contains_key(&key) {
-            let oldest = held.nonces.iter().min_by_key(|(_, (_, used))| *used).map(|(key, _)| key.clone());
-            if let Some(oldest) = oldest {
-                held.nonces.remove(&oldest);
-            }
+        if let Some(known) = held.in_role(role).get_mut(origin) {
+            *known = (nonce, uses);
+            return;
         }
-        held.nonces.insert(key, (nonce, uses));
+        if held.len() >= MAX_SERVERS {
+            held.drop_oldest();
+        }
+        held.in_role(role).insert(origin.to_owned(), (nonce, uses));
     }
 }
 
@@ -83,7 +115,7 @@ mod tests {
             cache.put(Role::ResourceServer, &format!("https://h{index}"), nonce("n"));
             assert_eq!(cache.get(Role::ResourceServer, "kept"), Some(nonce("k")));
         }
-        assert_eq!(cache.held.lock().nonces.len(), MAX_SERVERS);
+        assert_eq!(cache.held.lock().len(), MAX_SERVERS);
     }
 
     #[test]
@@ -96,7 +128,7 @@ mod tests {
         };
         let gone = |indexes: &[usize]| {
             let held = cache.held.lock();
-            indexes.iter().all(|index| !held.nonces.contains_key(&(Role::ResourceServer, origin(*index))))
+            indexes.iter().all(|index| !held.of_resource_servers.contains_key(&origin(*index)))
         };
         put(0, MAX_SERVERS + FEW);
         assert!(gone(&Vec::from_iter(0..FEW)), "those that were put first");

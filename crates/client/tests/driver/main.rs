@@ -23,9 +23,16 @@ mod mock;
 #[cfg(test)]
 mod nonces;
 #[cfg(test)]
+mod odd_resources;
+#[cfg(test)]
+mod proxy;
+#[cfg(test)]
 mod pushed;
 #[cfg(test)]
 mod registration;
+#[cfg(feature = "reqwest")]
+#[cfg(test)]
+mod reqwest_client;
 #[cfg(test)]
 mod review;
 #[cfg(test)]

@@ -4,6 +4,7 @@ use crate::mock::{CHALLENGE, INVALID_TOKEN, Mock, Parts, TOKENS, api, client, re
 use axum::body::Body;
 use bytes::Bytes;
 use http::{Request, Response};
+use http_body::Frame;
 use http_body_util::Full;
 use keybound_client::api::{Api, ApiSettings};
 use keybound_client::client_auth::ClientAuth;
@@ -11,7 +12,13 @@ use keybound_client::error::ClientError;
 use keybound_client::redirect::Redirects;
 use keybound_client::resource_exchange::ResourceError;
 use keybound_client::resource_refused;
-use keybound_fetch::Streaming;
+use keybound_client::transport::Transport;
+use keybound_fetch::{FetchError, Fetcher, Settings, Streaming};
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::time::{Sleep, sleep};
 
 async fn length(mut answer: Streaming) -> usize {
     let mut length = 0;
@@ -87,4 +94,54 @@ async fn a_refusal_of_a_stream_says_what_to_do() {
     let answer = api.send_streaming(post(format!("{}/x", mock.origin), Full::new(PART))).await;
     let told = resource_refused::judge(&answer.expect("an answer"), api.shared_session().prover().now());
     assert!(told.expect_err("refused").to_string().contains("the scope `write`"));
+}
+
+/// A body that comes part by part, with that long before each; after the last one it never ends where it is to stall.
+struct Slow {
+    left: u32,
+    stalls: bool,
+    every: Duration,
+    until: Pin<Box<Sleep>>,
+}
+
+impl Slow {
+    fn new(left: u32, every: Duration, stalls: bool) -> Self {
+        Self { left, stalls, every, until: Box::pin(sleep(every)) }
+    }
+}
+
+impl http_body::Body for Slow {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        match self.left.checked_sub(1) {
+            None if self.stalls => Poll::Pending,
+            None => Poll::Ready(None),
+            Some(left) => {
+                ready!(self.until.as_mut().poll(cx));
+                (self.left, self.until) = (left, Box::pin(sleep(self.every)));
+                Poll::Ready(Some(Ok(Frame::data(PART))))
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_upload_takes_as_long_as_it_moves_and_no_longer() {
+    let mock = Mock::start(|seen, _| reply(200, &[], &seen.body.len().to_string())).await;
+    let timeout = Duration::from_secs(2);
+    let settings = Settings { timeout, ..Settings::default() };
+    let fetcher = Fetcher::for_operator(&settings).expect("a fetcher");
+    let prover = crate::mock::prover();
+    let session = session(&prover, &mock.origin, &mock.origin);
+    let api = Api::new(Transport::over(fetcher), prover, session, ApiSettings::default()).expect("an API");
+    let send = |body| api.send_streaming(post(format!("{}/x", mock.origin), body));
+    let moves = send(Slow::new(12, timeout / 10, false)).await.expect("an answer");
+    assert_eq!((moves.status().as_u16(), length(moves).await), (200, "12288".len()));
+    let stalls = send(Slow::new(1, timeout / 10, true)).await;
+    assert!(matches!(stalls, Err(ClientError::Fetch(FetchError::Timeout { .. }))), "{stalls:?}");
 }

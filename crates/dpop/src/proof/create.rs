@@ -8,6 +8,7 @@ use crate::nonce::Nonce;
 use crate::target::{Target, TargetError};
 use crate::time::UnixTime;
 use crate::token_hash::TokenHash;
+use std::fmt::Write as _;
 
 /// What a new proof says. Every request gets its own, with its own `jti`.
 #[derive(Clone, Debug)]
@@ -26,6 +27,21 @@ pub struct NewProof<'a> {
     pub iat: UnixTime,
 }
 
+/// The header of all proofs with one key, made once.
+#[derive(Clone, Debug)]
+pub struct ProofHeader(String);
+
+impl ProofHeader {
+    /// For that key.
+    #[must_use]
+    pub fn of(algorithm: Algorithm, key: &PublicJwk) -> Self {
+        let header = format!(r#"{{"typ":"dpop+jwt","alg":"{algorithm}","jwk":{}}}"#, key.to_json());
+        let mut encoded = base64url::encode(header.as_bytes());
+        encoded.push('.');
+        Self(encoded)
+    }
+}
+
 /// A proof that lacks its signature.
 #[derive(Clone, Debug)]
 pub struct UnsignedProof(String);
@@ -34,12 +50,16 @@ impl NewProof<'_> {
     /// The first half: the bytes to sign (RFC 7515 §5.1).
     #[must_use]
     pub fn prepare(&self, algorithm: Algorithm, key: &PublicJwk) -> UnsignedProof {
-        let header = format!(r#"{{"typ":"dpop+jwt","alg":"{algorithm}","jwk":{}}}"#, key.to_json());
+        self.prepare_under(&ProofHeader::of(algorithm, key))
+    }
+
+    /// The first half, by who makes many proofs with one key.
+    #[must_use]
+    pub fn prepare_under(&self, header: &ProofHeader) -> UnsignedProof {
         let claims = self.claims();
         // Four characters for three octets, and room for a signature of the usual length.
-        let mut text = String::with_capacity((header.len() + claims.len()) * 4 / 3 + 100);
-        base64url::encode_onto(&mut text, header.as_bytes());
-        text.push('.');
+        let mut text = String::with_capacity(header.0.len() + claims.len() * 4 / 3 + 100);
+        text.push_str(&header.0);
         base64url::encode_onto(&mut text, claims.as_bytes());
         UnsignedProof(text)
     }
@@ -54,7 +74,7 @@ impl NewProof<'_> {
         json.push_str(r#","htu":"#);
         push_text(&mut json, self.htu);
         json.push_str(r#","iat":"#);
-        json.push_str(&self.iat.as_secs().to_string());
+        let _ = write!(json, "{}", self.iat.as_secs());
         if let Some(token) = self.token {
             json.push_str(r#","ath":""#);
             base64url::encode_onto(&mut json, token.as_bytes());
@@ -73,7 +93,19 @@ impl NewProof<'_> {
     /// # Errors
     /// [`SignError`] where the signer cannot sign.
     pub fn sign(&self, signer: &(impl Signer + ?Sized)) -> Result<String, SignError> {
-        let unsigned = self.prepare(signer.algorithm(), signer.public_jwk());
+        self.sign_under(&ProofHeader::of(signer.algorithm(), signer.public_jwk()), signer)
+    }
+
+    /// Both halves at once, by who makes many proofs with one key.
+    ///
+    /// # Errors
+    /// [`SignError`] where the signer cannot sign.
+    pub fn sign_under(
+        &self,
+        header: &ProofHeader,
+        signer: &(impl Signer + ?Sized),
+    ) -> Result<String, SignError> {
+        let unsigned = self.prepare_under(header);
         let signature = signer.sign(unsigned.signing_input())?;
         Ok(unsigned.finish(&signature))
     }
