@@ -2,9 +2,10 @@
 //! user of the machine can read (CL-CLI-01).
 
 use crate::error::CommandError;
+use crate::output;
 use keybound_dpop::secret::Secret;
 use std::fs::File;
-use std::io::{self, IsTerminal, Read};
+use std::io::{self, BufRead, IsTerminal, Read};
 use std::path::Path;
 
 /// Bytes of an input that is held in memory, at the most.
@@ -32,6 +33,21 @@ pub(crate) fn prompt(question: &str) -> Result<Secret, CommandError> {
         CommandError::failed(format!("nothing could be asked at the terminal: {error}"))
             .advise("use one of the options that read from a file or from stdin")
     })
+}
+
+/// Asks at the terminal whether to go on; `yes` is what says so.
+pub(crate) fn confirm(question: &str) -> Result<(), CommandError> {
+    let stdin = io::stdin();
+    if !stdin.is_terminal() {
+        return Err(CommandError::usage("there is no terminal to ask at").advise("add --yes if you mean it"));
+    }
+    output::note(&format!("{question} Type `yes`: "))?;
+    let mut answer = String::new();
+    stdin.lock().take(16).read_line(&mut answer)?;
+    match answer.trim() {
+        "yes" => Ok(()),
+        _ => Err(CommandError::failed("nothing was done")),
+    }
 }
 
 /// A token or secret: the first line of a file, or of stdin for `-`.

@@ -1,21 +1,23 @@
 //! Calls to resources with a session: nonces are learnt, a token that is no longer good is renewed once, and redirects
 //! never carry a proof along.
 
+use crate::answer::Answer;
 use crate::client::Client;
 use crate::error::ClientError;
-use crate::private_dir::FileLock;
+use crate::middleware::{Rules, drive};
 use crate::prover::Prover;
 use crate::redirect::{MAX_REDIRECTS, Redirects, follow};
-use crate::resource_exchange::{ResourceError, check_algorithms, is_token_refused, prepare};
+use crate::resource_exchange::ResourceError;
 use crate::session::Session;
-use crate::session_store::{SessionStore, SessionStoreError};
+pub use crate::shared_session::Place;
+use crate::shared_session::{SharedSession, Upkeep};
 use crate::transport::Transport;
 use bytes::Bytes;
 use http::{Request, Response};
-use keybound_dpop::nonce_cache::Role;
-use keybound_dpop::secret::Secret;
-use keybound_oauth::token::TokenType;
-use parking_lot::RwLock;
+use http_body::Body;
+use http_body_util::Full;
+use keybound_fetch::Streaming;
+use std::error::Error;
 use std::sync::Arc;
 
 /// How calls are made.
@@ -37,29 +39,14 @@ impl Default for ApiSettings {
     }
 }
 
-/// A session's place in a store, shared with other processes.
-#[derive(Clone, Debug)]
-pub struct Place {
-    /// The store.
-    pub store: SessionStore,
-    /// The session's name.
-    pub name: String,
-}
-
 /// Calls resources with one session. Cheap to clone; clones share the session.
 #[derive(Clone, Debug)]
 pub struct Api {
-    shared: Arc<Shared>,
-}
-
-#[derive(Debug)]
-struct Shared {
     transport: Transport,
-    prover: Prover,
-    session: RwLock<Arc<Session>>,
-    settings: ApiSettings,
-    /// Held by whoever renews.
-    renewing: tokio::sync::Mutex<()>,
+    session: SharedSession,
+    redirects: Redirects,
+    max_body_bytes: usize,
+    rules: Rules,
 }
 
 impl Api {
@@ -73,21 +60,21 @@ impl Api {
         session: Session,
         settings: ApiSettings,
     ) -> Result<Self, ResourceError> {
-        let renewing_key = settings.renewal.as_ref().map(|client| client.prover().jkt());
-        for at_hand in [Some(prover.jkt()), renewing_key].into_iter().flatten() {
-            if at_hand != session.jkt {
-                return Err(ResourceError::WrongKey { bound: session.jkt, at_hand });
-            }
-        }
-        let session = RwLock::new(Arc::new(session));
-        let renewing = tokio::sync::Mutex::default();
-        Ok(Self { shared: Arc::new(Shared { transport, prover, session, settings, renewing }) })
+        let ApiSettings { renewal, place, redirects, max_body_bytes } = settings;
+        let session = SharedSession::new(prover, session, Upkeep { renewal, place })?;
+        Ok(Self { transport, session, redirects, max_body_bytes, rules: Rules::default() })
     }
 
     /// The session as it is now.
     #[must_use]
     pub fn session(&self) -> Arc<Session> {
-        self.shared.session()
+        self.session.session()
+    }
+
+    /// The session, to be used by others too.
+    #[must_use]
+    pub const fn shared_session(&self) -> &SharedSession {
+        &self.session
     }
 
     /// Sends a request with the token and a proof, which take the place of any that are in it.
@@ -101,8 +88,10 @@ impl Api {
         let mut request = request;
         let mut followed = 0;
         loop {
-            let response = self.send_renewing(&request).await?;
-            let next = match self.shared.settings.redirects {
+            let mut service = self.transport.collecting(self.max_body_bytes);
+            let sending = request.clone().map(|body| Some(Full::new(body)));
+            let response = drive(&mut service, &self.session, self.rules, sending).await?;
+            let next = match self.redirects {
                 Redirects::SameOrigin if followed < MAX_REDIRECTS => follow(&request, &response),
                 _ => None,
             };
@@ -112,102 +101,46 @@ impl Api {
         }
     }
 
+    /// As [`Api::send`], with bodies that are sent and read as they come, of whatever size. A redirect is followed where the
+    /// new request has no body.
+    ///
+    /// A body that is too long to be kept cannot be sent twice. Where the resource may ask for a nonce that is not known,
+    /// a HEAD request to the same URL goes before it; where it asks for one all the same, that is an error.
+    ///
+    /// # Errors
+    /// [`ClientError`]; [`ResourceError::ResendNeeded`] where the request is to be sent again by the caller.
+    pub async fn send_streaming<B>(&self, request: Request<B>) -> Result<Streaming, ClientError>
+    where
+        B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
+    {
+        let (parts, body) = request.into_parts();
+        let mut head = Request::from_parts(parts.clone(), Bytes::new());
+        let mut sending = Request::from_parts(parts, Some(body));
+        let mut service = self.transport.beginning();
+        let mut followed = 0;
+        loop {
+            let method = sending.method().clone();
+            let had_body = sending.body().as_ref().is_some_and(|body| !body.is_end_stream());
+            let response = drive(&mut service, &self.session, self.rules, sending).await?;
+            let answer = Answer::begun(response.status(), response.headers());
+            let next = match self.redirects {
+                Redirects::SameOrigin if followed < MAX_REDIRECTS => follow(&head, answer),
+                _ => None,
+            };
+            let Some(next) = next.filter(|next| !had_body || *next.method() != method) else {
+                return Ok(response);
+            };
+            sending = next.clone().map(|_| None);
+            head = next;
+            followed += 1;
+        }
+    }
+
     /// Renews the access token, unless that has been done since `stale` was in use.
     ///
     /// # Errors
     /// [`ClientError`]
     pub async fn renew(&self, stale: &Session) -> Result<Arc<Session>, ClientError> {
-        let (shared, token) = (Arc::clone(&self.shared), stale.tokens.access_token.clone());
-        // A task of its own: a caller who goes away must not lose tokens that the server has already rotated.
-        tokio::spawn(async move { shared.renew(&token).await }).await.map_err(|_| ClientError::Task)?
+        self.session.renew(stale).await
     }
-
-    async fn send_renewing(&self, request: &Request<Bytes>) -> Result<Response<Bytes>, ClientError> {
-        let mut session = self.session();
-        let is_renewable = self.shared.settings.renewal.is_some() && session.tokens.refresh_token.is_some();
-        let is_expired = session.tokens.is_expired(self.shared.prover.now());
-        if is_renewable && is_expired {
-            session = self.renew(&session).await?;
-        }
-        let response = self.shared.send_once(&session, request).await?;
-        if !is_renewable || is_expired || !is_token_refused(&response) {
-            return Ok(response);
-        }
-        let session = self.renew(&session).await?;
-        self.shared.send_once(&session, request).await
-    }
-}
-
-impl Shared {
-    fn session(&self) -> Arc<Session> {
-        Arc::clone(&self.session.read())
-    }
-
-    async fn send_once(
-        &self,
-        session: &Session,
-        request: &Request<Bytes>,
-    ) -> Result<Response<Bytes>, ClientError> {
-        let make = || Ok(prepare(session, &self.prover, request)?);
-        let limit = self.settings.max_body_bytes;
-        let response = self.transport.exchange(&self.prover, Role::ResourceServer, limit, make).await?;
-        if session.tokens.token_type == TokenType::Dpop {
-            check_algorithms(self.prover.algorithm(), &response)?;
-        }
-        Ok(response)
-    }
-
-    /// One at a time: within this process by the mutex, among processes by the lock on the session's file.
-    async fn renew(&self, stale: &Secret) -> Result<Arc<Session>, ClientError> {
-        let _turn = self.renewing.lock().await;
-        let current = self.session();
-        if current.tokens.access_token != *stale {
-            return Ok(current);
-        }
-        let client = self.settings.renewal.as_ref().ok_or(ClientError::NoRefreshToken)?;
-        let Some(place) = &self.settings.place else {
-            let tokens = client.refresh(&current.tokens).await?;
-            return Ok(self.put(Session { tokens, ..(*current).clone() }));
-        };
-        let (_lock, kept) = place.lock_and_load().await?;
-        if kept.jkt != current.jkt {
-            return Err(ResourceError::WrongKey { bound: kept.jkt, at_hand: current.jkt }.into());
-        }
-        if kept.tokens.access_token != *stale {
-            return Ok(self.put(kept));
-        }
-        let tokens = client.refresh(&kept.tokens).await?;
-        let renewed = self.put(Session { tokens, ..kept });
-        place.save(Arc::clone(&renewed)).await?;
-        Ok(renewed)
-    }
-
-    fn put(&self, session: Session) -> Arc<Session> {
-        let session = Arc::new(session);
-        *self.session.write() = Arc::clone(&session);
-        session
-    }
-}
-
-impl Place {
-    async fn lock_and_load(&self) -> Result<(FileLock, Session), ClientError> {
-        let place = self.clone();
-        blocking(move || {
-            let lock = place.store.lock(&place.name)?;
-            Ok((lock, place.store.load(&place.name)?))
-        })
-        .await
-    }
-
-    async fn save(&self, session: Arc<Session>) -> Result<(), ClientError> {
-        let place = self.clone();
-        blocking(move || place.store.save(&place.name, &session)).await
-    }
-}
-
-/// Files and their locks are not for the threads that serve tasks.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, SessionStoreError> + Send + 'static,
-) -> Result<T, ClientError> {
-    Ok(tokio::task::spawn_blocking(work).await.map_err(|_| ClientError::Task)??)
 }

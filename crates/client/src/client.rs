@@ -1,28 +1,33 @@
 //! A client at one authorization server. The ways to get tokens are in [`crate::flow`], one a file.
 
 use crate::client_auth::Identity;
+use crate::discover;
 use crate::error::ClientError;
 use crate::flow::authorization_code::ask::{LoginRules, Parties, Profile};
 use crate::flow::authorization_code::fapi::{self, NotFapi};
 use crate::id_token::{self, Asked, IdTokenRefused};
-use crate::outgoing::Outgoing;
+use crate::outgoing::{Outgoing, OutgoingError, form_post};
 use crate::prover::Prover;
 use crate::session::{Origins, Session};
-use crate::token_exchange::{self, Wanted};
+use crate::token_endpoint::{self, Wanted};
 use crate::tokens::Tokens;
 use crate::transport::Transport;
 use bytes::Bytes;
 use http::Response;
-use keybound_dpop::jose::jws::{JwtError, UnverifiedJwt};
+use keybound_dpop::jose::algorithm::{Algorithm, AlgorithmSet};
+use keybound_dpop::jose::jws::{JwtError, UnverifiedJwt, VerifiedJwt};
 use keybound_dpop::nonce_cache::Role;
 use keybound_fetch::JwksSource;
+use keybound_oauth::form::FormWriter;
 use keybound_oauth::id_token::IdTokenClaims;
-use keybound_oauth::provider_metadata::ProviderMetadata;
-use keybound_oauth::token::{TokenRequest, TokenResponse};
+use keybound_oauth::identifier::Endpoint;
+use keybound_oauth::provider_metadata::{Endpoints, ProviderMetadata};
+use keybound_oauth::scope::Scope;
+use keybound_oauth::token::{GrantRequest, TokenRequest, TokenResponse};
 use std::sync::Arc;
 
 /// Bytes in an answer of an authorization server, at the most.
-const MAX_ANSWER_BYTES: usize = 256 * 1024;
+pub(crate) const MAX_ANSWER_BYTES: usize = 256 * 1024;
 
 /// A client at one authorization server, with one key. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -50,20 +55,17 @@ impl Client {
         Self { transport, server: Arc::new(server), identity, prover, keys, wanted, login_rules }
     }
 
-    /// The same client, which takes bearer tokens too where the server issues no others.
+    /// The same client, which takes bearer tokens too where the server issues no others; not under FAPI 2.0.
     #[must_use]
     pub fn allowing_bearer(self) -> Self {
-        let wanted = match self.login_rules.profile {
-            Profile::Fapi2 => Wanted::Bound,
-            Profile::Open => Wanted::BearerToo,
-        };
-        Self { wanted, ..self }
+        self.expecting(Wanted::BearerToo)
     }
 
     /// The same client, whose logins go by these rules.
     #[must_use]
     pub fn with_login_rules(self, login_rules: LoginRules) -> Self {
-        Self { login_rules, ..self }
+        let wanted = self.wanted;
+        Self { login_rules, ..self }.expecting(wanted)
     }
 
     /// The same client under another key.
@@ -82,6 +84,28 @@ impl Client {
         let client = Self { login_rules, wanted: Wanted::Bound, ..self };
         fapi::check(&client.parties(), &client.prover)?;
         Ok(client)
+    }
+
+    /// The same client, which takes the tokens that the server is known to issue. Under FAPI 2.0 these are bound ones.
+    #[must_use]
+    pub fn expecting(self, wanted: Wanted) -> Self {
+        let wanted = match self.login_rules.profile {
+            Profile::Fapi2 => Wanted::Bound,
+            Profile::Open => wanted,
+        };
+        Self { wanted, ..self }
+    }
+
+    /// Which tokens it takes.
+    #[must_use]
+    pub const fn wanted(&self) -> Wanted {
+        self.wanted
+    }
+
+    /// The driver.
+    #[must_use]
+    pub const fn transport(&self) -> &Transport {
+        &self.transport
     }
 
     /// The server's metadata.
@@ -135,13 +159,82 @@ impl Client {
 
     /// A round to the token endpoint. On a nonce challenge the same grant is sent again, with a new proof and, where the
     /// client has one, a new assertion (RFC 9449 §8).
-    pub(crate) async fn request_tokens(&self, grant: &TokenRequest) -> Result<TokenResponse, ClientError> {
+    pub(crate) async fn ask_for_tokens(&self, grant: &TokenRequest) -> Result<Response<Bytes>, ClientError> {
         let make = || {
-            let made = token_exchange::request(&self.server, &self.identity, grant, &self.prover);
+            let made = token_endpoint::request(&self.server, &self.identity, grant, &self.prover);
             made.map_err(ClientError::from)
         };
-        let response = self.ask_server(make).await?;
-        Ok(token_exchange::judge(&response, self.wanted)?)
+        self.ask_server(make).await
+    }
+
+    /// The same, and its answer judged.
+    pub(crate) async fn request_tokens(&self, grant: &TokenRequest) -> Result<TokenResponse, ClientError> {
+        let response = self.ask_for_tokens(grant).await?;
+        let wanted = match (self.wanted, &grant.grant) {
+            // The refresh token that is bound stays where no new one comes.
+            (Wanted::RefreshBound, GrantRequest::RefreshToken { .. }) => Wanted::BearerToo,
+            (wanted, _) => wanted,
+        };
+        Ok(token_endpoint::judge(&response, wanted)?)
+    }
+
+    /// Where this client meets that endpoint; `name` is its member in the metadata.
+    pub(crate) fn endpoint(
+        &self,
+        name: &'static str,
+        of: impl Fn(&Endpoints) -> Option<&Endpoint>,
+    ) -> Result<&Endpoint, OutgoingError> {
+        discover::endpoint(&self.server, &self.identity, name, of)
+    }
+
+    /// A round to another endpoint that takes a form, with what shows the client and a proof.
+    pub(crate) async fn post_form(
+        &self,
+        name: &'static str,
+        of: impl Fn(&Endpoints) -> Option<&Endpoint>,
+        form: impl Fn() -> FormWriter,
+    ) -> Result<Response<Bytes>, ClientError> {
+        let endpoint = self.endpoint(name, of)?;
+        let make = || {
+            let made = form_post(endpoint, form(), &self.identity, &self.server.issuer, &self.prover);
+            made.map_err(ClientError::from)
+        };
+        self.ask_server(make).await
+    }
+
+    /// The tokens of a response to a grant without a redirect. An ID token among them is checked where one was asked for,
+    /// and dropped where not.
+    pub(crate) async fn granted(
+        &self,
+        response: TokenResponse,
+        asked: Option<&Scope>,
+    ) -> Result<Tokens, ClientError> {
+        let mut tokens = Tokens::granted(response, asked, self.prover.now());
+        if !asked.is_some_and(|scope| scope.contains("openid")) {
+            tokens.id_token = None;
+        }
+        if tokens.id_token.is_some() {
+            tokens.subject = Some(self.check_id_token(&tokens, &Asked::default()).await?.sub);
+        }
+        Ok(tokens)
+    }
+
+    /// Verifies a JWT of the server under one of the algorithms that it names.
+    pub(crate) async fn verify_jwt(
+        &self,
+        token: &str,
+        accepted: AlgorithmSet,
+    ) -> Result<VerifiedJwt, ClientError> {
+        let jwt = UnverifiedJwt::parse(token).map_err(IdTokenRefused::from)?;
+        let kid = jwt.kid().map_err(IdTokenRefused::from)?;
+        let header = jwt.header().map_err(IdTokenRefused::from)?;
+        let named = header.string("alg").ok().flatten();
+        let algorithm =
+            named.and_then(Algorithm::parse).ok_or(IdTokenRefused::Signature(JwtError::Algorithm))?;
+        let source = self.keys.as_ref().ok_or(IdTokenRefused::Signature(JwtError::UnknownKey))?;
+        let keys = source.keys(kid.as_deref()).await?;
+        let verified = jwt.verify(accepted, keys.candidates(kid.as_deref(), algorithm));
+        Ok(verified.map_err(IdTokenRefused::from)?)
     }
 
     /// A round to the server.

@@ -1,10 +1,12 @@
 //! What an issuer says of itself (RFC 8414 §3, OpenID Connect Discovery §4), and the algorithm that follows from it.
 
+use crate::client_auth::{ClientAuth, Identity};
+use crate::outgoing::OutgoingError;
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use keybound_dpop::jose::algorithm::Algorithm;
-use keybound_oauth::identifier::Issuer;
-use keybound_oauth::provider_metadata::{ProviderMetadata, ProviderMetadataError};
+use keybound_oauth::identifier::{Endpoint, Issuer};
+use keybound_oauth::provider_metadata::{Endpoints, ProviderMetadata, ProviderMetadataError};
 use url::Url;
 
 /// The algorithms in the order in which we like them for proofs: small keys and quick signatures first.
@@ -81,6 +83,25 @@ pub fn judge(
         },
         _ => Ok(None),
     }
+}
+
+/// Where a client meets an endpoint. One that shows a certificate meets it at the alias for that, where the server names
+/// one (RFC 8705 §5); `name` is the member of the metadata.
+///
+/// # Errors
+/// [`OutgoingError::NoEndpoint`]
+pub fn endpoint<'s>(
+    server: &'s ProviderMetadata,
+    identity: &Identity,
+    name: &'static str,
+    of: impl Fn(&Endpoints) -> Option<&Endpoint>,
+) -> Result<&'s Endpoint, OutgoingError> {
+    let aliases = match identity.auth {
+        ClientAuth::TlsCertificate => server.mtls_endpoint_aliases.as_ref(),
+        _ => None,
+    };
+    let found = aliases.and_then(&of).or_else(|| of(&server.endpoints));
+    found.ok_or(OutgoingError::NoEndpoint(name))
 }
 
 /// The algorithm for a new proof key: the configured one, else the one we like best of those that the server lists.

@@ -1,18 +1,27 @@
 //! Everything that can go wrong for a client: what happened, and what to do. No text holds a secret.
 
+use crate::client_auth::AuthMethodError;
 use crate::discover::{AlgorithmError, DiscoverError};
+use crate::endpoint_error::EndpointError;
 use crate::flow::authorization_code::{LoginImpossible, RedirectRefused};
+use crate::flow::device::DeviceError;
 use crate::flow::pushed::PushedError;
+use crate::flow::refresh::RotateKeyError;
+use crate::flow::registration::RegistrationUnusable;
 use crate::id_token::IdTokenRefused;
 use crate::keystore::KeyStoreError;
 use crate::loopback::LoopbackError;
+use crate::middleware::SendError;
 use crate::nonce_rule::NonceError;
 use crate::outgoing::OutgoingError;
 use crate::prover::ProveError;
+use crate::resource_discovery::ResourceDiscoverError;
 use crate::resource_exchange::ResourceError;
+use crate::resource_refused::ResourceRefused;
 use crate::session_store::SessionStoreError;
-use crate::token_exchange::TokenError;
+use crate::token_endpoint::TokenError;
 use keybound_fetch::FetchError;
+use keybound_oauth::userinfo::UserinfoError;
 
 /// Why a client could not do what it was asked to.
 #[derive(Debug, thiserror::Error)]
@@ -30,12 +39,38 @@ pub enum ClientError {
     /// The issuer's metadata cannot be had or relied on.
     #[error(transparent)]
     Discover(#[from] DiscoverError),
+    /// The resource does not lead to an authorization server.
+    #[error(transparent)]
+    DiscoverResource(#[from] ResourceDiscoverError),
     /// There is no algorithm for proofs.
     #[error(transparent)]
     Algorithm(#[from] AlgorithmError),
+    /// There is no way to authenticate that both sides know.
+    #[error(transparent)]
+    AuthMethod(#[from] AuthMethodError),
     /// The token endpoint gave no token that we take.
     #[error(transparent)]
     Token(#[from] TokenError),
+    /// Another endpoint of the authorization server did not do what it was asked to.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
+    /// The login on another device did not come to its end.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+    /// The login cannot go on under another key.
+    #[error(transparent)]
+    RotateKey(#[from] RotateKeyError),
+    /// The registration does not yield what is asked of it.
+    #[error(transparent)]
+    Registration(#[from] RegistrationUnusable),
+    /// What came from UserInfo is not used.
+    #[error("{0}; it is not used: tell the server's operator")]
+    Userinfo(#[from] UserinfoError),
+    /// Nobody knows whose tokens these are.
+    #[error(
+        "this login has no ID token, so there is no telling whom UserInfo is about; log in with the scope `openid`"
+    )]
+    NoSubject,
     /// A login cannot begin.
     #[error(transparent)]
     Login(LoginImpossible),
@@ -51,6 +86,9 @@ pub enum ClientError {
     /// The request may not go to that resource, or not with that key.
     #[error(transparent)]
     Resource(#[from] ResourceError),
+    /// The resource refused.
+    #[error(transparent)]
+    Refused(#[from] ResourceRefused),
     /// The browser did not come back.
     #[error(transparent)]
     Loopback(#[from] LoopbackError),
@@ -66,6 +104,15 @@ pub enum ClientError {
     /// A task of ours ended before its time.
     #[error("a task of this program ended before its time; this is a fault of ours")]
     Task,
+}
+
+impl From<SendError<FetchError>> for ClientError {
+    fn from(error: SendError<FetchError>) -> Self {
+        match error {
+            SendError::Client(error) => error,
+            SendError::Http(error) => error.into(),
+        }
+    }
 }
 
 impl From<ProveError> for ClientError {

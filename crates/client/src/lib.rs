@@ -21,7 +21,7 @@
 //! let transport = Transport::over(Fetcher::for_operator(&Settings::default())?);
 //! let server = transport.discover(&Issuer::parse("https://id.example")?).await?;
 //! let key = KeyStore::open("keys")?.create("reports", choose_algorithm(&server, None)?)?;
-//! let prover = Prover::new(Arc::new(key), Arc::default(), Arc::new(SystemClock::start()));
+//! let prover = Prover::new(key, Arc::default(), Arc::new(SystemClock::start()));
 //! let identity = Identity { client_id: ClientId::parse("reports")?, auth: ClientAuth::SecretBasic(secret) };
 //! let client = Client::new(transport.clone(), server, identity, prover.clone());
 //!
@@ -38,13 +38,19 @@
 //! |---|---|
 //! | [`prover`] | one key: proofs, and the nonces that servers give |
 //! | [`destination`] | the URL of a request, its `htu`, its origin |
+//! | [`clock_offset`] | how far a server's clock is from ours |
 //! | [`nonce_rule`] | when a request is sent again, and when not |
 //! | [`client_auth`] | who the client is, and how it shows that |
 //! | [`outgoing`] | a request, ready to be sent once |
-//! | [`token_exchange`] | the token endpoint |
+//! | [`token_endpoint`], [`endpoint_error`] | the token endpoint, and the others |
 //! | [`resource_exchange`] | a protected resource |
 //! | [`redirect`] | redirects of resources |
+//! | [`shared_session`] | a session that several callers use at once, and its renewal |
+//! | [`resource_refused`] | what a resource that refuses says, and what to do |
+//! | [`resource_round`], [`answer`] | the rules for one request to a resource, whoever sends it |
+//! | [`middleware`] | token and proof for other HTTP clients |
 //! | [`discover`] | an issuer's metadata, and the algorithm that follows from it |
+//! | [`resource_discovery`] | from a resource to its authorization server |
 //! | [`id_token`] | checks of an ID token |
 //! | [`tokens`], [`session`] | what is kept of a login |
 //! | [`private_dir`], [`keystore`], [`session_store`] | files that nobody else can read |
@@ -53,27 +59,39 @@
 //! | [`transport`] | the driver |
 //! | [`client`], [`flow`] | a client at one authorization server, and its ways to get tokens |
 //! | [`api`] | calls to resources with a session |
+//! | `agent` | the local signing proxy, with the feature of that name |
 //! | [`error`] | everything that can go wrong |
 
+#[cfg(feature = "agent")]
+pub mod agent;
+pub mod answer;
 pub mod api;
 pub mod client;
 pub mod client_auth;
+pub mod clock_offset;
 pub mod destination;
 pub mod discover;
+pub mod endpoint_error;
 pub mod error;
 pub mod flow;
 pub mod id_token;
 pub mod keystore;
+mod known_servers;
 pub mod loopback;
+pub mod middleware;
 pub mod nonce_rule;
 pub mod outgoing;
 pub mod private_dir;
 pub mod prover;
 pub mod redirect;
+pub mod resource_discovery;
 pub mod resource_exchange;
+pub mod resource_refused;
+pub mod resource_round;
 pub mod return_to;
 pub mod session;
 pub mod session_store;
-pub mod token_exchange;
+pub mod shared_session;
+pub mod token_endpoint;
 pub mod tokens;
 pub mod transport;

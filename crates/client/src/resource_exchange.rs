@@ -1,13 +1,14 @@
 //! A request to a resource (RFC 9449 §7), in two halves: the token and the proof put in, and what the answer means.
 
+use crate::answer::Answer;
 use crate::destination::Destination;
-use crate::nonce_rule::{challenges, dpop_challenges};
+use crate::nonce_rule::{Resend, challenges, dpop_challenges};
 use crate::outgoing::{Outgoing, OutgoingError, sensitive};
 use crate::prover::{Proof, ProofFor, Prover};
 use crate::session::Session;
 use bytes::Bytes;
 use http::header::AUTHORIZATION;
-use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use keybound_dpop::header::DPOP;
 use keybound_dpop::jose::algorithm::Algorithm;
 use keybound_dpop::jose::thumbprint::Thumbprint;
@@ -46,6 +47,9 @@ pub enum ResourceError {
         /// What the challenge lists.
         accepted: String,
     },
+    /// The request would have to be sent again, and its body is gone.
+    #[error("{0}, and the body of the request cannot be sent twice; send the request again")]
+    ResendNeeded(Resend),
 }
 
 /// The first half: the request with the token and a new proof in it, in place of any that are there. To be made anew
@@ -77,27 +81,52 @@ pub fn authorize(
     to: &Destination,
     headers: &mut HeaderMap,
 ) -> Result<Option<Proof>, ResourceError> {
-    if !session.origins.allow(to) {
-        return Err(ResourceError::Origin(to.origin().to_owned()));
+    Credentials::of(session)?.put(session, prover, (method, to), headers)
+}
+
+/// What every request with one access token has in common, made once.
+#[derive(Clone, Debug)]
+pub(crate) struct Credentials {
+    authorization: HeaderValue,
+    /// `None` for a bearer token, which goes without a proof.
+    token: Option<TokenHash>,
+}
+
+impl Credentials {
+    /// # Errors
+    /// [`ResourceError`] where the token cannot stand in a header.
+    pub(crate) fn of(session: &Session) -> Result<Self, ResourceError> {
+        let token = &session.tokens.access_token;
+        let credentials = Secret::new(format!("{} {}", session.tokens.token_type, token.reveal()));
+        let is_bound = session.tokens.token_type == TokenType::Dpop;
+        let hash = is_bound.then(|| TokenHash::of(token.reveal()));
+        Ok(Self { authorization: sensitive(&credentials)?, token: hash })
     }
-    if prover.jkt() != session.jkt {
-        return Err(ResourceError::WrongKey { bound: session.jkt, at_hand: prover.jkt() });
-    }
-    let token = &session.tokens.access_token;
-    let proof = match session.tokens.token_type {
-        TokenType::Dpop => {
-            let purpose = ProofFor::Resource(TokenHash::of(token.reveal()));
-            Some(prover.prove(purpose, method, to).map_err(OutgoingError::from)?)
+
+    /// Puts them and a new proof into the headers of that session's request, which goes there.
+    pub(crate) fn put(
+        &self,
+        session: &Session,
+        prover: &Prover,
+        (method, to): (&Method, &Destination),
+        headers: &mut HeaderMap,
+    ) -> Result<Option<Proof>, ResourceError> {
+        if !session.origins.allow(to) {
+            return Err(ResourceError::Origin(to.origin().to_owned()));
         }
-        TokenType::Bearer => None,
-    };
-    let credentials = Secret::new(format!("{} {}", session.tokens.token_type, token.reveal()));
-    headers.insert(AUTHORIZATION, sensitive(&credentials)?);
-    headers.remove(DPOP);
-    if let Some(proof) = &proof {
-        proof.put(headers);
+        if prover.jkt() != session.jkt {
+            return Err(ResourceError::WrongKey { bound: session.jkt, at_hand: prover.jkt() });
+        }
+        let purpose = self.token.map(ProofFor::Resource);
+        let proof = purpose.map(|purpose| prover.prove(purpose, method, to)).transpose();
+        let proof = proof.map_err(OutgoingError::from)?;
+        headers.insert(AUTHORIZATION, self.authorization.clone());
+        headers.remove(DPOP);
+        if let Some(proof) = &proof {
+            proof.put(headers);
+        }
+        Ok(proof)
     }
-    Ok(proof)
 }
 
 /// The second half: whether the key can ever satisfy this resource. The key is never changed silently, since the token
@@ -105,12 +134,13 @@ pub fn authorize(
 ///
 /// # Errors
 /// [`ResourceError::Algorithm`] where a challenge lists algorithms, and the key's is not among them.
-pub fn check_algorithms(ours: Algorithm, response: &Response<Bytes>) -> Result<(), ResourceError> {
-    if response.status() != StatusCode::UNAUTHORIZED {
+pub fn check_algorithms<'a>(ours: Algorithm, answer: impl Into<Answer<'a>>) -> Result<(), ResourceError> {
+    let answer = answer.into();
+    if answer.status != StatusCode::UNAUTHORIZED {
         return Ok(());
     }
     let mut lists =
-        dpop_challenges(response.headers()).filter_map(|challenge| challenge.get("algs").map(str::to_owned));
+        dpop_challenges(answer.headers).filter_map(|challenge| challenge.get("algs").map(str::to_owned));
     match lists.find(|algs| !algs.split(' ').any(|name| name == ours.name())) {
         Some(algs) => {
             Err(ResourceError::Algorithm { ours, accepted: keybound_oauth::error::sanitise(&algs) })
@@ -121,10 +151,10 @@ pub fn check_algorithms(ours: Algorithm, response: &Response<Bytes>) -> Result<(
 
 /// Whether the resource says that the token is no longer good (RFC 6750 §3.1), under whichever scheme.
 #[must_use]
-pub fn is_token_refused(response: &Response<Bytes>) -> bool {
-    let invalid = ErrorCode::InvalidToken.as_str();
-    response.status() == StatusCode::UNAUTHORIZED
-        && challenges(response.headers())
+pub fn is_token_refused<'a>(answer: impl Into<Answer<'a>>) -> bool {
+    let (answer, invalid) = (answer.into(), ErrorCode::InvalidToken.as_str());
+    answer.status == StatusCode::UNAUTHORIZED
+        && challenges(answer.headers)
             .iter()
             .filter(|challenge| challenge.is("DPoP") || challenge.is("Bearer"))
             .any(|challenge| challenge.get("error") == Some(invalid))
@@ -135,6 +165,7 @@ mod tests {
     use super::*;
     use crate::nonce_rule::{Next, Round};
     use crate::session::tests::session;
+    use http::Response;
     use keybound_dpop::jose::signer::SigningKey;
     use keybound_dpop::nonce_cache::Role;
     use keybound_dpop::time::SystemClock;

@@ -6,6 +6,7 @@ use keybound_dpop::jose::json::{Object, Value};
 use keybound_dpop::jose::thumbprint::Thumbprint;
 use keybound_dpop::secret::Secret;
 use keybound_dpop::time::UnixTime;
+use keybound_oauth::authorization_details::AuthorizationDetails;
 use keybound_oauth::identifier::{ClientId, Issuer};
 use keybound_oauth::scope::Scope;
 use keybound_oauth::token::TokenType;
@@ -92,6 +93,9 @@ impl Session {
         if let Some(scope) = &tokens.scope {
             put("scope", scope.to_string().into());
         }
+        if !tokens.authorization_details.is_empty() {
+            put("authorization_details", tokens.authorization_details.to_json());
+        }
         if let Some(expires_at) = tokens.expires_at {
             put("expires_at", expires_at.as_secs().into());
         }
@@ -119,6 +123,7 @@ impl Session {
             token_type: TokenType::parse(text("token_type")?).ok_or(NotASession("token_type"))?,
             refresh_token: optional("refresh_token")?.map(Secret::new),
             scope: optional("scope")?.map(Scope::parse).transpose().map_err(|_| NotASession("scope"))?,
+            authorization_details: read_details(json)?,
             expires_at: read_time(&object)?,
             id_token: optional("id_token")?.map(Secret::new),
             subject: optional("subject")?.map(str::to_owned),
@@ -132,6 +137,13 @@ impl Session {
             origins: Origins::of(origins).map_err(|_| NotASession("origins"))?,
         })
     }
+}
+
+fn read_details(json: &[u8]) -> Result<AuthorizationDetails, NotASession> {
+    let wrong = NotASession("authorization_details");
+    let whole: serde_json::Value = serde_json::from_slice(json).map_err(|_| wrong)?;
+    let details = whole.get("authorization_details").map(AuthorizationDetails::from_json);
+    details.transpose().map(Option::unwrap_or_default).map_err(|_| wrong)
 }
 
 fn read_time(object: &Object<'_>) -> Result<Option<UnixTime>, NotASession> {
@@ -153,6 +165,7 @@ pub(crate) mod tests {
                 token_type: TokenType::Dpop,
                 refresh_token: Some(Secret::new("refresh-secret")),
                 scope: Scope::parse("read write").ok(),
+                authorization_details: AuthorizationDetails::parse(r#"[{"type":"pay"}]"#).expect("details"),
                 expires_at: Some(UnixTime::from_secs(1_800_000_000)),
                 id_token: Some(Secret::new("id-secret")),
                 subject: Some("ada".to_owned()),
@@ -171,6 +184,7 @@ pub(crate) mod tests {
         let mut bare = full.clone();
         bare.tokens.refresh_token = None;
         bare.tokens.scope = None;
+        bare.tokens.authorization_details = AuthorizationDetails::default();
         bare.tokens.expires_at = None;
         bare.tokens.id_token = None;
         bare.tokens.subject = None;

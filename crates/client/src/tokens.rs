@@ -2,6 +2,7 @@
 
 use keybound_dpop::secret::Secret;
 use keybound_dpop::time::UnixTime;
+use keybound_oauth::authorization_details::AuthorizationDetails;
 use keybound_oauth::scope::Scope;
 use keybound_oauth::token::{TokenResponse, TokenType};
 
@@ -16,6 +17,8 @@ pub struct Tokens {
     pub refresh_token: Option<Secret>,
     /// What it allows: what the server said, else what was asked for.
     pub scope: Option<Scope>,
+    /// `authorization_details`, as they were granted (RFC 9396 §7).
+    pub authorization_details: AuthorizationDetails,
     /// When it expires, where the server said that (RFC 6749 §5.1 does not demand it).
     pub expires_at: Option<UnixTime>,
     /// The ID token.
@@ -33,6 +36,7 @@ impl Tokens {
             token_type: response.token_type,
             refresh_token: response.refresh_token,
             scope: response.scope.or_else(|| asked.cloned()),
+            authorization_details: response.authorization_details,
             expires_at: response.expires_in_secs.map(|secs| now.plus_secs(secs)),
             id_token: response.id_token,
             subject: None,
@@ -44,8 +48,10 @@ impl Tokens {
     #[must_use]
     pub fn renewed(&self, response: TokenResponse, now: UnixTime) -> Self {
         let new = Self::granted(response, self.scope.as_ref(), now);
+        let details = Some(new.authorization_details).filter(|details| !details.is_empty());
         Self {
             refresh_token: new.refresh_token.or_else(|| self.refresh_token.clone()),
+            authorization_details: details.unwrap_or_else(|| self.authorization_details.clone()),
             id_token: self.id_token.clone(),
             subject: self.subject.clone(),
             ..new

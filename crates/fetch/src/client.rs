@@ -1,10 +1,13 @@
 //! The client itself. One for URLs that an operator wrote, one for URLs that others chose; both ask for https, follow
-//! no redirect, keep no cookie, use no proxy, and stop at a time and a size.
+//! no redirect, keep no cookie, use no proxy that was not named, and stop at a time and a size.
 
-use crate::error::{FetchError, classify};
+use crate::body::{Body, Progress};
+use crate::error::{FetchError, classify, innermost};
+use crate::proxy::Proxy;
 use crate::resolve::Author;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
+use keybound_dpop::secret::Secret;
 use keybound_oauth::identifier::is_protected;
 use std::future::Future;
 use std::path::Path;
@@ -44,17 +47,64 @@ impl Roots {
     }
 }
 
+/// A certificate of ours with its private key, by which servers know us (RFC 8705).
+#[derive(Clone)]
+pub struct ClientCertificate(reqwest::Identity);
+
+impl ClientCertificate {
+    /// Reads a certificate, with those between it and its root, and its private key, all in PEM.
+    ///
+    /// # Errors
+    /// [`FetchError::Setup`]
+    pub fn from_pem(pem: &[u8]) -> Result<Self, FetchError> {
+        let unfit = "the client certificate needs a certificate and its private key, both in PEM";
+        let identity = reqwest::Identity::from_pem(pem).map_err(|_| FetchError::Setup(unfit.to_owned()))?;
+        // Whether the key is the certificate's shows when a client is made of them.
+        let made = builder(&Settings::default(), Author::Operator)?
+            .tls_certs_only(std::iter::empty())
+            .identity(identity.clone())
+            .build();
+        match made {
+            Ok(_) => Ok(Self(identity)),
+            Err(error) => Err(FetchError::Setup(format!("{unfit}: {}", innermost(&error)))),
+        }
+    }
+
+    /// Reads a file of them. To be called before anything is served.
+    ///
+    /// # Errors
+    /// [`FetchError::Setup`]
+    pub fn from_pem_file(path: &Path) -> Result<Self, FetchError> {
+        let pem = std::fs::read_to_string(path)
+            .map_err(|error| FetchError::Setup(format!("cannot read {}: {error}", path.display())))?;
+        let pem = Secret::new(pem);
+        Self::from_pem(pem.reveal().as_bytes())
+            .map_err(|error| FetchError::Setup(format!("{}: {error}", path.display())))
+    }
+}
+
+impl std::fmt::Debug for ClientCertificate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ClientCertificate([redacted])")
+    }
+}
+
 /// The bounds of a client.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Authorities to trust besides the system's.
     pub roots: Roots,
+    /// What is shown to servers that ask who we are; never where strangers chose the URL.
+    pub certificate: Option<ClientCertificate>,
     /// Until there is a connection; 5 s.
     pub connect_timeout: Duration,
     /// Until the whole answer is there; 10 s. For a stream: between one part of it and the next.
     pub timeout: Duration,
     /// Bytes in the body of an answer, at the most; 64 KiB.
     pub max_body_bytes: usize,
+    /// A proxy for the URLs that an operator wrote; none. For those that others chose there never is one: where they lead is
+    /// ours to see.
+    pub proxy: Option<Proxy>,
     /// Whether URLs that others chose may lead to this machine: for development only (OPS-SSRF-02).
     pub strangers_may_name_loopback: bool,
 }
@@ -63,9 +113,11 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             roots: Roots::default(),
+            certificate: None,
             connect_timeout: Duration::from_secs(5),
             timeout: Duration::from_secs(10),
             max_body_bytes: 64 * 1024,
+            proxy: None,
             strangers_may_name_loopback: false,
         }
     }
@@ -109,11 +161,15 @@ impl Fetcher {
 
     fn new(settings: &Settings, author: Author) -> Result<Self, FetchError> {
         let roots = || settings.roots.0.iter().cloned();
-        let http = builder(settings, author).tls_certs_merge(roots()).build().or_else(|error| {
-            // A machine without a store of trusted roots: those that we were given are all there is.
-            tracing::warn!(%error, given = roots().len(), "the system's trusted roots cannot be used");
-            builder(settings, author).tls_certs_only(roots()).build()
-        });
+        let http = builder(settings, author)?.tls_certs_merge(roots()).build();
+        let http = match http {
+            Ok(http) => Ok(http),
+            Err(error) => {
+                // A machine without a store of trusted roots: those that we were given are all there is.
+                tracing::warn!(%error, given = roots().len(), "the system's trusted roots cannot be used");
+                builder(settings, author)?.tls_certs_only(roots()).build()
+            }
+        };
         let http = http.map_err(|error| FetchError::Setup(error.to_string()))?;
         Ok(Self { http, author, timeout: settings.timeout, max_body_bytes: settings.max_body_bytes })
     }
@@ -161,22 +217,27 @@ impl Fetcher {
     /// [`FetchError`]
     pub async fn send_capped(
         &self,
-        request: http::Request<Bytes>,
+        request: http::Request<impl Into<Body>>,
         max_body_bytes: usize,
     ) -> Result<http::Response<Bytes>, FetchError> {
         self.exchange(convert(request)?, max_body_bytes).await
     }
 
-    /// Sends a request and returns as soon as the answer begins. Its body has no bound in size, nor in time as long as
-    /// it keeps coming.
+    /// Sends a request and returns as soon as the answer begins. Neither body has a bound in size, nor in time as long as
+    /// it keeps moving.
     ///
     /// # Errors
     /// [`FetchError`]
-    pub async fn send_streaming(&self, request: http::Request<Bytes>) -> Result<Streaming, FetchError> {
-        let request = convert(request)?;
+    pub async fn send_streaming(
+        &self,
+        request: http::Request<impl Into<Body>>,
+    ) -> Result<Streaming, FetchError> {
+        let (parts, body) = request.into_parts();
+        let (body, progress) = body.into().watched();
+        let request = convert(http::Request::from_parts(parts, body))?;
         let host = host_of(request.url());
-        let response = self.within_time(&host, self.begin(request)).await?;
-        Ok(Streaming { host, response })
+        let response = self.while_it_moves(&host, &progress, self.begin(request)).await?;
+        Ok(Streaming { host, response, timeout: self.timeout })
     }
 
     async fn exchange(
@@ -205,6 +266,24 @@ impl Fetcher {
     ) -> Result<T, FetchError> {
         let late = |_| Err(FetchError::Timeout { host: host.to_owned() });
         tokio::time::timeout(self.timeout, work).await.unwrap_or_else(late)
+    }
+
+    /// As [`Self::within_time`], but the time begins anew whenever a part of the body has gone out.
+    async fn while_it_moves<T>(
+        &self,
+        host: &str,
+        progress: &Progress,
+        work: impl Future<Output = Result<T, FetchError>>,
+    ) -> Result<T, FetchError> {
+        let mut work = std::pin::pin!(work);
+        loop {
+            let before = progress.parts();
+            match tokio::time::timeout(self.timeout, work.as_mut()).await {
+                Ok(done) => return done,
+                Err(_) if progress.parts() != before => {}
+                Err(_) => return Err(FetchError::Timeout { host: host.to_owned() }),
+            }
+        }
     }
 
     /// Addresses written as such never reach the resolver, so they are judged here.
@@ -236,6 +315,7 @@ impl Fetcher {
 pub struct Streaming {
     host: String,
     response: reqwest::Response,
+    timeout: Duration,
 }
 
 impl Streaming {
@@ -243,6 +323,12 @@ impl Streaming {
     #[must_use]
     pub fn status(&self) -> StatusCode {
         self.response.status()
+    }
+
+    /// The version of HTTP.
+    #[must_use]
+    pub fn version(&self) -> http::Version {
+        self.response.version()
     }
 
     /// All header lines.
@@ -256,28 +342,41 @@ impl Streaming {
     /// # Errors
     /// [`FetchError`] where the body breaks off or stalls.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, FetchError> {
-        self.response.chunk().await.map_err(|error| classify(&self.host, &error))
+        match tokio::time::timeout(self.timeout, self.response.chunk()).await {
+            Ok(chunk) => chunk.map_err(|error| classify(&self.host, &error)),
+            Err(_) => Err(FetchError::Timeout { host: self.host.clone() }),
+        }
     }
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the one place where outbound requests are made")]
-fn builder(settings: &Settings, author: Author) -> reqwest::ClientBuilder {
-    reqwest::Client::builder()
+fn builder(settings: &Settings, author: Author) -> Result<reqwest::ClientBuilder, FetchError> {
+    let builder = reqwest::Client::builder();
+    let shown = settings.certificate.as_ref().filter(|_| author == Author::Operator);
+    let builder = match shown {
+        Some(ClientCertificate(identity)) => builder.identity(identity.clone()),
+        None => builder,
+    };
+    let builder = builder
         .user_agent(USER_AGENT)
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .referer(false)
         .no_proxy()
         .connect_timeout(settings.connect_timeout)
-        .read_timeout(settings.timeout)
-        .dns_resolver(Arc::new(author))
+        .dns_resolver(Arc::new(author));
+    match settings.proxy.as_ref().filter(|_| author == Author::Operator) {
+        Some(proxy) => Ok(builder.proxy(proxy.setting()?)),
+        None => Ok(builder),
+    }
 }
 
-fn convert(request: http::Request<Bytes>) -> Result<reqwest::Request, FetchError> {
+fn convert(request: http::Request<impl Into<Body>>) -> Result<reqwest::Request, FetchError> {
     let url = request.uri().to_string();
     let reason = "it is not an absolute URL";
     let shown = url.split('?').next().unwrap_or_default().to_owned();
-    reqwest::Request::try_from(request).map_err(|_| FetchError::Url { url: shown, reason })
+    reqwest::Request::try_from(request.map(|body| body.into().0))
+        .map_err(|_| FetchError::Url { url: shown, reason })
 }
 
 async fn read_whole(
@@ -304,7 +403,7 @@ async fn read_whole(
     Ok(whole)
 }
 
-fn host_of(url: &Url) -> String {
+pub(crate) fn host_of(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }

@@ -69,7 +69,9 @@ impl Prompt {
         }
     }
 
-    fn parse(text: &str) -> Option<Self> {
+    /// Reads the text.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|prompt| prompt.as_str() == text)
     }
 }

@@ -13,6 +13,9 @@ pub struct ProviderMetadata {
     /// The URLs.
     #[serde(flatten)]
     pub endpoints: Endpoints,
+    /// `mtls_endpoint_aliases` (RFC 8705 §5): where clients that show a certificate meet the endpoints.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mtls_endpoint_aliases: Option<Endpoints>,
     /// The lists of what is supported.
     #[serde(flatten)]
     pub supported: Supported,
@@ -129,6 +132,18 @@ pub enum ProviderMetadataError {
 }
 
 impl ProviderMetadata {
+    /// Of that issuer, with nothing else said: for a server that publishes none, whose endpoints are written by hand.
+    #[must_use]
+    pub fn new(issuer: Issuer) -> Self {
+        Self {
+            issuer,
+            endpoints: Endpoints::default(),
+            mtls_endpoint_aliases: None,
+            supported: Supported::default(),
+            flags: Flags::default(),
+        }
+    }
+
     /// The document.
     #[must_use]
     pub fn to_json(&self) -> String {
@@ -177,6 +192,7 @@ mod tests {
                 ..Supported::default()
             },
             flags: Flags { require_pushed_authorization_requests: Some(false), ..Flags::default() },
+            ..ProviderMetadata::new(issuer())
         }
     }
 

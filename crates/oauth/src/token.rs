@@ -8,7 +8,7 @@ use crate::identifier::ResourceId;
 use crate::pkce::CodeVerifier;
 use crate::scope::Scope;
 use crate::token_exchange::{self, TokenExchangeRequest};
-use keybound_dpop::jose::json::{Number, Object, Value};
+use keybound_dpop::jose::json::{Object, Value};
 use keybound_dpop::jose::object_writer::ObjectWriter;
 use keybound_dpop::secret::Secret;
 use std::fmt;
@@ -226,16 +226,19 @@ impl TokenResponse {
     /// [`TokenResponseError`] names what is wrong.
     pub fn parse(json: &[u8]) -> Result<Self, TokenResponseError> {
         let object = Object::parse(json).map_err(|_| TokenResponseError::NotJson)?;
-        let text = |name| object.string(name).map_err(|_| TokenResponseError::Member(name));
+        // Some servers write `null` for what there is not.
+        let text = |name| match object.get(name) {
+            Some(Value::Null) => Ok(None),
+            _ => object.string(name).map_err(|_| TokenResponseError::Member(name)),
+        };
         let secret = |name| text(name).map(|value| value.filter(|t| !t.is_empty()).map(Secret::new));
         let token_type = text("token_type")?.ok_or(TokenResponseError::Member("token_type"))?;
-        let scope = text("scope")?.map(Scope::parse).transpose();
         Ok(Self {
             access_token: secret("access_token")?.ok_or(TokenResponseError::Member("access_token"))?,
             token_type: TokenType::parse(token_type).ok_or(TokenResponseError::TokenType)?,
             expires_in_secs: read_expires_in(&object)?,
             refresh_token: secret("refresh_token")?,
-            scope: scope.map_err(|_| TokenResponseError::Member("scope"))?,
+            scope: read_granted_scope(&object)?,
             id_token: secret("id_token")?,
             authorization_details: read_details(json, &object)?,
             issued_token_type: text("issued_token_type")?.map(str::to_owned),
@@ -276,12 +279,24 @@ fn read_details(json: &[u8], object: &Object<'_>) -> Result<AuthorizationDetails
     details.unwrap_or_else(|| Ok(AuthorizationDetails::default())).map_err(|_| malformed)
 }
 
-/// A number of seconds; some servers write it as a text.
+/// A text; some servers write an array of texts.
+fn read_granted_scope(object: &Object<'_>) -> Result<Option<Scope>, TokenResponseError> {
+    let malformed = TokenResponseError::Member("scope");
+    if object.get("scope") == Some(&Value::Null) {
+        return Ok(None);
+    }
+    let texts = object.strings("scope").map_err(|_| malformed)?;
+    texts.map(|texts| Scope::parse(&texts.join(" "))).transpose().map_err(|_| malformed)
+}
+
+/// A number of seconds; some servers write it as a text, or with a fraction.
 fn read_expires_in(object: &Object<'_>) -> Result<Option<u64>, TokenResponseError> {
     let malformed = TokenResponseError::Member("expires_in");
     match object.get("expires_in") {
-        None => Ok(None),
-        Some(Value::Number(Number::Unsigned(secs))) => Ok(Some(*secs)),
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::Number(number)) => {
+            number.as_unix_time().map(|secs| Some(secs.as_secs())).ok_or(malformed)
+        }
         Some(Value::String(text)) => text.parse().map(Some).map_err(|_| malformed),
         Some(_) => Err(malformed),
     }
@@ -395,5 +410,23 @@ mod tests {
         ] {
             assert_eq!(parse(bad), Err(error), "{bad}");
         }
+    }
+
+    #[test]
+    fn cl_tok_04_odd_writings_of_the_same_are_read() {
+        let parse = |more: &str| {
+            let json = format!(r#"{{"access_token":"a","token_type":"DPOP",{more},"odd":{{"x":[1]}}}}"#);
+            TokenResponse::parse(json.as_bytes()).unwrap_or_else(|error| panic!("{more}: {error}"))
+        };
+        for (more, secs) in [
+            ("\"expires_in\":null", None),
+            ("\"expires_in\":3599.9", Some(3599)),
+            ("\"expires_in\":\"7\"", Some(7)),
+        ] {
+            assert_eq!(parse(more).expires_in_secs, secs, "{more}");
+        }
+        assert_eq!(parse(r#""scope":["a","b c"]"#).scope, Scope::parse("a b c").ok());
+        let nothing = parse(r#""scope":null,"refresh_token":null,"id_token":null"#);
+        assert_eq!((nothing.scope, nothing.refresh_token, nothing.id_token), (None, None, None));
     }
 }

@@ -176,9 +176,9 @@ impl Drop for Shell {
 const BUILD: Duration = Duration::from_secs(900);
 
 async fn sign_in(url: &str) {
-    let (answer, _) = Hands::of("alice", PASSWORD).allow_at(url).await.expect("allowed");
+    let back = Hands::of("alice", PASSWORD).come_back(url).await.unwrap_or_else(|page| panic!("{page}"));
     let fetcher = Fetcher::for_operator(&Settings::default()).expect("an HTTP client");
-    let request = http::Request::get(answer.as_str()).body(bytes::Bytes::new());
+    let request = http::Request::get(back.url()).body(bytes::Bytes::new());
     fetcher.send(request.expect("a request")).await.expect("an answer");
 }
 

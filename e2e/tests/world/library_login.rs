@@ -14,7 +14,7 @@ use keybound_client::id_token;
 use keybound_client::nonce_rule::{Next, Round};
 use keybound_client::outgoing::Outgoing;
 use keybound_client::prover::Prover;
-use keybound_client::token_exchange::{self, Wanted};
+use keybound_client::token_endpoint::{self, Wanted};
 use keybound_dpop::jose::key_set::KeySet;
 use keybound_dpop::jose::signer::SigningKey;
 use keybound_dpop::nonce_cache::Role;
@@ -113,9 +113,9 @@ impl<'w> Library<'w> {
             login.judge(&answer)
         };
         let grant = grant.expect("an answer");
-        let make = || token_exchange::request(&self.server, &self.identity, &grant, &self.prover);
+        let make = || token_endpoint::request(&self.server, &self.identity, &grant, &self.prover);
         let response = self.exchange(|| make().expect("made")).await;
-        let tokens = token_exchange::judge(&response, Wanted::Bound).expect("tokens");
+        let tokens = token_endpoint::judge(&response, Wanted::Bound).expect("tokens");
         let (parties, asked) = (self.parties(), login.asked(&grant));
         let expected = asked.expected(&parties, &tokens.access_token, now);
         let id_token = tokens.id_token.as_ref().expect("an ID token");
@@ -217,8 +217,8 @@ async fn bcp_inj_01_a_stolen_code_is_of_no_use_in_another_login() {
         |query: &str| Form::parse_query(query).expect("a form").get("code").expect("a code").to_owned();
     let injected = answer.replace(&code(&answer), &code(&stolen));
     let grant = own.judge(&Secret::new(injected)).expect("`state` and `iss` are its own");
-    let make = || token_exchange::request(&thief.server, &thief.identity, &grant, &thief.prover);
+    let make = || token_endpoint::request(&thief.server, &thief.identity, &grant, &thief.prover);
     let response = thief.exchange(|| make().expect("made")).await;
-    let refused = token_exchange::judge(&response, Wanted::Bound).expect_err("refused");
+    let refused = token_endpoint::judge(&response, Wanted::Bound).expect_err("refused");
     assert!(refused.to_string().contains("invalid_grant"), "{refused}");
 }

@@ -5,6 +5,7 @@ mod attacks;
 mod audit;
 mod authentication;
 mod client_auth;
+mod client_library;
 mod codes;
 mod cross_origin;
 mod device;

@@ -2,11 +2,11 @@
 
 use crate::client::Client;
 use crate::error::ClientError;
+use crate::flow::ask::TokenAsk;
 use crate::tokens::Tokens;
-use keybound_oauth::authorization_details::AuthorizationDetails;
 use keybound_oauth::identifier::ResourceId;
 use keybound_oauth::scope::Scope;
-use keybound_oauth::token::{GrantRequest, TokenRequest};
+use keybound_oauth::token::GrantRequest;
 
 impl Client {
     /// Gets an access token for the client itself.
@@ -18,14 +18,16 @@ impl Client {
         scope: Option<Scope>,
         resources: Vec<ResourceId>,
     ) -> Result<Tokens, ClientError> {
-        let grant = GrantRequest::ClientCredentials { scope: scope.clone() };
-        let response = self
-            .request_tokens(&TokenRequest {
-                grant,
-                resources,
-                authorization_details: AuthorizationDetails::default(),
-            })
-            .await?;
-        Ok(Tokens::granted(response, scope.as_ref(), self.prover().now()))
+        self.client_credentials_for(&TokenAsk { scope, resources, ..TokenAsk::default() }).await
+    }
+
+    /// As [`Client::client_credentials`], with everything that can be asked for.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub async fn client_credentials_for(&self, ask: &TokenAsk) -> Result<Tokens, ClientError> {
+        let grant = GrantRequest::ClientCredentials { scope: ask.scope.clone() };
+        let response = self.request_tokens(&ask.request(grant)).await?;
+        Ok(Tokens::granted(response, ask.scope.as_ref(), self.prover().now()))
     }
 }

@@ -9,7 +9,7 @@ use keybound_client::redirect::Redirects;
 use keybound_client::resource_exchange::ResourceError;
 use keybound_client::session::Session;
 use keybound_client::session_store::SessionStore;
-use keybound_client::token_exchange::TokenError;
+use keybound_client::token_endpoint::TokenError;
 use keybound_dpop::secret::Secret;
 use keybound_dpop::time::UnixTime;
 use keybound_dpop::token_hash::TokenHash;

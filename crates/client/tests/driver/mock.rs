@@ -5,6 +5,7 @@ use axum::body::{Body, to_bytes};
 use axum::extract::Request;
 use bytes::Bytes;
 use http::{HeaderMap, Response};
+use http_body::{Frame, SizeHint};
 use keybound_client::api::{Api, ApiSettings};
 use keybound_client::client::Client;
 use keybound_client::client_auth::{ClientAuth, Identity};
@@ -18,14 +19,18 @@ use keybound_dpop::jose::signer::SigningKey;
 use keybound_dpop::secret::Secret;
 use keybound_dpop::time::{Clock, Now, UnixTime};
 use keybound_fetch::{Fetcher, Settings};
+use keybound_oauth::authorization_details::AuthorizationDetails;
 use keybound_oauth::form::Form;
 use keybound_oauth::identifier::{ClientId, Issuer};
 use keybound_oauth::provider_metadata::ProviderMetadata;
 use keybound_oauth::token::TokenType;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
+use std::convert::Infallible;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 /// A request as it arrived.
@@ -77,7 +82,7 @@ impl Mock {
             async move {
                 let (parts, body) = request.into_parts();
                 let target = parts.uri.to_string();
-                let body = to_bytes(body, 1 << 20).await.expect("a body");
+                let body = to_bytes(body, 1 << 23).await.expect("a body");
                 let seen = Seen { method: parts.method.to_string(), target, headers: parts.headers, body };
                 let before = {
                     let mut log = log.lock();
@@ -93,6 +98,27 @@ impl Mock {
 
     pub(crate) fn seen(&self) -> Vec<Seen> {
         self.seen.lock().clone()
+    }
+}
+
+/// A body of that many equal parts, of which nobody is told how many there are.
+pub(crate) struct Parts(pub(crate) usize, pub(crate) Bytes);
+
+impl http_body::Body for Parts {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let Some(left) = self.0.checked_sub(1) else { return Poll::Ready(None) };
+        self.0 = left;
+        Poll::Ready(Some(Ok(Frame::data(self.1.clone()))))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::new()
     }
 }
 
@@ -124,6 +150,11 @@ pub(crate) fn metadata(origin: &str) -> Value {
         "authorization_endpoint": format!("{origin}/authorize"),
         "token_endpoint": format!("{origin}/token"),
         "jwks_uri": format!("{origin}/jwks"),
+        "device_authorization_endpoint": format!("{origin}/device"),
+        "revocation_endpoint": format!("{origin}/revoke"),
+        "userinfo_endpoint": format!("{origin}/userinfo"),
+        "end_session_endpoint": format!("{origin}/logout?from=app"),
+        "registration_endpoint": format!("{origin}/register"),
         "dpop_signing_alg_values_supported": ["ES256"],
         "id_token_signing_alg_values_supported": ["ES256"],
         "authorization_response_iss_parameter_supported": true,
@@ -156,6 +187,7 @@ pub(crate) fn session(prover: &Prover, issuer: &str, resource: &str) -> Session 
             token_type: TokenType::Dpop,
             refresh_token: Some(Secret::new("refresh-1")),
             scope: None,
+            authorization_details: AuthorizationDetails::default(),
             expires_at: None,
             id_token: None,
             subject: None,

@@ -9,7 +9,7 @@ use keybound_client::flow::authorization_code::{
     LoginAsk, LoginImpossible, LoginRules, PendingLogin, RequestKey, When,
 };
 use keybound_client::flow::pushed::PushedError;
-use keybound_client::token_exchange::TokenError;
+use keybound_client::token_endpoint::TokenError;
 use keybound_dpop::jose::algorithm::Algorithm;
 use keybound_dpop::jose::jws::UnverifiedJwt;
 use keybound_dpop::jose::signer::SigningKey;

@@ -4,7 +4,7 @@ use crate::mock::{Mock, TOKENS, client, metadata, reply, transport};
 use keybound_client::client_auth::ClientAuth;
 use keybound_client::discover::DiscoverError;
 use keybound_client::error::ClientError;
-use keybound_client::token_exchange::TokenError;
+use keybound_client::token_endpoint::TokenError;
 use keybound_client::tokens::Tokens;
 use keybound_dpop::secret::Secret;
 use keybound_oauth::identifier::Issuer;

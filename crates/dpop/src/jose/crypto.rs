@@ -1,6 +1,8 @@
-//! The only file that names the cryptography library. Everything here takes and gives bytes.
+//! The only module that names the cryptography library. Everything here takes and gives bytes.
 //!
 //! Any error inside the library is a refusal ([`CryptoError`]), never an acceptance (RFC 8725 §3.3).
+
+pub mod aead;
 
 use super::algorithm::Algorithm;
 use super::jwk::{Curve, PublicJwk};

@@ -174,13 +174,64 @@ async fn cl_red_07_fapi_net_05_certificates_are_verified() {
     }
 }
 
+fn self_signed(name: &str) -> rcgen::CertifiedKey<rcgen::KeyPair> {
+    rcgen::generate_simple_self_signed(vec![name.to_owned()]).expect("a certificate")
+}
+
+fn shown(made: &rcgen::CertifiedKey<rcgen::KeyPair>) -> ClientCertificate {
+    let pem = format!("{}{}", made.cert.pem(), made.signing_key.serialize_pem());
+    ClientCertificate::from_pem(pem.as_bytes()).expect("a certificate with its key")
+}
+
+#[tokio::test]
+async fn fapi_cl_05_a_certificate_is_shown_to_servers_that_ask_for_it() {
+    let (server, ours) = (self_signed("localhost"), self_signed("client"));
+    let mut known = rustls::RootCertStore::empty();
+    known.add(ours.cert.der().clone()).expect("a root");
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let verifier = rustls::server::WebPkiClientVerifier::builder_with_provider(Arc::new(known), provider);
+    let port = serve_tls_asking(&server, verifier.build().expect("a verifier")).await;
+    let roots = Roots::from_pem(server.cert.pem().as_bytes()).expect("roots");
+    let at = url(&format!("https://localhost:{port}/"));
+    let with = |certificate| Settings { roots: roots.clone(), certificate, ..Settings::default() };
+    let known = Fetcher::for_operator(&with(Some(shown(&ours)))).expect("a client");
+    assert_eq!(&known.get(&at).await.expect("fetched").body[..], b"{}");
+    for stranger in [None, Some(shown(&self_signed("client")))] {
+        assert!(Fetcher::for_operator(&with(stranger)).expect("a client").get(&at).await.is_err());
+    }
+    let nearby = Settings { strangers_may_name_loopback: true, ..with(Some(shown(&ours))) };
+    let told = Fetcher::for_strangers(&nearby).expect("a client").get(&at).await;
+    assert!(told.is_err(), "who writes URLs is not to learn who we are");
+}
+
+#[test]
+fn a_certificate_needs_its_own_key_and_is_not_shown() {
+    let (one, other) = (self_signed("client"), self_signed("client"));
+    let pem = |made: &rcgen::CertifiedKey<rcgen::KeyPair>, key: &rcgen::CertifiedKey<rcgen::KeyPair>| {
+        format!("{}{}", made.cert.pem(), key.signing_key.serialize_pem())
+    };
+    for bad in [String::new(), one.cert.pem(), one.signing_key.serialize_pem(), pem(&one, &other)] {
+        let error = ClientCertificate::from_pem(bad.as_bytes()).expect_err("refused");
+        assert!(error.to_string().contains("both in PEM"), "{error}");
+        assert!(!error.to_string().contains("BEGIN"), "{error}");
+    }
+    assert_eq!(format!("{:?}", shown(&one)), "ClientCertificate([redacted])");
+}
+
 async fn serve_tls(made: &rcgen::CertifiedKey<rcgen::KeyPair>) -> u16 {
+    serve_tls_asking(made, rustls::server::WebPkiClientVerifier::no_client_auth()).await
+}
+
+async fn serve_tls_asking(
+    made: &rcgen::CertifiedKey<rcgen::KeyPair>,
+    verifier: Arc<dyn rustls::server::danger::ClientCertVerifier>,
+) -> u16 {
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .expect("versions")
-        .with_no_client_auth()
+        .with_client_cert_verifier(verifier)
         .with_single_cert(vec![made.cert.der().clone()], key)
         .expect("a configuration");
     let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));

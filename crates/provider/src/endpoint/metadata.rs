@@ -49,6 +49,7 @@ pub fn document(config: &Config) -> ProviderMetadata {
             },
             end_session_endpoint: endpoint(super::LOGOUT),
         },
+        mtls_endpoint_aliases: None,
         supported: supported(config),
         flags: Flags {
             authorization_response_iss_parameter_supported: Some(true),

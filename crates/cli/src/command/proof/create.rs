@@ -3,14 +3,16 @@
 use crate::command::key::KeyAlgorithm;
 use crate::error::CommandError;
 use crate::{input, output, wallet};
+use keybound_client::prover::SharedSigner;
 use keybound_dpop::jose::crypto;
-use keybound_dpop::jose::signer::{Signer, SigningKey};
+use keybound_dpop::jose::signer::{Signer as _, SigningKey};
 use keybound_dpop::nonce::Nonce;
 use keybound_dpop::proof::create::{NewProof, htu};
 use keybound_dpop::time::{Clock, SystemClock, UnixTime};
 use keybound_dpop::token_hash::TokenHash;
 use serde_json::json;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 const HELP: &str = "\
 Examples:
@@ -75,9 +77,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, CommandError> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn key(args: &Args) -> Result<SigningKey, CommandError> {
+fn key(args: &Args) -> Result<SharedSigner, CommandError> {
     match args.key.as_deref() {
-        None => Ok(SigningKey::generate(args.alg.into())?),
+        None => Ok(Arc::new(SigningKey::generate(args.alg.into())?)),
         Some(name) => wallet::signing_key(name),
     }
 }

@@ -183,6 +183,12 @@ impl Parties<'_> {
         self.algorithms(listed, self.rules.response_algorithm)
     }
 
+    /// The algorithms that a signed answer of UserInfo may be signed with.
+    #[must_use]
+    pub fn userinfo_algorithms(&self) -> AlgorithmSet {
+        self.algorithms(&self.server.supported.userinfo_signing_alg_values_supported, None)
+    }
+
     /// The registered one, else what the server lists, else any asymmetric one; `none` is not one. Of these, those that
     /// the profile has.
     fn algorithms(&self, listed: &[String], registered: Option<Algorithm>) -> AlgorithmSet {

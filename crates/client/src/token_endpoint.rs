@@ -1,11 +1,13 @@
 //! The token endpoint (RFC 6749 §3.2, RFC 9449 §5), in two halves: the request, and what the answer means.
 
 use crate::client_auth::Identity;
+use crate::discover::endpoint;
+use crate::endpoint_error::{advice, hint};
 use crate::outgoing::{Outgoing, OutgoingError, form_post};
 use crate::prover::Prover;
 use bytes::Bytes;
 use http::{Response, StatusCode};
-use keybound_oauth::error::{ErrorBody, ErrorCode};
+use keybound_oauth::error::ErrorBody;
 use keybound_oauth::provider_metadata::ProviderMetadata;
 use keybound_oauth::token::{TokenRequest, TokenResponse, TokenResponseError, TokenType};
 
@@ -15,6 +17,9 @@ pub enum Wanted {
     /// Tokens that are bound to the client's key, no others.
     #[default]
     Bound,
+    /// Access tokens may be bearer tokens, and the refresh token beside them is bound to the key: some servers bind that
+    /// one alone. An answer that brings none, and a login that has none, is refused.
+    RefreshBound,
     /// Bearer tokens too.
     BearerToo,
 }
@@ -34,9 +39,7 @@ pub enum TokenError {
         body: ErrorBody,
     },
     /// The server answers with something else.
-    #[error(
-        "the token endpoint answered {0} without an error that RFC 6749 section 5.2 knows; is the URL right?"
-    )]
+    #[error("the token endpoint answered {0} without an error that RFC 6749 section 5.2 knows{advice}", advice = hint(*.0))]
     Unreadable(StatusCode),
     /// The answer is no token response.
     #[error(transparent)]
@@ -47,6 +50,12 @@ pub enum TokenError {
          (dpop_bound_access_tokens), or allow bearer tokens"
     )]
     NotBound,
+    /// A bearer token for a login whose tokens are bound.
+    #[error(
+        "the authorization server issued a bearer token for a login whose tokens are bound to a key; it is thrown away: \
+         tell the server's operator, or log in again"
+    )]
+    Downgraded,
 }
 
 /// The request; to be made anew for each sending.
@@ -59,8 +68,7 @@ pub fn request(
     request: &TokenRequest,
     prover: &Prover,
 ) -> Result<Outgoing, OutgoingError> {
-    let endpoint = server.endpoints.token_endpoint.as_ref();
-    let endpoint = endpoint.ok_or(OutgoingError::NoEndpoint("token_endpoint"))?;
+    let endpoint = endpoint(server, identity, "token_endpoint", |at| at.token_endpoint.as_ref())?;
     form_post(endpoint, request.to_form(), identity, &server.issuer, prover)
 }
 
@@ -73,26 +81,24 @@ pub fn judge(response: &Response<Bytes>, wanted: Wanted) -> Result<TokenResponse
     if status.is_redirection() {
         return Err(TokenError::Redirected(status));
     }
-    if status != StatusCode::OK {
+    if !status.is_success() {
         let body = ErrorBody::parse(response.body()).map_err(|_| TokenError::Unreadable(status))?;
         return Err(TokenError::Refused { status, body });
     }
-    let tokens = TokenResponse::parse(response.body())?;
+    let tokens = match TokenResponse::parse(response.body()) {
+        Ok(tokens) => tokens,
+        // Some servers say no with a status of success.
+        Err(error) => match ErrorBody::parse(response.body()) {
+            Ok(body) => return Err(TokenError::Refused { status, body }),
+            Err(_) => return Err(error.into()),
+        },
+    };
     match (tokens.token_type, wanted) {
         (TokenType::Bearer, Wanted::Bound) => Err(TokenError::NotBound),
-        _ => Ok(tokens),
-    }
-}
-
-fn advice(body: &ErrorBody) -> &'static str {
-    match body.code() {
-        Some(ErrorCode::InvalidGrant) => "; log in again",
-        Some(ErrorCode::InvalidClient) => "; check the client identifier, its credentials and their method",
-        Some(ErrorCode::InvalidDpopProof) => {
-            "; compare this machine's clock with the server's, and the key's algorithm with \
-             `dpop_signing_alg_values_supported`"
+        (TokenType::Bearer, Wanted::RefreshBound) if tokens.refresh_token.is_none() => {
+            Err(TokenError::NotBound)
         }
-        _ => "",
+        _ => Ok(tokens),
     }
 }
 
@@ -140,6 +146,6 @@ mod tests {
     fn other_answers_are_told_apart() {
         assert!(matches!(judge(&answer(502, "<html>"), Wanted::Bound), Err(TokenError::Unreadable(_))));
         assert!(matches!(judge(&answer(200, "{}"), Wanted::Bound), Err(TokenError::Response(_))));
-        assert!(matches!(judge(&answer(201, "{}"), Wanted::Bound), Err(TokenError::Unreadable(_))));
+        assert!(matches!(judge(&answer(201, "{}"), Wanted::Bound), Err(TokenError::Response(_))));
     }
 }

@@ -1,0 +1,182 @@
+//! A session that several callers use at once: whoever finds the token no longer good renews it for all of them.
+
+use crate::client::Client;
+use crate::destination::Destination;
+use crate::error::ClientError;
+use crate::private_dir::FileLock;
+use crate::prover::{Proof, Prover};
+use crate::resource_exchange::{Credentials, ResourceError};
+use crate::session::Session;
+use crate::session_store::{SessionStore, SessionStoreError};
+use http::{HeaderMap, Method};
+use keybound_dpop::secret::Secret;
+use parking_lot::RwLock;
+use std::sync::Arc;
+
+/// How a session is kept up.
+#[derive(Clone, Debug, Default)]
+pub struct Upkeep {
+    /// Who renews the access token; without, a token that is no longer good is the caller's to see.
+    pub renewal: Option<Client>,
+    /// Where the session is kept, so that a renewed token outlives this process.
+    pub place: Option<Place>,
+}
+
+/// A session's place in a store, shared with other processes.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The store.
+    pub store: SessionStore,
+    /// The session's name.
+    pub name: String,
+}
+
+/// A session with its key. Cheap to clone; clones share the session, so that one renewal serves them all.
+#[derive(Clone, Debug)]
+pub struct SharedSession {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    prover: Prover,
+    upkeep: Upkeep,
+    held: RwLock<Arc<Held>>,
+    /// Held by whoever renews.
+    renewing: tokio::sync::Mutex<()>,
+}
+
+/// A session, and what all requests with its token have in common.
+#[derive(Debug)]
+pub(crate) struct Held {
+    pub(crate) session: Arc<Session>,
+    credentials: Credentials,
+}
+
+impl Held {
+    fn of(session: Session) -> Result<Arc<Self>, ResourceError> {
+        let credentials = Credentials::of(&session)?;
+        Ok(Arc::new(Self { session: Arc::new(session), credentials }))
+    }
+
+    /// Puts the token and a new proof into the headers of a request that goes there.
+    pub(crate) fn put(
+        &self,
+        prover: &Prover,
+        (method, to): (&Method, &Destination),
+        headers: &mut HeaderMap,
+    ) -> Result<Option<Proof>, ResourceError> {
+        self.credentials.put(&self.session, prover, (method, to), headers)
+    }
+}
+
+impl SharedSession {
+    /// A session whose token is bound to the prover's key.
+    ///
+    /// # Errors
+    /// [`ResourceError::WrongKey`] where it is bound to another one.
+    pub fn new(prover: Prover, session: Session, upkeep: Upkeep) -> Result<Self, ResourceError> {
+        let renewing_key = upkeep.renewal.as_ref().map(|client| client.prover().jkt());
+        for at_hand in [Some(prover.jkt()), renewing_key].into_iter().flatten() {
+            if at_hand != session.jkt {
+                return Err(ResourceError::WrongKey { bound: session.jkt, at_hand });
+            }
+        }
+        let held = RwLock::new(Held::of(session)?);
+        let renewing = tokio::sync::Mutex::default();
+        Ok(Self { shared: Arc::new(Shared { prover, upkeep, held, renewing }) })
+    }
+
+    /// The session as it is now.
+    #[must_use]
+    pub fn session(&self) -> Arc<Session> {
+        Arc::clone(&self.held().session)
+    }
+
+    /// Who makes the proofs.
+    #[must_use]
+    pub fn prover(&self) -> &Prover {
+        &self.shared.prover
+    }
+
+    /// Renews the access token, unless that has been done since `stale` was in use.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub async fn renew(&self, stale: &Session) -> Result<Arc<Session>, ClientError> {
+        Ok(Arc::clone(&self.renew_held(stale).await?.session))
+    }
+
+    pub(crate) fn held(&self) -> Arc<Held> {
+        Arc::clone(&self.shared.held.read())
+    }
+
+    /// Whether there is what a new access token can be had with.
+    pub(crate) fn is_renewable(&self, session: &Session) -> bool {
+        self.shared.upkeep.renewal.is_some() && session.tokens.refresh_token.is_some()
+    }
+
+    pub(crate) async fn renew_held(&self, stale: &Session) -> Result<Arc<Held>, ClientError> {
+        let (shared, token) = (Arc::clone(&self.shared), stale.tokens.access_token.clone());
+        // A task of its own: a caller who goes away must not lose tokens that the server has already rotated.
+        tokio::spawn(async move { shared.renew(&token).await }).await.map_err(|_| ClientError::Task)?
+    }
+}
+
+impl Shared {
+    /// One at a time: within this process by the mutex, among processes by the lock on the session's file.
+    async fn renew(&self, stale: &Secret) -> Result<Arc<Held>, ClientError> {
+        let _turn = self.renewing.lock().await;
+        let current = Arc::clone(&self.held.read());
+        if current.session.tokens.access_token != *stale {
+            return Ok(current);
+        }
+        let current = &current.session;
+        let client = self.upkeep.renewal.as_ref().ok_or(ClientError::NoRefreshToken)?;
+        let Some(place) = &self.upkeep.place else {
+            let tokens = client.refresh(&current.tokens).await?;
+            return self.put(Session { tokens, ..(**current).clone() });
+        };
+        let (_lock, kept) = place.lock_and_load().await?;
+        if kept.jkt != current.jkt {
+            return Err(ResourceError::WrongKey { bound: kept.jkt, at_hand: current.jkt }.into());
+        }
+        if kept.tokens.access_token != *stale {
+            return self.put(kept);
+        }
+        let tokens = client.refresh(&kept.tokens).await?;
+        // Kept before it is used: what the server has rotated must not be lost, whatever the token looks like.
+        let renewed = Session { tokens, ..kept };
+        place.save(renewed.clone()).await?;
+        self.put(renewed)
+    }
+
+    fn put(&self, session: Session) -> Result<Arc<Held>, ClientError> {
+        let held = Held::of(session)?;
+        *self.held.write() = Arc::clone(&held);
+        Ok(held)
+    }
+}
+
+impl Place {
+    async fn lock_and_load(&self) -> Result<(FileLock, Session), ClientError> {
+        let place = self.clone();
+        blocking(move || {
+            let lock = place.store.lock(&place.name)?;
+            Ok((lock, place.store.load(&place.name)?))
+        })
+        .await
+    }
+
+    async fn save(&self, session: Session) -> Result<(), ClientError> {
+        let place = self.clone();
+        blocking(move || place.store.save(&place.name, &session)).await
+    }
+}
+
+/// Files and their locks are not for the threads that serve tasks.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, SessionStoreError> + Send + 'static,
+) -> Result<T, ClientError> {
+    Ok(tokio::task::spawn_blocking(work).await.map_err(|_| ClientError::Task)??)
+}
