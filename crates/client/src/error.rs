@@ -88,7 +88,7 @@ pub enum ClientError {
     Resource(#[from] ResourceError),
     /// The resource refused.
     #[error(transparent)]
-    Refused(#[from] ResourceRefused),
+    Refused(#[from] Box<ResourceRefused>),
     /// The browser did not come back.
     #[error(transparent)]
     Loopback(#[from] LoopbackError),
