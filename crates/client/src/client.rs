@@ -55,20 +55,17 @@ impl Client {
         Self { transport, server: Arc::new(server), identity, prover, keys, wanted, login_rules }
     }
 
-    /// The same client, which takes bearer tokens too where the server issues no others.
+    /// The same client, which takes bearer tokens too where the server issues no others; not under FAPI 2.0.
     #[must_use]
     pub fn allowing_bearer(self) -> Self {
-        let wanted = match self.login_rules.profile {
-            Profile::Fapi2 => Wanted::Bound,
-            Profile::Open => Wanted::BearerToo,
-        };
-        Self { wanted, ..self }
+        self.expecting(Wanted::BearerToo)
     }
 
     /// The same client, whose logins go by these rules.
     #[must_use]
     pub fn with_login_rules(self, login_rules: LoginRules) -> Self {
-        Self { login_rules, ..self }
+        let wanted = self.wanted;
+        Self { login_rules, ..self }.expecting(wanted)
     }
 
     /// The same client under another key.
@@ -89,9 +86,13 @@ impl Client {
         Ok(client)
     }
 
-    /// The same client, which takes the tokens that the server is known to issue.
+    /// The same client, which takes the tokens that the server is known to issue. Under FAPI 2.0 these are bound ones.
     #[must_use]
     pub fn expecting(self, wanted: Wanted) -> Self {
+        let wanted = match self.login_rules.profile {
+            Profile::Fapi2 => Wanted::Bound,
+            Profile::Open => wanted,
+        };
         Self { wanted, ..self }
     }
 

@@ -2,6 +2,7 @@
 //! directly, with the client's authentication and a proof (RFC 9449 §10.1); the browser carries a reference only.
 
 use crate::client_auth::ClientAuth;
+use crate::discover::endpoint;
 use crate::flow::authorization_code::ask::{Parties, RequestKey};
 use crate::flow::request_object;
 use crate::outgoing::{Outgoing, OutgoingError, form_post};
@@ -49,8 +50,9 @@ pub fn request(
     prover: &Prover,
 ) -> Result<Outgoing, OutgoingError> {
     let server = parties.server;
-    let endpoint = server.endpoints.pushed_authorization_request_endpoint.as_ref();
-    let endpoint = endpoint.ok_or(OutgoingError::NoEndpoint("pushed_authorization_request_endpoint"))?;
+    let endpoint = endpoint(server, parties.identity, "pushed_authorization_request_endpoint", |at| {
+        at.pushed_authorization_request_endpoint.as_ref()
+    })?;
     let object = match key {
         Some(key) => request_object::signed(parties, request, key, prover.now())?.request,
         None => None,
@@ -135,6 +137,17 @@ mod tests {
         assert!(outgoing.proof.is_some() && outgoing.request.headers().contains_key("DPoP"));
         assert_eq!((form.get("client_id"), form.get("state")), (Some("app"), Some("s")));
         assert!(form.has("dpop_jkt") && !form.has("request"));
+    }
+
+    #[test]
+    fn fapi_cl_05_a_client_with_a_certificate_pushes_to_the_endpoint_for_those() {
+        let mut world = World::new(&json!({
+            "pushed_authorization_request_endpoint": "https://id.example/par",
+            "mtls_endpoint_aliases": { "pushed_authorization_request_endpoint": "https://mtls.id.example/par" },
+        }));
+        assert_eq!(pushed(&world, None).0.request.uri(), "https://id.example/par");
+        world.identity.auth = ClientAuth::TlsCertificate;
+        assert_eq!(pushed(&world, None).0.request.uri(), "https://mtls.id.example/par");
     }
 
     #[test]

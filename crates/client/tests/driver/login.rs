@@ -181,7 +181,7 @@ async fn cl_non_11_the_nonce_of_a_login_and_those_of_proofs_do_not_meet() {
             format!("code=c0de&state={}&iss={}", request.state.clone().expect("a state"), mock.origin);
         *remembered.lock() = Some(request);
         client.finish_login(login, &Secret::new(query)).await.expect("tokens");
-        let last = mock.seen().into_iter().filter(|seen| seen.target == "/token").next_back();
+        let last = mock.seen().into_iter().rfind(|seen| seen.target == "/token");
         assert_eq!(last.expect("a token request").nonce().as_deref(), Some("n"));
         assert_ne!(of_login, "n");
     }
