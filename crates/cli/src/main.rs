@@ -2,20 +2,25 @@
 
 mod adapter;
 mod asking;
+mod bound_key;
 mod command;
 mod demo;
 mod error;
+mod facts;
 mod handed;
 mod input;
 mod logging;
 mod output;
 mod places;
+mod profile;
+mod server;
 mod shell;
 mod telemetry;
 mod wallet;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser};
 use command::Command;
+use error::EXIT_CODES;
 use std::process::ExitCode;
 
 #[global_allocator]
@@ -46,24 +51,23 @@ struct LogArgs {
 }
 
 /// What `keybound --help` shows, by what one wants to do.
-const ROLES: [(&str, &[&str]); 5] = [
+const ROLES: [(&str, &[&str]); 6] = [
     ("Try it", &["demo"]),
     ("Issue tokens", &["serve", "client", "user", "consent", "session", "signing-key", "nonce"]),
     ("Guard an API", &["gateway"]),
-    ("Use tokens", &["login", "request", "key"]),
+    (
+        "Use tokens",
+        &["login", "request", "token", "whoami", "logout", "sessions", "profile", "register", "agent", "key"],
+    ),
     ("See why", &["proof"]),
+    ("Set up", &["completions", "man"]),
 ];
 
-const AFTER_HELP: &str = "\
-Exit codes:
-  0  done
-  1  refused, failed, or a check did not hold
-  2  the command line is wrong
-
+const HINT: &str = "\
 `keybound help COMMAND` explains a command with examples. Colours are left out where NO_COLOR is set.";
 
 fn main() -> ExitCode {
-    let parsed = Cli::from_arg_matches(&grouped().get_matches());
+    let parsed = Cli::from_arg_matches(&command_line().get_matches());
     let cli = parsed.unwrap_or_else(|error| error.exit());
     match command::run(cli.command, cli.log.filter.as_deref()) {
         Ok(code) => code,
@@ -72,7 +76,7 @@ fn main() -> ExitCode {
 }
 
 /// The command line with its commands listed by role.
-fn grouped() -> clap::Command {
+pub(crate) fn command_line() -> clap::Command {
     let command = Cli::command();
     let mut commands = String::new();
     for (role, names) in ROLES {
@@ -86,8 +90,9 @@ fn grouped() -> clap::Command {
             commands.push_str(&format!("  {:<13}{about}\n", found.get_name()));
         }
     }
-    let template =
-        format!("{{about}}\n\nUsage: {{usage}}\n{commands}\nOptions:\n{{options}}\n\n{AFTER_HELP}\n");
+    let template = format!(
+        "{{about}}\n\nUsage: {{usage}}\n{commands}\nOptions:\n{{options}}\n\n{EXIT_CODES}\n\n{HINT}\n"
+    );
     command.help_template(template)
 }
 
@@ -97,7 +102,7 @@ mod tests {
 
     #[test]
     fn the_command_line_is_well_formed() {
-        grouped().debug_assert();
+        command_line().debug_assert();
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! A folder of files that nobody else can read: keys and sessions. Files appear whole or not at all.
 
-use rustix::fs::{FlockOperation, flock};
-use std::fs::{DirBuilder, File, OpenOptions, Permissions};
+use rustix::fs::{FlockOperation, Mode, OFlags, flock};
+use rustix::process::geteuid;
+use std::fs::{DirBuilder, File, Permissions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
@@ -21,6 +22,7 @@ pub struct PrivateDir {
 
 /// Why a private file cannot be used.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum PrivateFileError {
     /// The name could lead elsewhere.
     #[error(
@@ -37,6 +39,19 @@ pub enum PrivateFileError {
         /// The mode that it should have.
         fit: u32,
     },
+    /// It belongs to somebody else, who could put there what they like.
+    #[error("{path} belongs to user {owner}, and this program runs as user {us}; use a folder of your own", path = path.display())]
+    Foreign {
+        /// The file or folder.
+        path: PathBuf,
+        /// Whose it is.
+        owner: u32,
+        /// Who we are.
+        us: u32,
+    },
+    /// It leads elsewhere, or is no file at all.
+    #[error("{} is a symbolic link or no ordinary file; put the file itself there", .0.display())]
+    NotAFile(PathBuf),
     /// There is no such file.
     #[error("there is no {}", .0.display())]
     Missing(PathBuf),
@@ -62,8 +77,7 @@ impl PrivateDir {
         let path = path.into();
         let made = DirBuilder::new().recursive(true).mode(0o700).create(&path);
         made.map_err(|source| PrivateFileError::Io { path: path.clone(), source })?;
-        let file = File::open(&path).map_err(|source| PrivateFileError::Io { path: path.clone(), source })?;
-        check_mode(&path, &file, 0o700)?;
+        open(&path, OFlags::RDONLY | OFlags::DIRECTORY, 0o700)?;
         Ok(Self { path, suffix })
     }
 
@@ -89,12 +103,7 @@ impl PrivateDir {
     /// [`PrivateFileError`]
     pub fn read(&self, name: &str) -> Result<Zeroizing<Vec<u8>>, PrivateFileError> {
         let path = self.path_of(name)?;
-        let file = File::open(&path).map_err(|source| self.io(&path, source))?;
-        check_mode(&path, &file, 0o600)?;
-        let mut bytes = Zeroizing::new(Vec::new());
-        let read = file.take(MAX_FILE_BYTES).read_to_end(&mut bytes);
-        read.map_err(|source| self.io(&path, source))?;
-        Ok(bytes)
+        read(open(&path, OFlags::RDONLY, 0o600)?).map_err(|source| self.io(&path, source))
     }
 
     /// Whether there could be a new file of that name: before work is done that would be lost.
@@ -134,12 +143,19 @@ impl PrivateDir {
         self.sync()
     }
 
-    /// Removes a file.
+    /// Removes a file, after it was written over with zeros: so far as the file system writes in place, it is gone from
+    /// the disk too.
     ///
     /// # Errors
     /// [`PrivateFileError::Missing`] where there is none.
     pub fn remove(&self, name: &str) -> Result<(), PrivateFileError> {
         let path = self.path_of(name)?;
+        match open(&path, OFlags::WRONLY, 0o600) {
+            Ok(file) => write_over(&file).map_err(|source| self.io(&path, source))?,
+            // A link or somebody else's file: it goes, and what is in it is not ours to change.
+            Err(PrivateFileError::NotAFile(_) | PrivateFileError::Foreign { .. }) => {}
+            Err(error) => return Err(error),
+        }
         std::fs::remove_file(&path).map_err(|source| self.io(&path, source))?;
         self.sync()
     }
@@ -151,8 +167,7 @@ impl PrivateDir {
     /// [`PrivateFileError`]
     pub fn lock(&self, name: &str) -> Result<FileLock, PrivateFileError> {
         let path = self.path_of(name)?.with_extension("lock");
-        let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
-        let file = file.map_err(|source| self.io(&path, source))?;
+        let file = open(&path, OFlags::WRONLY | OFlags::CREATE, 0o600)?;
         flock(&file, FlockOperation::LockExclusive).map_err(|error| self.io(&path, error.into()))?;
         Ok(FileLock { _file: file })
     }
@@ -202,13 +217,62 @@ fn is_name(name: &str) -> bool {
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
 }
 
-fn check_mode(path: &Path, file: &File, fit: u32) -> Result<(), PrivateFileError> {
-    let found = file.metadata().map_err(|source| PrivateFileError::Io { path: path.to_owned(), source })?;
+/// Opens a file of ours that nobody else can get at. The file that was opened is the one that is judged.
+fn open(path: &Path, flags: OFlags, fit: u32) -> Result<File, PrivateFileError> {
+    let io = |source: io::Error| match source.kind() {
+        io::ErrorKind::NotFound => PrivateFileError::Missing(path.to_owned()),
+        _ => PrivateFileError::Io { path: path.to_owned(), source },
+    };
+    // A pipe that somebody put there must not hold us up.
+    let flags = flags | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = match rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR) {
+        Ok(file) => File::from(file),
+        Err(error) if is_link(path) || error == rustix::io::Errno::NXIO => {
+            return Err(PrivateFileError::NotAFile(path.to_owned()));
+        }
+        Err(error) => return Err(io(error.into())),
+    };
+    let found = file.metadata().map_err(io)?;
+    if found.is_dir() != flags.contains(OFlags::DIRECTORY) || !(found.is_dir() || found.is_file()) {
+        return Err(PrivateFileError::NotAFile(path.to_owned()));
+    }
+    let us = geteuid().as_raw();
+    if found.uid() != us {
+        return Err(PrivateFileError::Foreign { path: path.to_owned(), owner: found.uid(), us });
+    }
     let mode = found.permissions().mode() & 0o777;
     match mode & NOT_OURS {
-        0 => Ok(()),
+        0 => Ok(file),
         _ => Err(PrivateFileError::Exposed { path: path.to_owned(), mode, fit }),
     }
+}
+
+fn is_link(path: &Path) -> bool {
+    std::fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink())
+}
+
+/// The bytes of a file that only we can read, wherever it is.
+///
+/// # Errors
+/// [`PrivateFileError`]
+pub fn read_private(path: &Path) -> Result<Zeroizing<Vec<u8>>, PrivateFileError> {
+    let file = open(path, OFlags::RDONLY, 0o600)?;
+    read(file).map_err(|source| PrivateFileError::Io { path: path.to_owned(), source })
+}
+
+fn read(file: File) -> io::Result<Zeroizing<Vec<u8>>> {
+    let len = file.metadata()?.len().min(MAX_FILE_BYTES);
+    // Room for all of it, so that no part is left behind where it was before it grew.
+    let room = usize::try_from(len).unwrap_or_default() + 1;
+    let mut bytes = Zeroizing::new(Vec::with_capacity(room));
+    file.take(MAX_FILE_BYTES).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn write_over(mut file: &File) -> io::Result<()> {
+    let len = usize::try_from(file.metadata()?.len()).unwrap_or_default();
+    file.write_all(&vec![0; len])?;
+    file.sync_all()
 }
 
 #[cfg(test)]
@@ -249,6 +313,50 @@ mod tests {
     }
 
     #[test]
+    fn cl_key_07_atk_126_links_and_pipes_are_refused() {
+        let (outer, dir) = dir();
+        dir.create("a", b"1").expect("created");
+        std::os::unix::fs::symlink(dir.path.join("a.json"), dir.path.join("b.json")).expect("linked");
+        assert!(matches!(dir.read("b"), Err(PrivateFileError::NotAFile(_))));
+        dir.remove("b").expect("removed");
+        assert_eq!(dir.read("a").expect("read").as_slice(), b"1", "the link went, not what it led to");
+        let pipe = dir.path.join("c.json");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, Mode::RUSR | Mode::WUSR).expect("a pipe");
+        assert!(matches!(dir.read("c"), Err(PrivateFileError::NotAFile(_))));
+        dir.remove("c").expect("removed");
+        std::os::unix::fs::symlink(&dir.path, outer.path().join("other")).expect("linked");
+        let linked = PrivateDir::open(outer.path().join("other"), ".json");
+        assert!(matches!(linked, Err(PrivateFileError::NotAFile(_))));
+        std::os::unix::fs::symlink("/etc/hostname", dir.path.join("d.lock")).expect("linked");
+        assert!(matches!(dir.lock("d"), Err(PrivateFileError::NotAFile(_))));
+    }
+
+    #[test]
+    fn cl_key_07_atk_126_what_belongs_to_somebody_else_is_refused() {
+        // The root of the file system is root's, or its mode tells that it is everybody's.
+        let refused = PrivateDir::open("/", ".json").expect_err("refused");
+        let told = matches!(refused, PrivateFileError::Foreign { .. } | PrivateFileError::Exposed { .. });
+        assert!(told, "{refused}");
+        let (_outer, dir) = dir();
+        dir.create("a", b"1").expect("created");
+        if geteuid().is_root() {
+            std::os::unix::fs::chown(dir.path.join("a.json"), Some(12345), None).expect("given away");
+            let refused = dir.read("a").expect_err("refused");
+            assert!(refused.to_string().contains("belongs to user 12345"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn cl_key_10_a_file_is_written_over_before_it_is_removed() {
+        let (_outer, dir) = dir();
+        dir.create("a", b"a secret").expect("created");
+        let kept_open = File::open(dir.path.join("a.json")).expect("opened");
+        dir.remove("a").expect("removed");
+        let left = read(kept_open).expect("read");
+        assert_eq!(left.as_slice(), &[0; 8]);
+    }
+
+    #[test]
     fn names_cannot_lead_elsewhere() {
         let (_outer, dir) = dir();
         for bad in ["", ".", "..", "../a", "a/b", ".hidden", "a b", "é", &"a".repeat(65)] {
@@ -277,7 +385,7 @@ mod tests {
         let (_outer, dir) = dir();
         let first = dir.lock("a").expect("locked");
         let path = dir.path.join("a.lock");
-        let other = OpenOptions::new().write(true).open(&path).expect("opened");
+        let other = std::fs::OpenOptions::new().write(true).open(&path).expect("opened");
         assert!(flock(&other, FlockOperation::NonBlockingLockExclusive).is_err());
         drop(first);
         assert!(flock(&other, FlockOperation::NonBlockingLockExclusive).is_ok());

@@ -325,6 +325,12 @@ impl Streaming {
         self.response.status()
     }
 
+    /// The version of HTTP.
+    #[must_use]
+    pub fn version(&self) -> http::Version {
+        self.response.version()
+    }
+
     /// All header lines.
     #[must_use]
     pub fn headers(&self) -> &HeaderMap {

@@ -1,18 +1,30 @@
 //! The commands, one a file.
 
+mod agent;
+mod agent_place;
 mod client;
+mod completions;
 mod consent;
 mod gateway;
 mod gateway_report;
 mod key;
 mod login;
+mod logout;
+mod man;
 mod nonce;
+mod profile;
 mod proof;
+mod register;
 mod request;
 mod serve;
 mod session;
+mod sessions;
 mod signing_key;
+mod token;
 mod user;
+mod whoami;
+
+pub(crate) use key::KeyAlgorithm;
 
 use crate::demo;
 use crate::error::CommandError;
@@ -40,12 +52,23 @@ pub(crate) enum Command {
     Nonce(nonce::Args),
     Login(Box<login::Args>),
     Request(Box<request::Args>),
+    Agent(Box<agent::Args>),
+    Token(token::Args),
+    Whoami(whoami::Args),
+    Logout(Box<logout::Args>),
+    Sessions(sessions::Args),
+    Profile(profile::Args),
+    Register(register::Args),
     Key(key::Args),
     Proof(proof::Args),
+    Completions(completions::Args),
+    Man(man::Args),
 }
 
 /// Services log from here on unless told otherwise.
 const SERVICE_LOG: &str = "info";
+/// The agent has lines of its own for requests.
+const AGENT_LOG: &str = "info,http=off";
 
 /// Does it. `log` is the filter of the command line.
 pub(crate) fn run(command: Command, log: Option<&str>) -> Result<ExitCode, CommandError> {
@@ -60,8 +83,11 @@ pub(crate) fn run(command: Command, log: Option<&str>) -> Result<ExitCode, Comma
         Command::Gateway(_) if is_service => Telemetry::from_env("keybound-gateway")?,
         _ => None,
     };
-    let lines =
-        log.or(is_service.then_some(SERVICE_LOG)).map(|filter| logging::start(filter, telemetry.as_ref()));
+    let default = match &command {
+        Command::Agent(args) => args.is_service().then_some(AGENT_LOG),
+        _ => is_service.then_some(SERVICE_LOG),
+    };
+    let lines = log.or(default).map(|filter| logging::start(filter, telemetry.as_ref()));
     let lines = lines.transpose()?;
     match command {
         Command::Demo(args) => on_all_processors(lines, demo::run(args)),
@@ -75,8 +101,17 @@ pub(crate) fn run(command: Command, log: Option<&str>) -> Result<ExitCode, Comma
         Command::Nonce(args) => on_this_thread(nonce::run(args)),
         Command::Login(args) => on_this_thread(login::run(*args)),
         Command::Request(args) => on_this_thread(request::run(*args)),
+        Command::Agent(args) => on_all_processors(lines, agent::run(*args)),
+        Command::Token(args) => on_this_thread(token::run(args)),
+        Command::Whoami(args) => on_this_thread(whoami::run(args)),
+        Command::Logout(args) => on_this_thread(logout::run(*args)),
+        Command::Sessions(args) => sessions::run(args),
+        Command::Profile(args) => profile::run(args),
+        Command::Register(args) => on_this_thread(register::run(args)),
         Command::Key(args) => key::run(args),
         Command::Proof(args) => proof::run(args),
+        Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => man::run(&args),
     }
 }
 

@@ -16,7 +16,8 @@ Examples:
   keybound session list
   keybound session end --user alice
 
-A session is one user, signed in in one browser. Its clients are told when it is ended, by the provider while it runs.";
+A session is one user, signed in in one browser, at the provider that this machine runs. Its clients are told when it is \
+ended, by the provider while it runs. Your own logins, as a client, are in `keybound sessions`.";
 
 const LIST_HELP: &str = "\
 Examples:
@@ -32,7 +33,7 @@ Examples:
 
 Refresh tokens end with it, unless they are for offline use. To end those too, give the user another password.";
 
-/// List and end sign-ins
+/// List and end the sign-ins of a provider's users
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = HELP)]
 pub(crate) struct Args {

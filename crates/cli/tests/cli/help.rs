@@ -2,7 +2,7 @@
 
 use crate::common::World;
 
-const COMMANDS: [&str; 38] = [
+const COMMANDS: [&str; 62] = [
     "serve",
     "gateway",
     "gateway check",
@@ -30,6 +30,30 @@ const COMMANDS: [&str; 38] = [
     "demo",
     "login",
     "request",
+    "token",
+    "token client-credentials",
+    "token exchange",
+    "token refresh",
+    "token show",
+    "whoami",
+    "logout",
+    "sessions",
+    "sessions list",
+    "sessions show",
+    "sessions delete",
+    "profile",
+    "profile add",
+    "profile list",
+    "profile show",
+    "profile default",
+    "profile delete",
+    "register",
+    "register new",
+    "register show",
+    "register update",
+    "register delete",
+    "completions",
+    "man",
     "key",
     "key new",
     "key list",
@@ -71,9 +95,18 @@ fn the_overview_groups_commands_by_role_and_names_the_exit_codes() {
         "Use tokens:",
         "  login ",
         "  request ",
+        "  token ",
+        "  whoami ",
+        "  logout ",
+        "  sessions ",
+        "  profile ",
+        "  register ",
         "  key ",
         "See why:",
         "  proof ",
+        "Set up:",
+        "  completions ",
+        "  man ",
         "Options:",
         "Exit codes:",
     ]
@@ -87,14 +120,14 @@ fn the_overview_groups_commands_by_role_and_names_the_exit_codes() {
 }
 
 #[test]
-fn a_wrong_command_line_ends_with_2_and_a_failure_with_1() {
+fn a_wrong_command_line_ends_with_2_and_a_login_that_is_missing_with_3() {
     let world = World::new();
     assert_eq!(world.run(&[], "").code, 2);
     let wrong = world.run(&["proof", "inspekt"], "");
     assert_eq!(wrong.code, 2);
     assert!(wrong.stderr.contains("'inspect'"), "{}", wrong.stderr);
     let failed = world.run(&["request", "https://api.example/"], "");
-    assert_eq!(failed.code, 1);
+    assert_eq!(failed.code, 3, "{}", failed.stderr);
     let lines: Vec<&str> = failed.stderr.lines().collect();
     assert!(lines[0].starts_with("error: ") && lines[1].starts_with("next: log in "), "{}", failed.stderr);
 }

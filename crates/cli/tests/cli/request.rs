@@ -104,9 +104,12 @@ fn cl_cli_03_a_nonce_is_put_in_and_the_status_decides_the_exit_code() {
         resource(vec![answer("404 Not Found", "nothing"), answer("404 Not Found", "nothing")]);
     let world = logged_in(&url);
     let ended = world.run(&["request", &url], "");
-    assert_eq!((ended.code, ended.stdout.as_str(), ended.stderr.as_str()), (1, "nothing", "404 Not Found\n"));
+    assert_eq!(
+        (ended.code, ended.stdout.as_str(), ended.stderr.as_str()),
+        (22, "nothing", "404 Not Found\n")
+    );
     let ended = world.run(&["request", "--fail", "--silent", &url], "");
-    assert_eq!((ended.code, ended.stdout.as_str(), ended.stderr.as_str()), (1, "", ""));
+    assert_eq!((ended.code, ended.stdout.as_str(), ended.stderr.as_str()), (22, "", ""));
     serving.join().expect("requests");
 }
 
@@ -161,5 +164,5 @@ fn cl_cli_04_the_trace_shows_proofs_decoded_and_secrets_as_hashes() {
 fn a_resource_that_is_not_there_is_said_with_advice() {
     let url = format!("http://{}", crate::common::free_address());
     let ended = logged_in(&url).run(&["request", &url], "");
-    assert!(ended.code == 1 && ended.stderr.contains("\nnext: "), "{}", ended.stderr);
+    assert!(ended.code == 7 && ended.stderr.contains("\nnext: "), "{}", ended.stderr);
 }

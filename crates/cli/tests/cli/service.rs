@@ -133,11 +133,15 @@ fn a_client_that_is_added_while_it_runs_can_log_in() {
     let shown = world.ok(&[&login[..], &["--show-token"]].concat(), secret);
     assert_eq!(shown.trim().split('.').count(), 3, "{shown}");
     assert!(is_private(&world.path("home/sessions/default.session")));
-    assert!(is_private(&world.path("home/keys/default.jwk")));
+    // Each login has a key of its own; that of the first went with its session.
+    let keys =
+        std::fs::read_dir(world.path("home/keys")).expect("a folder").map(|key| key.expect("a key").path());
+    let keys: Vec<_> = keys.collect();
+    assert!(matches!(&keys[..], [key] if is_private(key)), "{keys:?}");
     let elsewhere = world.run(&["request", "https://other.example/"], "");
     assert!(elsewhere.code == 1 && elsewhere.stderr.contains("may not be sent to"), "{}", elsewhere.stderr);
     let refused = world.run(&login, "wrong");
-    assert!(refused.code == 1 && refused.stderr.contains("invalid_client"), "{}", refused.stderr);
+    assert!(refused.code == 4 && refused.stderr.contains("invalid_client"), "{}", refused.stderr);
     let (_, log) = service.stop();
     assert!(!log.contains(secret) && !log.contains(shown.trim()), "{log}");
     assert!(log.contains("\"target\":\"audit\""), "{log}");

@@ -298,7 +298,8 @@ impl ConfigFile {
 }
 
 /// `unknown field `lissten`, expected one of `issuer`, `listen`…`: adds which one was probably meant.
-fn with_hint(message: &str) -> String {
+#[must_use]
+pub fn with_hint(message: &str) -> String {
     let mut quoted = message.split('`').skip(1).step_by(2);
     let (Some(written), true) = (quoted.next(), message.starts_with("unknown field")) else {
         return message.to_owned();

@@ -14,7 +14,7 @@ mod wording;
 pub use details::{DetailFile, DetailType};
 pub use file::{
     AssertionFile, AudienceRule, ConfigFile, DpopMode, LimitsFile, NonceFile, NonceMode, ProofFile,
-    RefreshTokensFile, ResourceFile, Rotate, SigningFile, TlsFile, TokenForm,
+    RefreshTokensFile, ResourceFile, Rotate, SigningFile, TlsFile, TokenForm, with_hint,
 };
 pub use lifetimes::{Lifetimes, LifetimesFile};
 pub use limits::RateLimits;
