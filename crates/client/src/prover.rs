@@ -85,7 +85,7 @@ impl Prover {
     /// A prover for another key, with the same nonces and clock.
     #[must_use]
     pub fn under(&self, signer: SharedSigner) -> Self {
-        Self { signer, ..self.clone() }
+        Self { jkt: signer.public_jwk().thumbprint(), signer, ..self.clone() }
     }
 
     /// The thumbprint of the key: what tokens are bound to.
