@@ -38,7 +38,7 @@ pub enum DiscoverError {
         status: StatusCode,
     },
     /// The document is not the issuer's, or not metadata.
-    #[error(transparent)]
+    #[error("{0}; check the issuer's exact name, and tell the server's operator if that is right")]
     Metadata(#[from] ProviderMetadataError),
 }
 
@@ -52,7 +52,9 @@ pub enum AlgorithmError {
     )]
     Unsupported,
     /// The server's list and ours have nothing in common.
-    #[error("the authorization server takes proofs under {theirs} only; this client has {ours}")]
+    #[error(
+        "the authorization server takes proofs under {theirs} only; this client has {ours}: take a key of another kind"
+    )]
     NoneInCommon {
         /// The server's list.
         theirs: String,

@@ -42,7 +42,7 @@ pub enum TokenError {
     #[error("the token endpoint answered {0} without an error that RFC 6749 section 5.2 knows{advice}", advice = hint(*.0))]
     Unreadable(StatusCode),
     /// The answer is no token response.
-    #[error(transparent)]
+    #[error("{0}; tell the server's operator")]
     Response(#[from] TokenResponseError),
     /// The token is not bound to the key.
     #[error(

@@ -15,7 +15,7 @@ use keybound_client::flow::token_exchange::ExchangeAsk;
 use keybound_client::prover::Prover;
 use keybound_client::resource_discovery::ResourceDiscoverError;
 use keybound_client::session::Origins;
-use keybound_client::token_endpoint::TokenError;
+use keybound_client::token_endpoint::{TokenError, Wanted};
 use keybound_client::tokens::Tokens;
 use keybound_client::transport::Transport;
 use keybound_dpop::jose::base64url;
@@ -31,6 +31,7 @@ use keybound_oauth::device::DeviceAuthorizationResponse;
 use keybound_oauth::identifier::{ClientId, Endpoint, Issuer, ResourceId};
 use keybound_oauth::registration::RegistrationRequest;
 use keybound_oauth::scope::Scope;
+use keybound_oauth::token::TokenType;
 use keybound_oauth::token_exchange::TypedToken;
 use keybound_provider::registry::add_client;
 use serde_json::{Value, json};
@@ -84,9 +85,13 @@ impl Stage {
 
     /// The tokens of a user who signs in and allows it.
     async fn log_in(&self, client: &Client, scope: &str) -> Tokens {
+        self.log_in_at(client, scope, API).await
+    }
+
+    async fn log_in_at(&self, client: &Client, scope: &str, api: &str) -> Tokens {
         let ask = LoginAsk {
             scope: Scope::parse(scope).ok(),
-            resources: vec![resource(API)],
+            resources: vec![resource(api)],
             ..LoginAsk::default()
         };
         let login = client.begin_login(ask, REDIRECT_URI).await.expect("begun");
@@ -234,6 +239,21 @@ async fn cl_tok_05_fapi_cl_04_a_refresh_for_less_and_then_for_all() {
     assert_eq!(whole.scope, scope("openid read write"));
     let more = client.refresh_for(&whole, &TokenAsk::scope(scope("read admin"))).await.expect_err("refused");
     assert!(more.to_string().contains("scopes that the client is registered for"), "{more}");
+}
+
+#[tokio::test]
+async fn cl_tok_01_cl_tok_05_a_bearer_token_whose_refresh_token_is_bound() {
+    let stage = Stage::new("").await;
+    let client = stage.client("bearer-app", Credentials::None).await.expecting(Wanted::RefreshBound);
+    let tokens = stage.log_in_at(&client, "read", OLD_API).await;
+    assert_eq!(tokens.token_type, TokenType::Bearer);
+    assert!(claims(&tokens.access_token).get("cnf").is_none());
+    let renewed = client.refresh(&tokens).await.expect("tokens");
+    assert_eq!(renewed.token_type, TokenType::Bearer);
+    let thief = client.clone().with_prover(stage.prover());
+    let refused = thief.refresh(&renewed).await;
+    assert!(matches!(refused, Err(ClientError::Token(TokenError::Refused { .. }))), "{refused:?}");
+    client.refresh(&renewed).await.expect("the owner's is as good as before");
 }
 
 #[tokio::test]
