@@ -8,6 +8,9 @@ use keybound_dpop::secret::Secret;
 /// Characters of a new passphrase, at the least.
 const PASSPHRASE_CHARS_MIN: usize = 8;
 
+/// The variables that hold secrets themselves: they are for this program, and not for those that it starts.
+pub(crate) const SECRETS: [&str; 3] = ["KEYBOUND_PASSPHRASE", "KEYBOUND_NEW_PASSPHRASE", "KEYBOUND_PIN"];
+
 /// Asks the environment, then the person at the terminal.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Asking;

@@ -47,9 +47,9 @@ fn cl_key_07_atk_125_a_key_in_a_token_signs_and_cannot_leave_it(stage: &Stage) {
     }
     // The library behind a TPM takes note of whatever it is told; what the TPM does is another thing.
     for weaker in [Attribute::Extractable(true), Attribute::Sensitive(false)] {
-        let weakened = session.update_attributes(private, &[weaker.clone()]);
+        let weakened = session.update_attributes(private, std::slice::from_ref(&weaker));
         assert!(weakened.is_err() || stage.kind == Kind::Tpm, "{weaker:?}");
-        assert!(session.copy_object(private, &[weaker.clone()]).is_err(), "{weaker:?}");
+        assert!(session.copy_object(private, std::slice::from_ref(&weaker)).is_err(), "{weaker:?}");
     }
     for value in [AttributeType::Value, AttributeType::PrivateExponent] {
         let told = session.get_attributes(private, &[value]);

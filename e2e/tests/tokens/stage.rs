@@ -12,7 +12,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tempfile::TempDir;
 
 pub(crate) const LABEL: &str = "work";
@@ -124,7 +124,7 @@ impl Set {
             }
             Kind::Tpm => {
                 set.made("store");
-                set.simulator = Some(set.simulate());
+                set.simulate();
             }
         }
         let mut command = Command::new("softhsm2-util");
@@ -147,7 +147,7 @@ impl Set {
     }
 
     /// Starts a TPM on a socket in the folder.
-    fn simulate(&self) -> Child {
+    fn simulate(&mut self) {
         let (state, socket) = (self.made("state"), self.path("tpm"));
         let unix = |name: &str| format!("type=unixio,path={}", self.path(name).display());
         let mut command = Command::new("swtpm");
@@ -155,13 +155,15 @@ impl Set {
         command.args(["--tpmstate", &format!("dir={}", state.display())]);
         command.args(["--server", &unix("tpm"), "--ctrl", &unix("tpm.ctrl")]);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let child = command.spawn().expect("`cargo xtask setup` installs swtpm");
-        let since = Instant::now();
-        while UnixStream::connect(&socket).is_err() {
-            assert!(since.elapsed() < PATIENCE, "the simulator does not listen");
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        child
+        self.simulator = Some(command.spawn().expect("`cargo xtask setup` installs swtpm"));
+        let listens = async {
+            while UnixStream::connect(&socket).is_err() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let waited = runtime.block_on(async { tokio::time::timeout(PATIENCE, listens).await });
+        waited.expect("the simulator listens");
     }
 
     fn path(&self, name: &str) -> PathBuf {

@@ -2,7 +2,7 @@
 
 use super::{Begun, WayArgs};
 use crate::error::CommandError;
-use crate::output;
+use crate::{asking, output};
 use keybound_client::flow::authorization_code::LoginAsk;
 use keybound_client::loopback::Loopback;
 use keybound_client::tokens::Tokens;
@@ -48,15 +48,36 @@ pub(crate) fn open(url: &str) {
     let system = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
     let named = std::env::var("BROWSER").ok().filter(|name| !name.is_empty());
     for opener in named.as_deref().into_iter().chain([system]) {
-        let mut command = Command::new(opener);
-        let command = command.arg(url).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        match command.spawn() {
+        match opening(opener, url).spawn() {
             Ok(_) => return,
             Err(error) => tracing::debug!(%error, opener, "no browser was opened"),
         }
     }
 }
 
+/// The browser has no business with passphrases and PINs.
+fn opening(opener: &str, url: &str) -> Command {
+    let mut command = Command::new(opener);
+    command.arg(url).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    for variable in asking::SECRETS {
+        command.env_remove(variable);
+    }
+    command
+}
+
 pub(super) fn parse_prompt(text: &str) -> Result<Prompt, String> {
     Prompt::parse(text).ok_or_else(|| "one of login, consent, select_account, none".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cl_cli_01_atk_126_the_browser_is_told_no_passphrase() {
+        let command = opening("xdg-open", "https://id.example/");
+        for secret in ["KEYBOUND_PASSPHRASE", "KEYBOUND_NEW_PASSPHRASE", "KEYBOUND_PIN"] {
+            assert!(command.get_envs().any(|(name, value)| name == secret && value.is_none()), "{secret}");
+        }
+    }
 }
