@@ -1,6 +1,7 @@
 //! Calls to resources with a session: nonces are learnt, a token that is no longer good is renewed once, and redirects
 //! never carry a proof along.
 
+use crate::answer::Answer;
 use crate::client::Client;
 use crate::error::ClientError;
 use crate::middleware::{Rules, drive};
@@ -13,7 +14,10 @@ use crate::shared_session::{SharedSession, Upkeep};
 use crate::transport::Transport;
 use bytes::Bytes;
 use http::{Request, Response};
+use http_body::Body;
 use http_body_util::Full;
+use keybound_fetch::Streaming;
+use std::error::Error;
 use std::sync::Arc;
 
 /// How calls are made.
@@ -93,6 +97,41 @@ impl Api {
             };
             let Some(next) = next else { return Ok(response) };
             request = next;
+            followed += 1;
+        }
+    }
+
+    /// As [`Api::send`], with bodies that are sent and read as they come, of whatever size. A redirect is followed where the
+    /// new request has no body.
+    ///
+    /// A body that is too long to be kept cannot be sent twice. Where the resource may ask for a nonce that is not known,
+    /// a HEAD request to the same URL goes before it; where it asks for one all the same, that is an error.
+    ///
+    /// # Errors
+    /// [`ClientError`]; [`ResourceError::ResendNeeded`] where the request is to be sent again by the caller.
+    pub async fn send_streaming<B>(&self, request: Request<B>) -> Result<Streaming, ClientError>
+    where
+        B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
+    {
+        let (parts, body) = request.into_parts();
+        let mut head = Request::from_parts(parts.clone(), Bytes::new());
+        let mut sending = Request::from_parts(parts, Some(body));
+        let mut service = self.transport.beginning();
+        let mut followed = 0;
+        loop {
+            let method = sending.method().clone();
+            let had_body = sending.body().as_ref().is_some_and(|body| !body.is_end_stream());
+            let response = drive(&mut service, &self.session, self.rules, sending).await?;
+            let answer = Answer::begun(response.status(), response.headers());
+            let next = match self.redirects {
+                Redirects::SameOrigin if followed < MAX_REDIRECTS => follow(&head, answer),
+                _ => None,
+            };
+            let Some(next) = next.filter(|next| !had_body || *next.method() != method) else {
+                return Ok(response);
+            };
+            sending = next.clone().map(|_| None);
+            head = next;
             followed += 1;
         }
     }

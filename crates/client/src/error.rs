@@ -17,6 +17,7 @@ use crate::outgoing::OutgoingError;
 use crate::prover::ProveError;
 use crate::resource_discovery::ResourceDiscoverError;
 use crate::resource_exchange::ResourceError;
+use crate::resource_refused::ResourceRefused;
 use crate::session_store::SessionStoreError;
 use crate::token_endpoint::TokenError;
 use keybound_fetch::FetchError;
@@ -85,6 +86,9 @@ pub enum ClientError {
     /// The request may not go to that resource, or not with that key.
     #[error(transparent)]
     Resource(#[from] ResourceError),
+    /// The resource refused.
+    #[error(transparent)]
+    Refused(#[from] ResourceRefused),
     /// The browser did not come back.
     #[error(transparent)]
     Loopback(#[from] LoopbackError),

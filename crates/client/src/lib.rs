@@ -38,6 +38,7 @@
 //! |---|---|
 //! | [`prover`] | one key: proofs, and the nonces that servers give |
 //! | [`destination`] | the URL of a request, its `htu`, its origin |
+//! | [`clock_offset`] | how far a server's clock is from ours |
 //! | [`nonce_rule`] | when a request is sent again, and when not |
 //! | [`client_auth`] | who the client is, and how it shows that |
 //! | [`outgoing`] | a request, ready to be sent once |
@@ -45,6 +46,7 @@
 //! | [`resource_exchange`] | a protected resource |
 //! | [`redirect`] | redirects of resources |
 //! | [`shared_session`] | a session that several callers use at once, and its renewal |
+//! | [`resource_refused`] | what a resource that refuses says, and what to do |
 //! | [`resource_round`], [`answer`] | the rules for one request to a resource, whoever sends it |
 //! | [`middleware`] | token and proof for other HTTP clients |
 //! | [`discover`] | an issuer's metadata, and the algorithm that follows from it |
@@ -66,6 +68,7 @@ pub mod answer;
 pub mod api;
 pub mod client;
 pub mod client_auth;
+pub mod clock_offset;
 pub mod destination;
 pub mod discover;
 pub mod endpoint_error;
@@ -83,6 +86,7 @@ pub mod prover;
 pub mod redirect;
 pub mod resource_discovery;
 pub mod resource_exchange;
+pub mod resource_refused;
 pub mod resource_round;
 pub mod return_to;
 pub mod session;

@@ -94,14 +94,20 @@ pub fn after_challenge<'a>(role: Role, sent: Option<&Nonce>, answer: impl Into<A
 fn refuses_with(code: ErrorCode, role: Role, answer: Answer<'_>) -> bool {
     let code = code.as_str();
     match (role, answer.status) {
-        (Role::AuthorizationServer, StatusCode::BAD_REQUEST) => {
-            ErrorBody::parse(answer.body).is_ok_and(|body| body.error == code)
+        (Role::AuthorizationServer, StatusCode::BAD_REQUEST) => says(answer.body, code),
+        // RFC 6749 §5.2 has this status for `invalid_client`.
+        (Role::AuthorizationServer, StatusCode::UNAUTHORIZED) => {
+            code == ErrorCode::InvalidClient.as_str() && says(answer.body, code)
         }
         (Role::ResourceServer, StatusCode::UNAUTHORIZED) => {
             dpop_challenges(answer.headers).any(|challenge| challenge.get("error") == Some(code))
         }
         _ => false,
     }
+}
+
+fn says(body: &[u8], code: &str) -> bool {
+    ErrorBody::parse(body).is_ok_and(|body| body.error == code)
 }
 
 /// The challenges of the scheme DPoP, in whatever company they stand (RFC 9449 §7.1).
@@ -117,11 +123,14 @@ pub fn challenges(headers: &HeaderMap) -> Vec<Challenge> {
     Challenge::parse_all(lines.iter().map(AsRef::as_ref))
 }
 
-/// One request, from its first sending to its answer: counts the challenges, of which one is followed.
+/// One request, from its first sending to its answer: counts the sendings. It is sent again once for a nonce, and once
+/// where the server's clock differs from ours.
 #[derive(Debug)]
 pub struct Round {
     role: Role,
     challenged: bool,
+    corrected: bool,
+    last: Option<Resend>,
 }
 
 /// What comes after an answer.
@@ -133,14 +142,35 @@ pub enum Next {
     Again,
 }
 
+/// Why a request is to be sent again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Resend {
+    /// The server asks for a nonce that it has only now given.
+    #[error("the server asks for the nonce that it has just given")]
+    Nonce,
+    /// The server refused the proof, and its clock differs from ours.
+    #[error("the server's clock differs from this machine's, which is known only now")]
+    Clock,
+    /// The access token was no longer good, and there is a new one.
+    #[error("the access token was no longer good and has been renewed")]
+    Token,
+}
+
 impl Round {
     /// Begins, with a server in that role.
     #[must_use]
     pub const fn new(role: Role) -> Self {
-        Self { role, challenged: false }
+        Self { role, challenged: false, corrected: false, last: None }
     }
 
-    /// Takes an answer to the proof that was sent: remembers its nonce, and says what comes next.
+    /// Why the request is to be sent again, where the last answer said so.
+    #[must_use]
+    pub const fn reason(&self) -> Option<Resend> {
+        self.last
+    }
+
+    /// Takes an answer to the proof that was sent: remembers what it tells of the server, and says what comes next.
     ///
     /// # Errors
     /// [`NonceError`] where a challenge cannot be followed, or is the second one.
@@ -152,16 +182,27 @@ impl Round {
         answer: impl Into<Answer<'a>>,
     ) -> Result<Next, NonceError> {
         let answer = answer.into();
-        prover.learn(self.role, to, answer.headers);
-        match after_challenge(self.role, proof.and_then(Proof::nonce), answer) {
-            Retry::No => Ok(Next::Done),
-            Retry::Broken(error) => Err(error),
-            Retry::Again(_) if self.challenged => Err(NonceError::AskedAgain),
-            Retry::Again(_) => {
-                self.challenged = true;
-                Ok(Next::Again)
-            }
-        }
+        prover.learn(self.role, to, proof, answer.headers);
+        self.last = match after_challenge(self.role, proof.and_then(Proof::nonce), answer) {
+            Retry::Broken(error) => return Err(error),
+            Retry::Again(_) if self.challenged => return Err(NonceError::AskedAgain),
+            Retry::Again(_) => Some(Resend::Nonce),
+            Retry::No => match proof {
+                Some(proof) if self.refuses_time(answer) && prover.correct(to, proof) => {
+                    (!self.corrected).then_some(Resend::Clock)
+                }
+                _ => None,
+            },
+        };
+        self.challenged |= self.last == Some(Resend::Nonce);
+        self.corrected |= self.last == Some(Resend::Clock);
+        Ok(if self.last.is_some() { Next::Again } else { Next::Done })
+    }
+
+    /// Whether the clock may be what is wrong. An authorization server reads the client's assertion before the proof.
+    fn refuses_time(&self, answer: Answer<'_>) -> bool {
+        let mut codes = [ErrorCode::InvalidDpopProof, ErrorCode::InvalidClient].into_iter();
+        codes.any(|code| refuses_with(code, self.role, answer))
     }
 }
 

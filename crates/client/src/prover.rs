@@ -1,8 +1,9 @@
 //! Makes the proofs of one key (RFC 9449 §4.2), and remembers the nonces that servers give (RFC 9449 §8, §9).
 
+use crate::clock_offset::{Bounds, date, shift};
 use crate::destination::Destination;
-pub use crate::known_servers::Acquaintance;
-use crate::known_servers::KnownServers;
+pub use crate::known_servers::{Acquaintance, ClockUse, ServerClock};
+use crate::known_servers::{Hearing, KnownServers};
 use crate::nonce_rule::{Offered, offered};
 use http::{HeaderMap, HeaderValue, Method};
 use keybound_dpop::header::DPOP;
@@ -13,7 +14,7 @@ use keybound_dpop::jose::thumbprint::Thumbprint;
 use keybound_dpop::nonce::Nonce;
 use keybound_dpop::nonce_cache::{NonceCache, Role};
 use keybound_dpop::proof::create::NewProof;
-use keybound_dpop::time::{Clock, UnixTime};
+use keybound_dpop::time::{Clock, Now, UnixTime};
 use keybound_dpop::token_hash::TokenHash;
 use std::fmt;
 use std::sync::Arc;
@@ -46,6 +47,10 @@ impl ProofFor {
 pub struct Proof {
     value: HeaderValue,
     nonce: Option<Nonce>,
+    /// When it was made, by our clocks.
+    made_at: Now,
+    /// By how many seconds its `iat` is ahead of our clock.
+    corrected_by: i64,
 }
 
 /// No proof could be made.
@@ -77,6 +82,12 @@ impl Prover {
         Self { signer, jkt, nonces, servers: Arc::default(), clock }
     }
 
+    /// A prover for another key, with the same nonces and clock.
+    #[must_use]
+    pub fn under(&self, signer: SharedSigner) -> Self {
+        Self { signer, ..self.clone() }
+    }
+
     /// The thumbprint of the key: what tokens are bound to.
     #[must_use]
     pub const fn jkt(&self) -> Thumbprint {
@@ -101,6 +112,18 @@ impl Prover {
         Arc::clone(&self.clock)
     }
 
+    /// The time for a server: by its clock, where it has shown that it does not go by ours ([`Prover::server_clock`]).
+    #[must_use]
+    pub fn now_at(&self, server: &Destination) -> UnixTime {
+        shift(self.now(), self.server_clock(server).correction_secs())
+    }
+
+    /// How that server's clock goes, and whether proofs are dated by it.
+    #[must_use]
+    pub fn server_clock(&self, server: &Destination) -> ServerClock {
+        self.servers.clock(server.origin())
+    }
+
     /// A new proof for one request: a `jti` of 128 random bits, the current time, and the nonce that the server gave
     /// last, if it ever gave one.
     ///
@@ -112,35 +135,54 @@ impl Prover {
             ProofFor::AuthorizationServer => None,
             ProofFor::Resource(token) => Some(token),
         };
+        let made_at = self.clock.now();
+        let corrected_by = self.server_clock(to).correction_secs();
         let new = NewProof {
             method: method.as_str(),
             htu: to.htu(),
             token,
             nonce: nonce.as_ref(),
             entropy: crypto::random()?,
-            iat: self.now(),
+            iat: shift(made_at.unix, corrected_by),
         };
         let compact = new.sign(&self.signer)?;
         let mut value = HeaderValue::from_str(&compact)
             .map_err(|_| SignError("the signer's key is no plain text".to_owned()))?;
         value.set_sensitive(true);
-        Ok(Proof { value, nonce })
+        Ok(Proof { value, nonce, made_at, corrected_by })
     }
 
-    /// Remembers the nonce of an answer, whatever its status (RFC 9449 §8.2). Several nonces, or one with characters
-    /// that it must not have, are passed over.
-    pub fn learn(&self, role: Role, from: &Destination, headers: &HeaderMap) {
-        let offered = offered(headers);
-        self.servers.heard(role, from.origin(), &offered, self.clock.now());
-        if let Offered::One(nonce) = offered {
+    /// Remembers what an answer to that proof tells of the server, whatever its status: its nonce (RFC 9449 §8.2), and how
+    /// its clock goes. Several nonces, or one with characters that it must not have, are passed over.
+    pub fn learn(&self, role: Role, from: &Destination, proof: Option<&Proof>, headers: &HeaderMap) {
+        let (offered, now) = (offered(headers), self.clock.now());
+        let asked_at = proof.map_or(now, |proof| proof.made_at);
+        let clock = proof.and_then(|_| date(headers)).map(|date| Bounds::of(date, asked_at.unix, now.unix));
+        let gives_nonce = matches!(offered, Offered::One(_));
+        let hearing = Hearing { asked_at: asked_at.monotonic, heard_at: now.monotonic, clock, gives_nonce };
+        let is_news = self.servers.heard(role, from.origin(), hearing);
+        if let (Offered::One(nonce), true) = (offered, is_news) {
             self.nonces.put(role, from.origin(), nonce);
         }
+    }
+
+    /// After that proof was refused: whether one that is dated by the server's clock is worth a try. From then on all
+    /// proofs for that server are.
+    pub(crate) fn correct(&self, server: &Destination, refused: &Proof) -> bool {
+        let Some(clock) = self.servers.refused(server.origin(), refused.corrected_by) else { return false };
+        tracing::warn!(
+            server = server.origin(),
+            ahead_secs = clock.correction_secs(),
+            "the server refuses proofs that are dated by this machine's clock, and its own differs; they are now dated \
+             by its clock. Correct the clock of this machine"
+        );
+        true
     }
 
     /// What is known of whether that server will take a proof at once.
     #[must_use]
     pub fn acquaintance(&self, role: Role, with: &Destination) -> Acquaintance {
-        self.servers.acquaintance(role, with.origin(), self.clock.now())
+        self.servers.acquaintance(role, with.origin(), self.clock.now().monotonic)
     }
 }
 
@@ -291,9 +333,9 @@ mod tests {
         let prover = prover();
         let mut headers = HeaderMap::new();
         headers.insert("dpop-nonce", HeaderValue::from_static("of-the-as"));
-        prover.learn(Role::AuthorizationServer, &destination(), &headers);
+        prover.learn(Role::AuthorizationServer, &destination(), None, &headers);
         headers.insert("dpop-nonce", HeaderValue::from_static("of-the-rs"));
-        prover.learn(Role::ResourceServer, &destination(), &headers);
+        prover.learn(Role::ResourceServer, &destination(), None, &headers);
         let nonce = |purpose, url: &str| {
             let to = Destination::parse(url).expect("a destination");
             let proof = prover.prove(purpose, &Method::GET, &to).expect("a proof");

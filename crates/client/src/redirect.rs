@@ -1,11 +1,12 @@
 //! Redirects of resources (RFC 9110 §15.4). A proof is for one URL and one method, so none is ever sent along; a client
 //! that follows makes a new request.
 
+use crate::answer::Answer;
 use bytes::Bytes;
 use http::header::{
     CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_LOCATION, CONTENT_TYPE, LOCATION,
 };
-use http::{Method, Request, Response, StatusCode};
+use http::{Method, Request, StatusCode};
 use url::Url;
 
 /// Redirects followed for one request, at the most.
@@ -24,10 +25,11 @@ pub enum Redirects {
 /// The request that follows from a redirect; `None` where there is none, or it leads to another origin. It carries no
 /// `Authorization` and no proof of the old one.
 #[must_use]
-pub fn follow(request: &Request<Bytes>, response: &Response<Bytes>) -> Option<Request<Bytes>> {
-    let method = next_method(request.method(), response.status())?;
+pub fn follow<'a>(request: &Request<Bytes>, answer: impl Into<Answer<'a>>) -> Option<Request<Bytes>> {
+    let answer = answer.into();
+    let method = next_method(request.method(), answer.status)?;
     let from = Url::parse(&request.uri().to_string()).ok()?;
-    let mut locations = response.headers().get_all(LOCATION).iter();
+    let mut locations = answer.headers.get_all(LOCATION).iter();
     let (location, None) = (locations.next()?.to_str().ok()?, locations.next()) else { return None };
     let mut to = from.join(location).ok()?;
     if to.origin() != from.origin() {
@@ -62,6 +64,7 @@ fn next_method(method: &Method, status: StatusCode) -> Option<Method> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::Response;
 
     fn after(method: Method, status: u16, location: &str) -> Option<Request<Bytes>> {
         let request = Request::builder()

@@ -2,7 +2,7 @@
 
 use crate::answer::Answer;
 use crate::destination::Destination;
-use crate::nonce_rule::{challenges, dpop_challenges};
+use crate::nonce_rule::{Resend, challenges, dpop_challenges};
 use crate::outgoing::{Outgoing, OutgoingError, sensitive};
 use crate::prover::{Proof, ProofFor, Prover};
 use crate::session::Session;
@@ -50,18 +50,6 @@ pub enum ResourceError {
     /// The request would have to be sent again, and its body is gone.
     #[error("{0}, and the body of the request cannot be sent twice; send the request again")]
     ResendNeeded(Resend),
-}
-
-/// Why a request is to be sent again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Resend {
-    /// The resource asks for a nonce that it has only now given.
-    #[error("the resource asks for the nonce that it has just given")]
-    Nonce,
-    /// The access token was no longer good, and there is a new one.
-    #[error("the access token was no longer good and has been renewed")]
-    Token,
 }
 
 /// The first half: the request with the token and a new proof in it, in place of any that are there. To be made anew

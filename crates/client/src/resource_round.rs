@@ -1,18 +1,19 @@
 //! One request to a resource, from its first sending to its answer, whoever sends it. At the most it is sent once more
-//! for a nonce, and once more with a renewed token.
+//! for a nonce, once more for the server's clock, and once more with a renewed token.
 
 use crate::answer::Answer;
 use crate::destination::Destination;
 use crate::error::ClientError;
-use crate::nonce_rule::{Next, Round};
+use crate::nonce_rule::{Next, Resend, Round};
 use crate::outgoing::OutgoingError;
 use crate::prover::{Acquaintance, Proof};
-use crate::resource_exchange::{Resend, ResourceError, check_algorithms, is_token_refused};
+use crate::resource_exchange::{ResourceError, check_algorithms, is_token_refused};
 use crate::shared_session::{Held, SharedSession};
 use http::{HeaderMap, Method, Uri};
 use keybound_dpop::nonce_cache::Role;
 use keybound_oauth::token::TokenType;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The rules for one request. Whoever sends it asks: [`ResourceRound::authorize`] before each sending,
 /// [`ResourceRound::answered`] after it.
@@ -22,7 +23,7 @@ pub struct ResourceRound {
     method: Method,
     to: Destination,
     held: Arc<Held>,
-    nonces: Round,
+    sendings: Round,
     proof: Option<Proof>,
     may_renew: bool,
 }
@@ -40,8 +41,8 @@ impl ResourceRound {
             held = shared.renew_held(&held.session).await?;
             may_renew = false;
         }
-        let nonces = Round::new(Role::ResourceServer);
-        Ok(Self { shared: shared.clone(), method, to, held, nonces, proof: None, may_renew })
+        let sendings = Round::new(Role::ResourceServer);
+        Ok(Self { shared: shared.clone(), method, to, held, sendings, proof: None, may_renew })
     }
 
     /// Where the request goes: the URL to send it to, and what the proof says of it.
@@ -67,9 +68,8 @@ impl ResourceRound {
     /// [`ClientError`] where a demand of the resource cannot be met.
     pub async fn answered(&mut self, answer: Answer<'_>) -> Result<Option<Resend>, ClientError> {
         let prover = self.shared.prover();
-        if self.nonces.answered(prover, &self.to, self.proof.as_ref(), answer)? == Next::Again {
-            tracing::debug!(server = self.to.origin(), "a nonce is asked for");
-            return Ok(Some(Resend::Nonce));
+        if self.sendings.answered(prover, &self.to, self.proof.as_ref(), answer)? == Next::Again {
+            return Ok(self.sendings.reason());
         }
         if self.proof.is_some() {
             check_algorithms(prover.algorithm(), answer)?;
@@ -85,7 +85,7 @@ impl ResourceRound {
     /// Whether the resource may ask for a nonce that is not known yet, or no longer: a request whose body cannot be sent
     /// twice should then follow one that has none.
     #[must_use]
-    pub fn may_be_challenged(&self, nonces_are_good_for: std::time::Duration) -> bool {
+    pub fn may_be_challenged(&self, nonces_are_good_for: Duration) -> bool {
         let is_bound = self.held.session.tokens.token_type == TokenType::Dpop;
         is_bound
             && match self.shared.prover().acquaintance(Role::ResourceServer, &self.to) {

@@ -1,8 +1,10 @@
 //! The thin driver between the halves of an exchange: sends what the first half made, hands the answer to the second.
 
+use crate::answer::Answer;
 use crate::destination::Destination;
 use crate::discover::{self, DiscoverError};
 use crate::error::ClientError;
+use crate::middleware::Begun;
 use crate::nonce_rule::{Next, Round};
 use crate::outgoing::{Outgoing, OutgoingError};
 use crate::prover::Prover;
@@ -10,7 +12,7 @@ use bytes::Bytes;
 use http::header::ACCEPT;
 use http::{HeaderValue, Request, Response, StatusCode};
 use keybound_dpop::nonce_cache::Role;
-use keybound_fetch::{Body, FetchError, Fetcher};
+use keybound_fetch::{Body, FetchError, Fetcher, Streaming};
 use keybound_oauth::identifier::Issuer;
 use keybound_oauth::provider_metadata::ProviderMetadata;
 use std::error::Error;
@@ -42,7 +44,13 @@ impl Transport {
         Collecting { fetcher: self.fetcher.clone(), max_body_bytes }
     }
 
-    /// Sends what `make` makes; once more, made anew, where the server asks for a nonce; never a third time.
+    /// As a service whose answers are still coming.
+    pub(crate) fn beginning(&self) -> Beginning {
+        Beginning { fetcher: self.fetcher.clone() }
+    }
+
+    /// Sends what `make` makes; once more, made anew, where the server asks for a nonce, and once where its clock differs
+    /// from ours.
     ///
     /// # Errors
     /// [`ClientError`] of `make`, of the network, or where the demand for a nonce cannot be met.
@@ -59,7 +67,9 @@ impl Transport {
             let response = self.fetcher.send_capped(outgoing.request, max_body_bytes).await?;
             match round.answered(prover, &outgoing.to, outgoing.proof.as_ref(), &response)? {
                 Next::Done => return Ok(response),
-                Next::Again => tracing::debug!(server = outgoing.to.origin(), "a nonce is asked for"),
+                Next::Again => {
+                    tracing::debug!(server = outgoing.to.origin(), why = ?round.reason(), "sent again")
+                }
             }
         }
     }
@@ -91,6 +101,11 @@ pub(crate) struct Collecting {
     max_body_bytes: usize,
 }
 
+/// Sends requests; the bodies of the answers are still coming.
+pub(crate) struct Beginning {
+    fetcher: Fetcher,
+}
+
 type Sending<T> = Pin<Box<dyn Future<Output = Result<T, FetchError>> + Send>>;
 
 impl<B> Service<Request<B>> for Collecting
@@ -108,5 +123,35 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (fetcher, limit) = (self.fetcher.clone(), self.max_body_bytes);
         Box::pin(async move { fetcher.send_capped(request.map(Body::wrap), limit).await })
+    }
+}
+
+impl<B> Service<Request<B>> for Beginning
+where
+    B: http_body::Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + Sync + 'static,
+{
+    type Response = Streaming;
+    type Error = FetchError;
+    type Future = Sending<Streaming>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), FetchError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let fetcher = self.fetcher.clone();
+        Box::pin(async move { fetcher.send_streaming(request.map(Body::wrap)).await })
+    }
+}
+
+impl<'a> From<&'a Streaming> for Answer<'a> {
+    fn from(streaming: &'a Streaming) -> Self {
+        Self::begun(streaming.status(), streaming.headers())
+    }
+}
+
+impl Begun for Streaming {
+    fn begun(&self) -> Answer<'_> {
+        self.into()
     }
 }

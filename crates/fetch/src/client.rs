@@ -1,8 +1,9 @@
 //! The client itself. One for URLs that an operator wrote, one for URLs that others chose; both ask for https, follow
-//! no redirect, keep no cookie, use no proxy, and stop at a time and a size.
+//! no redirect, keep no cookie, use no proxy that was not named, and stop at a time and a size.
 
 use crate::body::{Body, Progress};
 use crate::error::{FetchError, classify, innermost};
+use crate::proxy::Proxy;
 use crate::resolve::Author;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -59,7 +60,7 @@ impl ClientCertificate {
         let unfit = "the client certificate needs a certificate and its private key, both in PEM";
         let identity = reqwest::Identity::from_pem(pem).map_err(|_| FetchError::Setup(unfit.to_owned()))?;
         // Whether the key is the certificate's shows when a client is made of them.
-        let made = builder(&Settings::default(), Author::Operator)
+        let made = builder(&Settings::default(), Author::Operator)?
             .tls_certs_only(std::iter::empty())
             .identity(identity.clone())
             .build();
@@ -101,6 +102,9 @@ pub struct Settings {
     pub timeout: Duration,
     /// Bytes in the body of an answer, at the most; 64 KiB.
     pub max_body_bytes: usize,
+    /// A proxy for the URLs that an operator wrote; none. For those that others chose there never is one: where they lead is
+    /// ours to see.
+    pub proxy: Option<Proxy>,
     /// Whether URLs that others chose may lead to this machine: for development only (OPS-SSRF-02).
     pub strangers_may_name_loopback: bool,
 }
@@ -113,6 +117,7 @@ impl Default for Settings {
             connect_timeout: Duration::from_secs(5),
             timeout: Duration::from_secs(10),
             max_body_bytes: 64 * 1024,
+            proxy: None,
             strangers_may_name_loopback: false,
         }
     }
@@ -156,11 +161,15 @@ impl Fetcher {
 
     fn new(settings: &Settings, author: Author) -> Result<Self, FetchError> {
         let roots = || settings.roots.0.iter().cloned();
-        let http = builder(settings, author).tls_certs_merge(roots()).build().or_else(|error| {
-            // A machine without a store of trusted roots: those that we were given are all there is.
-            tracing::warn!(%error, given = roots().len(), "the system's trusted roots cannot be used");
-            builder(settings, author).tls_certs_only(roots()).build()
-        });
+        let http = builder(settings, author)?.tls_certs_merge(roots()).build();
+        let http = match http {
+            Ok(http) => Ok(http),
+            Err(error) => {
+                // A machine without a store of trusted roots: those that we were given are all there is.
+                tracing::warn!(%error, given = roots().len(), "the system's trusted roots cannot be used");
+                builder(settings, author)?.tls_certs_only(roots()).build()
+            }
+        };
         let http = http.map_err(|error| FetchError::Setup(error.to_string()))?;
         Ok(Self { http, author, timeout: settings.timeout, max_body_bytes: settings.max_body_bytes })
     }
@@ -341,21 +350,25 @@ impl Streaming {
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the one place where outbound requests are made")]
-fn builder(settings: &Settings, author: Author) -> reqwest::ClientBuilder {
+fn builder(settings: &Settings, author: Author) -> Result<reqwest::ClientBuilder, FetchError> {
     let builder = reqwest::Client::builder();
     let shown = settings.certificate.as_ref().filter(|_| author == Author::Operator);
     let builder = match shown {
         Some(ClientCertificate(identity)) => builder.identity(identity.clone()),
         None => builder,
     };
-    builder
+    let builder = builder
         .user_agent(USER_AGENT)
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .referer(false)
         .no_proxy()
         .connect_timeout(settings.connect_timeout)
-        .dns_resolver(Arc::new(author))
+        .dns_resolver(Arc::new(author));
+    match settings.proxy.as_ref().filter(|_| author == Author::Operator) {
+        Some(proxy) => Ok(builder.proxy(proxy.setting()?)),
+        None => Ok(builder),
+    }
 }
 
 fn convert(request: http::Request<impl Into<Body>>) -> Result<reqwest::Request, FetchError> {
@@ -390,7 +403,7 @@ async fn read_whole(
     Ok(whole)
 }
 
-fn host_of(url: &Url) -> String {
+pub(crate) fn host_of(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }

@@ -2,7 +2,7 @@
 
 use super::body::{AnswerBody, BoxError, Progress, Upload};
 use super::connections::{Connections, Ways};
-use super::gate::Way;
+use super::gate::{Gate, Way};
 use super::refusal::Refusal;
 use super::targets::{Target, Targets};
 use super::upgrade::Asked;
@@ -14,7 +14,7 @@ use crate::resource_exchange::ResourceError;
 use bytes::Bytes;
 use http::header::ORIGIN;
 use http::request::Parts;
-use http::{HeaderValue, Request, Response, StatusCode, Uri, Version};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, Version};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper_util::client::legacy;
@@ -30,6 +30,7 @@ pub(super) struct TooSlow(pub(super) Duration);
 /// How one request goes.
 pub(super) struct Passage<'a> {
     pub(super) way: Way,
+    pub(super) gate: &'a Gate,
     pub(super) target: &'a Arc<Target>,
     pub(super) targets: &'a Targets,
     pub(super) ways: &'a Ways,
@@ -38,17 +39,17 @@ pub(super) struct Passage<'a> {
 
 impl Passage<'_> {
     /// Sends it with token and proof to that URL; returns as soon as the answer begins.
-    pub(super) async fn send<B>(self, mut parts: Parts, body: B, uri: Uri) -> Result<Response<AnswerBody>, Refusal>
+    pub(super) async fn send<B>(
+        self,
+        mut parts: Parts,
+        body: B,
+        uri: Uri,
+    ) -> Result<Response<AnswerBody>, Refusal>
     where
         B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     {
         let (asked, mut connections) = prepare(&mut parts, self.ways);
-        if self.way == Way::Reverse && parts.headers.contains_key(ORIGIN) {
-            // The caller's own page is the server's, as the server knows it.
-            if let Ok(origin) = HeaderValue::try_from(&self.target.origin) {
-                parts.headers.insert(ORIGIN, origin);
-            }
-        }
+        self.name_origin(&mut parts.headers);
         parts.uri = uri.clone();
         let body = (!body.is_end_stream()).then(|| Upload::new(body));
         let progress = body.as_ref().map(Upload::progress);
@@ -63,15 +64,28 @@ impl Passage<'_> {
         Ok(answer)
     }
 
+    /// To pages of its own, the server is known by another origin than the agent's.
+    fn name_origin(&self, headers: &mut HeaderMap) {
+        let is_own = headers.get(ORIGIN).is_some_and(|origin| !self.gate.is_page(origin));
+        if is_own
+            && self.way != Way::Inside
+            && let Ok(origin) = HeaderValue::try_from(&self.target.origin)
+        {
+            headers.insert(ORIGIN, origin);
+        }
+    }
+
     /// A challenge is the caller's to see, who can do nothing about it; the log says who can.
     fn tell_challenges(&self, answer: &Response<Incoming>) {
         if answer.status() != StatusCode::UNAUTHORIZED {
             return;
         }
         let challenges = challenges(answer.headers());
-        let code = challenges.iter().find_map(|challenge| challenge.get("error")).map(sanitise).unwrap_or_default();
+        let code =
+            challenges.iter().find_map(|challenge| challenge.get("error")).map(sanitise).unwrap_or_default();
         let (origin, profile) = (&self.target.origin, &self.target.profile);
-        let advice = "log in again with `keybound login`, and look at the challenge with `keybound request -v`";
+        let advice =
+            "log in again with `keybound login`, and look at the challenge with `keybound request -v`";
         tracing::warn!(target: "agent", origin, profile, error = code, advice, "the server refuses the token");
     }
 
@@ -133,7 +147,8 @@ fn finish(mut answer: Response<Incoming>, asked: Option<Asked>) -> Response<Answ
     headers::for_caller(answer.headers_mut());
     if is_switching {
         let Some(asked) = granted else {
-            return Refusal::new(StatusCode::BAD_GATEWAY, "the server switches to what nobody asked for").answer();
+            return Refusal::new(StatusCode::BAD_GATEWAY, "the server switches to what nobody asked for")
+                .answer();
         };
         asked.say(answer.headers_mut());
         asked.open(hyper::upgrade::on(&mut answer));
@@ -145,14 +160,21 @@ fn finish(mut answer: Response<Incoming>, asked: Option<Asked>) -> Response<Answ
 
 impl TooSlow {
     /// The time counts from the last piece of the request that moved: an upload may take as long as it takes.
-    async fn bound<T>(self, answer: impl Future<Output = T>, upload: Option<Arc<Progress>>) -> Result<T, Refusal> {
+    async fn bound<T>(
+        self,
+        answer: impl Future<Output = T>,
+        upload: Option<Arc<Progress>>,
+    ) -> Result<T, Refusal> {
         let moved = || upload.as_ref().map_or(0, |progress| progress.pieces());
         let (mut answer, mut seen) = (pin!(answer), moved());
         loop {
             match tokio::time::timeout(self.0, &mut answer).await {
                 Ok(answer) => return Ok(answer),
                 Err(_) if moved() == seen => {
-                    return Err(Refusal::new(StatusCode::GATEWAY_TIMEOUT, "the server did not answer in time"));
+                    return Err(Refusal::new(
+                        StatusCode::GATEWAY_TIMEOUT,
+                        "the server did not answer in time",
+                    ));
                 }
                 Err(_) => seen = moved(),
             }

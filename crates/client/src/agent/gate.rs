@@ -28,7 +28,7 @@ pub(super) enum Way {
 }
 
 impl Way {
-    pub(super) fn of(request: &Parts) -> Self {
+    fn of(request: &Parts) -> Self {
         match (&request.method, request.uri.scheme()) {
             (&Method::CONNECT, _) => Self::Connect,
             (_, Some(_)) if request.version < http::Version::HTTP_2 => Self::Forward,
@@ -74,10 +74,21 @@ impl Gate {
         Self { entrance, names, pages }
     }
 
+    /// How a request comes in. Some programs ask their proxy even for the proxy's own address.
+    pub(super) fn way_of(&self, request: &Parts) -> Way {
+        match Way::of(request) {
+            Way::Forward if self.is_called(request) => Way::Reverse,
+            way => way,
+        }
+    }
+
     /// Lets a request in, or says why not.
     pub(super) fn check(&self, way: Way, request: &Parts) -> Result<(), Refusal> {
         if request.method == Method::TRACE {
-            return Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "TRACE would show the token to its caller"));
+            return Err(Refusal::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "TRACE would show the token to its caller",
+            ));
         }
         let Entrance::Tcp(_, token) = &self.entrance else { return Ok(()) };
         if way == Way::Reverse && !self.is_called(request) {
@@ -91,7 +102,8 @@ impl Gate {
             Way::Reverse => (&[TOKEN, AUTHORIZATION], Refusal::of_reverse),
             Way::Forward | Way::Connect => (&[PROXY_AUTHORIZATION, TOKEN], Refusal::of_proxy),
         };
-        let shown = fields.iter().any(|name| shown(&request.headers, name).is_some_and(|shown| shown == *token));
+        let shown =
+            fields.iter().any(|name| shown(&request.headers, name).is_some_and(|shown| shown == *token));
         if shown { Ok(()) } else { Err(refusal()) }
     }
 
@@ -112,9 +124,8 @@ impl Gate {
         if origin.is_none() && site.is_none() {
             return Ok(());
         }
-        let is_allowed = |origin: &HeaderValue| self.pages.iter().any(|page| origin == page.as_str());
         let is_fine = match (origin, site) {
-            (Some(origin), _) if is_allowed(origin) => true,
+            (Some(origin), _) if self.is_page(origin) => true,
             (Some(origin), None | Some(b"same-origin")) => self.is_own(origin, request),
             (None, Some(site)) => matches!(site, b"none" | b"same-origin"),
             _ => false,
@@ -124,9 +135,16 @@ impl Gate {
         if is_fine { Ok(()) } else { Err(Refusal::new(StatusCode::FORBIDDEN, text)) }
     }
 
+    /// Whether that is an origin whose pages may use the agent.
+    pub(super) fn is_page(&self, origin: &HeaderValue) -> bool {
+        self.pages.iter().any(|page| origin == page.as_str())
+    }
+
     /// Whether that is the origin which the request itself is for.
     fn is_own(&self, origin: &HeaderValue, request: &Parts) -> bool {
-        let Some((_, host)) = origin.to_str().ok().and_then(|origin| origin.split_once("://")) else { return false };
+        let Some((_, host)) = origin.to_str().ok().and_then(|origin| origin.split_once("://")) else {
+            return false;
+        };
         let asked = request.uri.authority().map(|authority| authority.as_str());
         let asked = asked.or_else(|| request.headers.get(HOST)?.to_str().ok());
         asked.is_some_and(|asked| asked.eq_ignore_ascii_case(host))
@@ -171,7 +189,7 @@ mod tests {
             builder = builder.header(*name, *value);
         }
         let parts = builder.body(()).expect("a request").into_parts().0;
-        gate.check(Way::of(&parts), &parts).map_err(|refusal| refusal.status)
+        gate.check(gate.way_of(&parts), &parts).map_err(|refusal| refusal.status)
     }
 
     fn basic(pair: &str) -> String {
@@ -182,8 +200,10 @@ mod tests {
     fn atk_125_every_way_needs_the_token() {
         let host = ("host", "127.0.0.1:8111");
         let proxied = |name, value: &str| {
-            let forward = asked(&gate(), "GET http://api.example/x", &[("host", "api.example"), (name, value)]);
-            let connect = asked(&gate(), "CONNECT api.example:443", &[("host", "api.example:443"), (name, value)]);
+            let forward =
+                asked(&gate(), "GET http://api.example/x", &[("host", "api.example"), (name, value)]);
+            let connect =
+                asked(&gate(), "CONNECT api.example:443", &[("host", "api.example:443"), (name, value)]);
             assert_eq!(forward, connect);
             forward
         };
@@ -195,11 +215,19 @@ mod tests {
             assert_eq!(elsewhere, Err(StatusCode::UNAUTHORIZED));
         }
         assert_eq!(asked(&gate(), "GET /x", &[host, ("keybound-agent-token", T)]), Ok(()));
-        for wrong in [basic(T), basic("keybound:t0keN"), basic("keybound:"), "Bearer t0ken2".to_owned(), T.to_owned()] {
-            assert_eq!(proxied("proxy-authorization", &wrong), Err(StatusCode::PROXY_AUTHENTICATION_REQUIRED));
+        for wrong in
+            [basic(T), basic("keybound:t0keN"), basic("keybound:"), "Bearer t0ken2".to_owned(), T.to_owned()]
+        {
+            assert_eq!(
+                proxied("proxy-authorization", &wrong),
+                Err(StatusCode::PROXY_AUTHENTICATION_REQUIRED)
+            );
             let reverse = asked(&gate(), "GET /x", &[host, ("authorization", &wrong)]);
             assert_eq!(reverse, Err(StatusCode::UNAUTHORIZED), "{wrong}");
         }
+        let itself = "GET http://127.0.0.1:8111/x";
+        assert_eq!(asked(&gate(), itself, &[host, ("authorization", &format!("Bearer {T}"))]), Ok(()));
+        assert_eq!(asked(&gate(), itself, &[host]), Err(StatusCode::UNAUTHORIZED));
         let twice = [host, ("keybound-agent-token", T), ("keybound-agent-token", T)];
         assert_eq!(asked(&gate(), "GET /x", &twice), Err(StatusCode::UNAUTHORIZED));
     }

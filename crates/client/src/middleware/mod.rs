@@ -12,15 +12,20 @@
 //! |---|---|
 //! | `drive` | the loop between the rules and a service |
 //! | [`layer`] | [`DpopLayer`]: the tower layer |
+//! | `reqwest_client` | `DpopClient`: the client over `reqwest`, with the feature of that name |
 //! | [`replay_body`] | [`ReplayBody`]: a body that can be sent again |
 
 mod drive;
 pub mod layer;
 pub mod replay_body;
+#[cfg(feature = "reqwest")]
+pub mod reqwest_client;
 
-pub(crate) use drive::drive;
+pub(crate) use drive::{Begun, drive};
 pub use layer::{DpopLayer, DpopService};
 pub use replay_body::ReplayBody;
+#[cfg(feature = "reqwest")]
+pub use reqwest_client::DpopClient;
 
 use crate::error::ClientError;
 use crate::resource_exchange::ResourceError;

@@ -1,9 +1,9 @@
 //! The tower layer over a client of hyper.
 
-use crate::mock::{CHALLENGE, INVALID_TOKEN, Mock, TOKENS, client, reply, session};
+use crate::mock::{CHALLENGE, INVALID_TOKEN, Mock, Parts, TOKENS, client, reply, session};
 use bytes::Bytes;
 use http::{Request, Response};
-use http_body::{Body, Frame, SizeHint};
+use http_body::Body;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
@@ -11,36 +11,13 @@ use hyper_util::rt::TokioExecutor;
 use keybound_client::client_auth::ClientAuth;
 use keybound_client::error::ClientError;
 use keybound_client::middleware::{DpopLayer, Rules, SendError};
-use keybound_client::resource_exchange::{Resend, ResourceError};
+use keybound_client::nonce_rule::Resend;
+use keybound_client::resource_exchange::ResourceError;
 use keybound_client::shared_session::{SharedSession, Upkeep};
-use std::convert::Infallible;
 use std::error::Error;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use tower::{Layer, ServiceExt};
 
 type Answer = Result<Response<Incoming>, SendError<hyper_util::client::legacy::Error>>;
-
-/// A body of that many equal parts, of which nobody is told how many there are.
-struct Parts(usize, Bytes);
-
-impl Body for Parts {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let Some(left) = self.0.checked_sub(1) else { return Poll::Ready(None) };
-        self.0 = left;
-        Poll::Ready(Some(Ok(Frame::data(self.1.clone()))))
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::new()
-    }
-}
 
 fn shared(origin: &str) -> SharedSession {
     let client = client(origin, ClientAuth::None);

@@ -5,6 +5,7 @@ use axum::body::{Body, to_bytes};
 use axum::extract::Request;
 use bytes::Bytes;
 use http::{HeaderMap, Response};
+use http_body::{Frame, SizeHint};
 use keybound_client::api::{Api, ApiSettings};
 use keybound_client::client::Client;
 use keybound_client::client_auth::{ClientAuth, Identity};
@@ -25,8 +26,11 @@ use keybound_oauth::provider_metadata::ProviderMetadata;
 use keybound_oauth::token::TokenType;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
+use std::convert::Infallible;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 /// A request as it arrived.
@@ -78,7 +82,7 @@ impl Mock {
             async move {
                 let (parts, body) = request.into_parts();
                 let target = parts.uri.to_string();
-                let body = to_bytes(body, 1 << 20).await.expect("a body");
+                let body = to_bytes(body, 1 << 23).await.expect("a body");
                 let seen = Seen { method: parts.method.to_string(), target, headers: parts.headers, body };
                 let before = {
                     let mut log = log.lock();
@@ -94,6 +98,27 @@ impl Mock {
 
     pub(crate) fn seen(&self) -> Vec<Seen> {
         self.seen.lock().clone()
+    }
+}
+
+/// A body of that many equal parts, of which nobody is told how many there are.
+pub(crate) struct Parts(pub(crate) usize, pub(crate) Bytes);
+
+impl http_body::Body for Parts {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let Some(left) = self.0.checked_sub(1) else { return Poll::Ready(None) };
+        self.0 = left;
+        Poll::Ready(Some(Ok(Frame::data(self.1.clone()))))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::new()
     }
 }
 
@@ -125,6 +150,11 @@ pub(crate) fn metadata(origin: &str) -> Value {
         "authorization_endpoint": format!("{origin}/authorize"),
         "token_endpoint": format!("{origin}/token"),
         "jwks_uri": format!("{origin}/jwks"),
+        "device_authorization_endpoint": format!("{origin}/device"),
+        "revocation_endpoint": format!("{origin}/revoke"),
+        "userinfo_endpoint": format!("{origin}/userinfo"),
+        "end_session_endpoint": format!("{origin}/logout?from=app"),
+        "registration_endpoint": format!("{origin}/register"),
         "dpop_signing_alg_values_supported": ["ES256"],
         "id_token_signing_alg_values_supported": ["ES256"],
         "authorization_response_iss_parameter_supported": true,
@@ -132,8 +162,16 @@ pub(crate) fn metadata(origin: &str) -> Value {
 }
 
 pub(crate) fn client(origin: &str, auth: ClientAuth) -> Client {
+    client_at(origin, json!({}), auth)
+}
+
+/// A client at a server that has these in its metadata besides.
+pub(crate) fn client_at(origin: &str, besides: Value, auth: ClientAuth) -> Client {
     let issuer = Issuer::parse(origin).expect("an issuer");
-    let server = ProviderMetadata::parse(metadata(origin).to_string().as_bytes(), &issuer).expect("metadata");
+    let mut json = metadata(origin);
+    let besides: serde_json::Map<String, Value> = serde_json::from_value(besides).expect("an object");
+    json.as_object_mut().expect("an object").extend(besides);
+    let server = ProviderMetadata::parse(json.to_string().as_bytes(), &issuer).expect("metadata");
     let identity = Identity { client_id: ClientId::parse("app").expect("a client"), auth };
     Client::new(transport(), server, identity, prover())
 }
