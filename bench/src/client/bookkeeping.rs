@@ -39,7 +39,7 @@ pub(super) fn rows() -> Result<Vec<Row>, Failure> {
     let url = format!("{ORIGIN}{PATH}?page=2");
     let mut given = HeaderMap::new();
     given.insert(DPOP_NONCE, HeaderValue::from_static("MTgwMDAwMDAwMC1hYmNkZWZnaGlqa2xtbm9wcXJzdHV2"));
-    prover.learn(Role::ResourceServer, &Destination::parse(&url)?, &given);
+    prover.learn(Role::ResourceServer, &Destination::parse(&url)?, None, &given);
     let shared = SharedSession::new(prover, session(&caller, ORIGIN)?, Upkeep::default())?;
     let mut service = DpopLayer::new(shared).layer(AtOnce);
     let mut send = || {

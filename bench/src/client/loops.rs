@@ -10,8 +10,6 @@ use crate::process::{ROUNDS, alone, beside, median_of};
 use crate::resource::{Caller, PATH, guarded, keys_in};
 use crate::table::{Figure, Goal, Row};
 use keybound_bench::Failure;
-use keybound_dpop::jose::base64url;
-use keybound_dpop::jose::signer::Signer;
 use std::fs::File;
 use std::path::Path;
 use std::process::Command;
@@ -129,9 +127,8 @@ fn ours(kind: &str, home: &Path, url: &str) -> Result<Worker, Failure> {
 
 fn node(beside: &Path, folder: &Path, caller: &Caller, url: &str) -> Result<Worker, Failure> {
     let mut command = NODE.command(beside, folder)?;
-    let key = caller.key().to_pkcs8()?;
-    command.args([url, caller.token(), &caller.key().public_jwk().to_json()]);
-    command.env("CLIENT_KEY", base64url::encode(&key));
+    command.args([url, caller.token()]);
+    command.env("CLIENT_KEY", caller.key().to_private_jwk()?.as_str());
     command.stderr(File::create(folder.join("openid_client.log"))?);
     Worker::start(command)
 }

@@ -1,18 +1,18 @@
 // A client on Node that calls an API with openid-client, which follows a nonce challenge by itself. It sends as many
 // requests as a line on its input says, so many at once, and says when they are answered.
 //
-// node openid_client.mjs THE_PACKAGE URL TOKEN PUBLIC_JWK, the key in PKCS #8 as base64 in the environment
+// node openid_client.mjs THE_PACKAGE URL TOKEN, and the private key as a JWK in the environment
 
 import { createInterface } from "node:readline";
 import { pathToFileURL } from "node:url";
 
-const [entry, url, token, jwk] = process.argv.slice(2);
+const [entry, url, token] = process.argv.slice(2);
 const client = await import(pathToFileURL(entry));
 
 const ES256 = { name: "ECDSA", namedCurve: "P-256" };
-const privateKey = await crypto.subtle.importKey(
-    "pkcs8", Buffer.from(process.env.CLIENT_KEY, "base64url"), ES256, false, ["sign"]);
-const publicKey = await crypto.subtle.importKey("jwk", JSON.parse(jwk), ES256, true, ["verify"]);
+const { d, ...open } = JSON.parse(process.env.CLIENT_KEY);
+const privateKey = await crypto.subtle.importKey("jwk", { ...open, d }, ES256, false, ["sign"]);
+const publicKey = await crypto.subtle.importKey("jwk", open, ES256, true, ["verify"]);
 const config = new client.Configuration({ issuer: "https://id.example" }, "app");
 client.allowInsecureRequests(config);
 const DPoP = client.getDPoPHandle(config, { privateKey, publicKey });
