@@ -151,12 +151,9 @@ pub(crate) fn for_caller(headers: &mut HeaderMap) {
 
 /// Removes from trailers what no trailer may say (RFC 9110 §6.5.1): upstreams may merge them into the fields.
 pub(crate) fn clean_trailers(trailers: &mut HeaderMap) {
-    const NEVER: [HeaderName; 7] =
-        [AUTHORIZATION, DPOP, HOST, EXPECT, COOKIE, CONTENT_LENGTH, CONTENT_TYPE];
+    const NEVER: [HeaderName; 7] = [AUTHORIZATION, DPOP, HOST, EXPECT, COOKIE, CONTENT_LENGTH, CONTENT_TYPE];
     remove_what_connection_names(trailers);
-    remove_all(trailers, |name| {
-        is_for_one_hop(name) || is_trusted(name.as_str()) || NEVER.contains(name)
-    });
+    remove_all(trailers, |name| is_for_one_hop(name) || is_trusted(name.as_str()) || NEVER.contains(name));
 }
 
 fn remove_what_connection_names(headers: &mut HeaderMap) {
