@@ -2,6 +2,7 @@
 #![expect(clippy::print_stderr, reason = "a program says on its terminal what went wrong")]
 
 mod checking;
+mod client;
 mod making;
 mod process;
 mod provider;
@@ -9,6 +10,7 @@ mod records;
 mod resource;
 mod table;
 
+use client::calling;
 use keybound_bench::{Failure, measure};
 use process::answering;
 use resource::{guarded, proxy};
@@ -18,7 +20,7 @@ use table::Row;
 /// Fills some rows of the table.
 type Group = fn() -> Result<Vec<Row>, Failure>;
 
-const GROUPS: [(&str, Group); 8] = [
+const GROUPS: [(&str, Group); 10] = [
     ("check", checking::accepted),
     ("junk", checking::refused),
     ("make", making::rows),
@@ -27,6 +29,8 @@ const GROUPS: [(&str, Group); 8] = [
     ("pages", provider::page_rows),
     ("guard", resource::guard_rows),
     ("gateway", resource::gateway_rows),
+    ("client", client::rows),
+    ("agent", client::agent_rows),
 ];
 
 fn main() -> ExitCode {
@@ -35,6 +39,8 @@ fn main() -> ExitCode {
         [records::HOLD] => records::hold().map(|()| true),
         [answering::ANSWER, address, file] => answering::run(address, file).map(|()| true),
         [guarded::GUARDED, address, folder] => guarded::run(address, folder).map(|()| true),
+        [guarded::COUNTING, address, folder] => guarded::run_counting(address, folder).map(|()| true),
+        [calling::CALL, kind, url, home] => calling::run(kind, url, home).map(|()| true),
         [proxy::PROXY, address, upstream, fields] => proxy::run(address, upstream, fields).map(|()| true),
         ref names => measure(names),
     };

@@ -19,6 +19,7 @@ pub(crate) enum Figure {
     Bytes(f64),
     BytesPerSec(f64),
     Secs(f64),
+    Count(u64),
 }
 
 /// What we hold ourselves to.
@@ -33,6 +34,8 @@ pub(crate) enum Goal {
     Bytes(f64),
     /// Within this time.
     Secs(f64),
+    /// At most so many.
+    Count(u64),
     /// It is told, and not judged.
     None,
 }
@@ -54,7 +57,8 @@ impl Row {
             (Goal::PerSec(goal), Figure::PerSec(ours)) => ours >= *goal,
             (Goal::Bytes(goal), Figure::Bytes(ours)) => ours <= *goal,
             (Goal::Secs(goal), Figure::Secs(ours)) => ours < *goal,
-            (Goal::PerSec(_) | Goal::Bytes(_) | Goal::Secs(_), _) => false,
+            (Goal::Count(goal), Figure::Count(ours)) => ours <= *goal,
+            (Goal::PerSec(_) | Goal::Bytes(_) | Goal::Secs(_) | Goal::Count(_), _) => false,
         }
     }
 
@@ -87,6 +91,7 @@ impl fmt::Display for Figure {
             Self::BytesPerSec(number) => write!(f, "{:.0} MiB/s", number / f64::from(1 << 20)),
             Self::Secs(number) if *number < 1e-3 => write!(f, "{:.1} µs", number * 1e6),
             Self::Secs(number) => write!(f, "{:.2} ms", number * 1e3),
+            Self::Count(number) => write!(f, "{number}"),
         }
     }
 }
@@ -99,6 +104,7 @@ impl fmt::Display for Goal {
             Self::PerSec(goal) => write!(f, ">= {}", Figure::PerSec(*goal)),
             Self::Bytes(goal) => write!(f, "<= {}", Figure::Bytes(*goal)),
             Self::Secs(goal) => write!(f, "< {}", Figure::Secs(*goal)),
+            Self::Count(goal) => write!(f, "<= {goal}"),
             Self::None => f.write_str("-"),
         }
     }

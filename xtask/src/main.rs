@@ -34,9 +34,9 @@ usage: cargo xtask <command> [options]
       --from FILE         read a saved `cargo test -- --list` instead of building the tests
   rules [--check]       write docs/rules.md, the checks of a proof, as the program itself prints them;
                         --check only compares
-  bench [GROUP…]        how fast proof, provider, guard and gateway are, beside the limits that the crypto library
-                        and bare HTTP set, and beside peers on Node, as one table; groups: check, junk, make,
-                        records, provider, pages, guard, gateway
+  bench [GROUP…]        how fast proof, provider, guard, gateway, client and agent are, beside the limits that the
+                        crypto library and bare HTTP set, and beside peers on Node, as one table; groups: check,
+                        junk, make, records, provider, pages, guard, gateway, client, agent
 
 A first change, from nothing:
 

@@ -43,13 +43,22 @@ pub(crate) fn load(
     count: usize,
     work: impl FnOnce() -> Result<(), Failure>,
 ) -> Result<Load, Failure> {
-    let (cpu, own, wall) = (server.cpu_time()?, measure::process_time(), measure::wall_time());
+    load_of(|| server.cpu_time(), count, work)
+}
+
+/// What work costs that is done elsewhere, by whom `cpu_time` tells of, and that is that many requests.
+pub(crate) fn load_of(
+    cpu_time: impl Fn() -> Result<Duration, Failure>,
+    count: usize,
+    work: impl FnOnce() -> Result<(), Failure>,
+) -> Result<Load, Failure> {
+    let (cpu, own, wall) = (cpu_time()?, measure::process_time(), measure::wall_time());
     work()?;
     Ok(Load {
         count,
         wall: measure::wall_time().saturating_sub(wall),
         generator: measure::process_time().saturating_sub(own),
-        server: server.cpu_time()?.saturating_sub(cpu),
+        server: cpu_time()?.saturating_sub(cpu),
     })
 }
 

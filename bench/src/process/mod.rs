@@ -8,6 +8,7 @@ pub(crate) mod node;
 pub(crate) mod prover;
 pub(crate) mod server;
 pub(crate) mod serving;
+pub(crate) mod worker;
 
 use crate::table::{Figure, Goal, Row};
 use keybound_bench::measure::median;

@@ -8,7 +8,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// A script of ours that serves with a package of theirs. It is told where the package is, and its port.
+/// A script of ours that serves with a package of theirs, or calls with it. It is told where the package is; one that
+/// serves, its port.
 pub(crate) struct Script {
     pub(crate) name: &'static str,
     pub(crate) text: &'static str,
@@ -19,6 +20,14 @@ pub(crate) struct Script {
 impl Script {
     /// Starts it; `beside` is where this program is, and `more` what else it is told.
     pub(crate) fn start(&self, beside: &Path, folder: &Path, more: &[&OsStr]) -> Result<Server, Failure> {
+        let (mut command, address): (_, SocketAddr) = (self.command(beside, folder)?, free_address()?);
+        command.arg(address.port().to_string()).args(more);
+        command.stderr(File::create(folder.join(format!("{}.log", self.name)))?);
+        Server::start(command, address)
+    }
+
+    /// How to start it; it is told where the package is, and what is added.
+    pub(crate) fn command(&self, beside: &Path, folder: &Path) -> Result<Command, Failure> {
         let packages = beside.parent().ok_or("no folder")?.join("peers/npm/node_modules");
         let entry = packages.join(self.package);
         let node = ["x64", "arm64"].map(|arch| packages.join(format!("node-linux-{arch}/bin/node")));
@@ -26,13 +35,10 @@ impl Script {
         if !entry.exists() {
             return Err(format!("{} is not there: `cargo xtask setup` installs it", entry.display()).into());
         }
-        let (script, address): (_, SocketAddr) = (folder.join(self.name), free_address()?);
+        let script = folder.join(self.name);
         std::fs::write(&script, self.text)?;
         let mut command = Command::new(node);
-        command.arg(script).arg(entry).arg(address.port().to_string()).args(more);
-        command
-            .env("NODE_ENV", "production")
-            .stderr(File::create(folder.join(format!("{}.log", self.name)))?);
-        Server::start(command, address)
+        command.arg(script).arg(entry).env("NODE_ENV", "production");
+        Ok(command)
     }
 }

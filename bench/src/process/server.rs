@@ -33,6 +33,16 @@ pub(crate) fn free_address() -> Result<SocketAddr, Failure> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }
 
+/// The CPU time, of programs and of the system for them, that a process has had: utime and stime of proc(5).
+pub(crate) fn cpu_time_of(id: u32) -> Result<Duration, Failure> {
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat"))?;
+    let (_, after_name) = stat.rsplit_once(')').ok_or("no name in stat")?;
+    let ticks: Vec<u64> =
+        after_name.split_whitespace().skip(11).take(2).map(str::parse).collect::<Result<_, _>>()?;
+    let millis = ticks.iter().sum::<u64>() * 1000 / clock_ticks_per_second();
+    Ok(Duration::from_millis(millis))
+}
+
 impl Server {
     /// Starts it on the core of the servers, which all of its threads keep, and waits until it says `ready`. A runtime
     /// that has a thread for each core then has one.
@@ -56,14 +66,9 @@ impl Server {
         }
     }
 
-    /// The CPU time, of programs and of the system for them, that it has had: utime and stime of proc(5).
+    /// The CPU time that it has had.
     pub(crate) fn cpu_time(&self) -> Result<Duration, Failure> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        let (_, after_name) = stat.rsplit_once(')').ok_or("no name in stat")?;
-        let ticks: Vec<u64> =
-            after_name.split_whitespace().skip(11).take(2).map(str::parse).collect::<Result<_, _>>()?;
-        let millis = ticks.iter().sum::<u64>() * 1000 / clock_ticks_per_second();
-        Ok(Duration::from_millis(millis))
+        cpu_time_of(self.child.id())
     }
 
     /// The memory that it has in RAM.

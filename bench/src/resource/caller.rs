@@ -16,26 +16,26 @@ use keybound_oauth::scope::Scope;
 use std::net::SocketAddr;
 
 /// The API, whoever serves it.
-pub(super) const AUDIENCE: &str = "https://api.example";
+pub(crate) const AUDIENCE: &str = "https://api.example";
 /// Who issues its tokens.
-pub(super) const ISSUER: &str = "https://id.example";
+pub(crate) const ISSUER: &str = "https://id.example";
 /// What every request needs.
-pub(super) const SCOPE: &str = "read";
+pub(crate) const SCOPE: &str = "read";
 /// What is asked for.
-pub(super) const PATH: &str = "/orders";
+pub(crate) const PATH: &str = "/orders";
 
 /// Signatures that are verified by themselves.
 const SIGNATURES: usize = 10_000;
 
 /// A client, and the issuer of its token.
-pub(super) struct Caller {
+pub(crate) struct Caller {
     prover: Prover,
     issuer_key: SigningKey,
     token: String,
 }
 
 impl Caller {
-    pub(super) fn new() -> Result<Self, Failure> {
+    pub(crate) fn new() -> Result<Self, Failure> {
         let (prover, issuer_key) = (Prover::new()?, SigningKey::generate(Algorithm::Es256)?);
         let now = prover.now();
         let token = NewAccessToken {
@@ -58,15 +58,25 @@ impl Caller {
         Ok(Self { prover, issuer_key, token })
     }
 
+    /// The key that the token is bound to.
+    pub(crate) const fn key(&self) -> &SigningKey {
+        &self.prover.key
+    }
+
+    /// The token.
+    pub(crate) fn token(&self) -> &str {
+        &self.token
+    }
+
     /// The issuer's keys, as it publishes them.
-    pub(super) fn jwks(&self) -> String {
+    pub(crate) fn jwks(&self) -> String {
         let key = self.issuer_key.public_jwk().clone();
         KeySet::of(vec![NamedKey { kid: Some("1".to_owned()), algorithm: Some(Algorithm::Es256), key }])
             .to_json()
     }
 
     /// Asks the server for its nonce.
-    pub(super) fn place(&mut self, address: SocketAddr) -> Result<Place, Failure> {
+    pub(crate) fn place(&mut self, address: SocketAddr) -> Result<Place, Failure> {
         let request = self.ask(&Place { address, nonce: None })?;
         let mut connection = Connection::open(address)?;
         let answer = connection.ask(&request)?;
@@ -76,17 +86,17 @@ impl Caller {
     }
 
     /// Requests that are all different.
-    pub(super) fn ask_often(&mut self, place: &Place, count: usize) -> Result<Vec<Request>, Failure> {
+    pub(crate) fn ask_often(&mut self, place: &Place, count: usize) -> Result<Vec<Request>, Failure> {
         (0..count).map(|_| self.ask(place)).collect()
     }
 
     /// A request for what the API has.
-    pub(super) fn ask(&mut self, place: &Place) -> Result<Request, Failure> {
+    pub(crate) fn ask(&mut self, place: &Place) -> Result<Request, Failure> {
         self.head(place, "GET", PATH, "")
     }
 
     /// The head of a request. `more` are header lines.
-    pub(super) fn head(
+    pub(crate) fn head(
         &mut self,
         place: &Place,
         method: &str,
@@ -104,7 +114,7 @@ impl Caller {
     }
 
     /// The curve arithmetic alone, over proofs like these.
-    pub(super) fn verification(&mut self, place: &Place) -> Result<Bare, Failure> {
+    pub(crate) fn verification(&mut self, place: &Place) -> Result<Bare, Failure> {
         let token = Some(TokenHash::of(&self.token));
         let proofs: Vec<String> = (0..SIGNATURES)
             .map(|_| self.prover.prove(&Call { method: "GET", place, path: PATH, token }))

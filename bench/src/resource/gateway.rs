@@ -202,7 +202,7 @@ impl Scene {
 }
 
 /// A server behind a gateway or proxy that answers like this, beside whoever loads them.
-fn start_upstream(folder: &Path, name: &str, head: &str) -> Result<Server, Failure> {
+pub(crate) fn start_upstream(folder: &Path, name: &str, head: &str) -> Result<Server, Failure> {
     let folder = folder.join(name);
     std::fs::create_dir(&folder)?;
     let (command, address) =

@@ -9,13 +9,15 @@ mod guard;
 pub(crate) mod guarded;
 pub(crate) mod proxy;
 
+pub(crate) use caller::{Caller, ISSUER, PATH};
 pub(crate) use gateway::rows as gateway_rows;
+pub(crate) use gateway::start_upstream;
 pub(crate) use guard::rows as guard_rows;
 
 use crate::process::load::{Load, load, send_all};
 use crate::process::node::Script;
 use crate::process::server::Server;
-use caller::{AUDIENCE, Caller, ISSUER};
+use caller::AUDIENCE;
 use keybound_bench::Failure;
 use std::path::{Path, PathBuf};
 
@@ -30,7 +32,7 @@ const BARE: usize = 60_000;
 const NODE_CHECKED: usize = 3_000;
 
 /// The issuer's keys in a file.
-fn keys_in(folder: &Path, caller: &Caller) -> Result<PathBuf, Failure> {
+pub(crate) fn keys_in(folder: &Path, caller: &Caller) -> Result<PathBuf, Failure> {
     let file = folder.join("jwks.json");
     std::fs::write(&file, caller.jwks())?;
     Ok(file)

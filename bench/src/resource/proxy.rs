@@ -30,7 +30,7 @@ type Answer = Response<Either>;
 type Either = http_body_util::Either<Incoming, Empty<Bytes>>;
 
 /// Starts it.
-pub(super) fn start(upstream: SocketAddr, length: usize) -> Result<Server, Failure> {
+pub(crate) fn start(upstream: SocketAddr, length: usize) -> Result<Server, Failure> {
     let address = free_address()?;
     let mut command = Command::new(std::env::current_exe()?);
     command.args([PROXY, &address.to_string(), &upstream.to_string(), &length.to_string()]);

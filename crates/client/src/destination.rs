@@ -2,7 +2,7 @@
 
 use http::Uri;
 use keybound_dpop::proof::create::htu;
-use keybound_dpop::target::{Target, TargetError};
+use keybound_dpop::target::{MAX_HTU_LEN, Target, TargetError};
 use keybound_oauth::identifier::is_protected;
 use url::Url;
 
@@ -48,6 +48,36 @@ impl Destination {
         Ok(Self { uri, htu, origin })
     }
 
+    /// Reads the URL of a request, of which those to these origins are nearly all written in the one way that reading
+    /// leaves as it is: then nothing of it is read again.
+    ///
+    /// # Errors
+    /// [`DestinationError`] says what is wrong with it.
+    pub(crate) fn of<'o>(
+        uri: &Uri,
+        mut origins: impl Iterator<Item = &'o str>,
+    ) -> Result<Self, DestinationError> {
+        match origins.find_map(|origin| Self::plainly_at(origin, uri)) {
+            Some(destination) => Ok(destination),
+            None => Self::parse(&uri.to_string()),
+        }
+    }
+
+    /// `origin` is that of a destination.
+    fn plainly_at(origin: &str, uri: &Uri) -> Option<Self> {
+        let authority = uri.authority()?.as_str();
+        let here = origin.strip_prefix(uri.scheme_str()?)?.strip_prefix("://")?;
+        let (path, query) = (uri.path(), uri.query().unwrap_or_default());
+        let is_plain = here == authority
+            && uri.path_and_query()?.as_str().starts_with('/')
+            && is_plain_path(path)
+            && query.bytes().all(is_plain_in_query);
+        if !is_plain || origin.len() + path.len() > MAX_HTU_LEN {
+            return None;
+        }
+        Some(Self { uri: uri.clone(), htu: [origin, path].concat(), origin: origin.to_owned() })
+    }
+
     /// The URL to send the request to.
     #[must_use]
     pub const fn uri(&self) -> &Uri {
@@ -65,6 +95,22 @@ impl Destination {
     pub fn origin(&self) -> &str {
         &self.origin
     }
+}
+
+/// A path that stays as it is: no percent-encoding, no segment that is empty, `.` or `..` or begins so.
+fn is_plain_path(path: &str) -> bool {
+    let is_plain = |byte: u8| is_unreserved(byte) || byte == b'/';
+    path.bytes().all(is_plain) && !path.contains("/.") && !path.contains("//")
+}
+
+/// RFC 3986 §3.4 has more; what is here no reader of URLs changes.
+fn is_plain_in_query(byte: u8) -> bool {
+    is_unreserved(byte) || matches!(byte, b'=' | b'&' | b'+' | b'%' | b',' | b':' | b'/' | b'?' | b'@' | b'!')
+}
+
+/// RFC 3986 §2.3.
+fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
 }
 
 #[cfg(test)]
@@ -105,5 +151,51 @@ mod tests {
     fn user_information_cannot_pass_for_a_host() {
         let destination = Destination::parse("https://good.example@evil.example/").expect("a destination");
         assert_eq!(destination.origin(), "https://evil.example");
+    }
+
+    #[test]
+    fn cl_prf_02_a_url_that_is_not_read_again_is_as_if_it_were() {
+        let origins = ["https://h", "https://h:8443", "http://127.0.0.1:1", "https://[2001:db8::1]"];
+        let long = format!("https://h/{}", "p".repeat(MAX_HTU_LEN));
+        let mut plain = 0;
+        for url in [
+            "https://h/p?q=1%20+&r=a/b?c,d:@e!",
+            "https://h",
+            "https://h/",
+            "https://h?q",
+            "https://H/p",
+            "https://h:443/p",
+            "https://h:8443/p/a-b_c~d.e",
+            "https://h:8444/p",
+            "http://127.0.0.1:1/p/",
+            "http://h/p",
+            "https://[2001:db8::1]/p",
+            "https://[2001:DB8::1]/p",
+            "https://user:secret@h/p",
+            "https://h/a/../b",
+            "https://h/a/./b",
+            "https://h/.hidden",
+            "https://h/..a",
+            "https://h//p",
+            "https://h/%7ep",
+            "https://h/%2e%2e/p",
+            "https://h/a;b=c",
+            "https://h/a|b",
+            "https://h/p?a='b'",
+            "https://h/p?a=\"b",
+            "https://h/p?a={b}|c^`",
+            &long,
+        ] {
+            let Ok(uri) = url.parse::<Uri>() else { continue };
+            let read = Destination::parse(&uri.to_string());
+            assert_eq!(Destination::of(&uri, origins.into_iter()), read, "{url}");
+            for origin in origins {
+                if let Some(found) = Destination::plainly_at(origin, &uri) {
+                    plain += 1;
+                    assert_eq!(Ok(found), read, "{url}");
+                }
+            }
+        }
+        assert_eq!(plain, 6);
     }
 }

@@ -34,8 +34,8 @@ impl ResourceRound {
     /// # Errors
     /// [`ClientError`] where no proof can be made for the URL, or the renewal fails.
     pub async fn begin(shared: &SharedSession, method: Method, uri: &Uri) -> Result<Self, ClientError> {
-        let to = Destination::parse(&uri.to_string()).map_err(OutgoingError::from)?;
         let mut held = shared.held();
+        let to = Destination::of(uri, held.session.origins.iter()).map_err(OutgoingError::from)?;
         let mut may_renew = shared.is_renewable(&held.session);
         if may_renew && held.session.tokens.is_expired(shared.prover().now()) {
             held = shared.renew_held(&held.session).await?;

@@ -99,9 +99,8 @@ impl Entrance {
 /// Turns the fields of a request that goes on into those for the upstream. `Host` is that of its address.
 pub(crate) fn for_upstream(headers: &mut HeaderMap, said: &Said<'_>) {
     let takes_trailers = headers.get_all(TE).iter().any(names_trailers);
-    remove_hop_by_hop(headers);
-    remove_trusted(headers);
-    headers.remove(EXPECT);
+    remove_what_connection_names(headers);
+    remove_all(headers, |name| is_for_one_hop(name) || is_trusted(name.as_str()) || *name == EXPECT);
     join_cookies(headers);
     let kept = Kept::of(said.who, said.route);
     if !kept.token {
@@ -146,38 +145,38 @@ impl Kept {
 
 /// Removes from an answer what is for one hop only.
 pub(crate) fn for_caller(headers: &mut HeaderMap) {
-    remove_hop_by_hop(headers);
+    remove_what_connection_names(headers);
+    remove_all(headers, is_for_one_hop);
 }
 
 /// Removes from trailers what no trailer may say (RFC 9110 §6.5.1): upstreams may merge them into the fields.
 pub(crate) fn clean_trailers(trailers: &mut HeaderMap) {
-    remove_hop_by_hop(trailers);
-    remove_trusted(trailers);
-    for name in [AUTHORIZATION, DPOP, HOST, EXPECT, COOKIE, CONTENT_LENGTH, CONTENT_TYPE] {
-        trailers.remove(name);
-    }
+    const NEVER: [HeaderName; 7] = [AUTHORIZATION, DPOP, HOST, EXPECT, COOKIE, CONTENT_LENGTH, CONTENT_TYPE];
+    remove_what_connection_names(trailers);
+    remove_all(trailers, |name| is_for_one_hop(name) || is_trusted(name.as_str()) || NEVER.contains(name));
 }
 
-fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    if headers.contains_key(CONNECTION) {
-        let lines = headers.get_all(CONNECTION).iter();
-        let named: Vec<HeaderName> = lines
-            .flat_map(|line| line.as_bytes().split(|byte| *byte == b','))
-            .filter_map(|option| HeaderName::from_bytes(option.trim_ascii()).ok())
-            .collect();
-        for name in named {
-            headers.remove(name);
-        }
-    }
-    for name in &HOP_BY_HOP {
+fn remove_what_connection_names(headers: &mut HeaderMap) {
+    let lines = headers.get_all(CONNECTION).iter();
+    let named: Vec<HeaderName> = lines
+        .flat_map(|line| line.as_bytes().split(|byte| *byte == b','))
+        .filter_map(|option| HeaderName::from_bytes(option.trim_ascii()).ok())
+        .collect();
+    for name in named {
         headers.remove(name);
     }
 }
 
-fn remove_trusted(headers: &mut HeaderMap) {
-    while let Some(name) = headers.keys().find(|name| is_trusted(name.as_str())).cloned() {
+/// Removes the fields of such names. Most messages have none: to look at each name once is cheaper than to ask the map for
+/// each of those that could be there.
+fn remove_all(headers: &mut HeaderMap, which: impl Fn(&HeaderName) -> bool) {
+    while let Some(name) = headers.keys().find(|name| which(name)).cloned() {
         headers.remove(name);
     }
+}
+
+fn is_for_one_hop(name: &HeaderName) -> bool {
+    HOP_BY_HOP.contains(name)
 }
 
 /// Compared without a copy: every field of every request comes by here.
@@ -236,24 +235,46 @@ fn say_where_it_came_in(headers: &mut HeaderMap, said: &Said<'_>) {
     }
 }
 
-/// Who calls, with which key: what a token says, and nothing of what the caller says.
+/// Who calls, with which key: what a token says, and nothing of what the caller says. It is written once for each token.
 pub(crate) fn say_who_calls(headers: &mut HeaderMap, access: &Access) {
-    put(headers, ISSUER, escaped(access.issuer()));
-    put(headers, SUBJECT, escaped(access.subject()));
-    put(headers, SCOPE, access.scope().to_string());
-    if let Some(client_id) = access.client_id() {
-        put(headers, CLIENT_ID, escaped(client_id));
+    let written;
+    let fields = match access.derived(Caller::of) {
+        Some(kept) => kept,
+        None => {
+            written = Caller::of(access);
+            &written
+        }
+    };
+    for (name, value) in fields.0.iter().flatten() {
+        headers.insert(name, value.clone());
     }
-    if let Some(jkt) = access.jkt() {
-        put(headers, JKT, jkt.to_string());
+}
+
+/// The fields that say who calls.
+struct Caller([Option<(HeaderName, HeaderValue)>; 5]);
+
+impl Caller {
+    fn of(access: &Access) -> Self {
+        let field = |name: &HeaderName, text: String| Some((name.clone(), value(text)?));
+        Self([
+            field(&ISSUER, escaped(access.issuer())),
+            field(&SUBJECT, escaped(access.subject())),
+            field(&SCOPE, access.scope().to_string()),
+            access.client_id().and_then(|client_id| field(&CLIENT_ID, escaped(client_id))),
+            access.jkt().and_then(|jkt| field(&JKT, jkt.to_string())),
+        ])
+    }
+}
+
+fn put(headers: &mut HeaderMap, name: HeaderName, text: String) {
+    if let Some(value) = value(text) {
+        headers.insert(name, value);
     }
 }
 
 /// The text becomes the value without a copy.
-fn put(headers: &mut HeaderMap, name: HeaderName, value: String) {
-    if let Ok(value) = HeaderValue::from_maybe_shared(Bytes::from(value)) {
-        headers.insert(name, value);
-    }
+fn value(text: String) -> Option<HeaderValue> {
+    HeaderValue::from_maybe_shared(Bytes::from(text)).ok()
 }
 
 /// Visible ASCII as it is; `%` and all else percent-encoded, so that two texts never look alike.

@@ -9,6 +9,7 @@ use keybound_dpop::token_hash::TokenHash;
 use keybound_oauth::authorization_details::AuthorizationDetails;
 use keybound_oauth::scope::Scope;
 use serde_json::{Map, Value};
+use std::any::Any;
 use std::sync::Arc;
 
 /// An access token that the guard let through, and the key that was proven beside it. Only the guard makes one; a
@@ -107,6 +108,13 @@ impl Access {
     #[must_use]
     pub fn claims(&self) -> &Map<String, Value> {
         &self.token.all
+    }
+
+    /// What the service derives from the token, kept beside it for as long as the guard remembers it: made by whoever asks
+    /// first, and of the token alone, because every request with it gets the same. `None` where something of another type
+    /// is kept already.
+    pub fn derived<T: Any + Send + Sync>(&self, make: impl FnOnce(&Self) -> T) -> Option<&T> {
+        self.token.derived.get_or_init(|| Box::new(make(self))).downcast_ref()
     }
 
     /// `exp`: from this moment on the token is refused.

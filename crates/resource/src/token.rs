@@ -12,6 +12,8 @@ use keybound_oauth::access_token::{AccessTokenClaims, AccessTokenError};
 use keybound_oauth::audience::Audience;
 use keybound_oauth::introspection::IntrospectionError;
 use serde_json::Map;
+use std::any::Any;
+use std::sync::OnceLock;
 
 /// Octets of an access token, at the most.
 pub(crate) const MAX_TOKEN_LEN: usize = 16 * 1024;
@@ -31,6 +33,8 @@ pub(crate) struct Token {
     is_for_us: bool,
     /// The key that it is bound to, once it was proven.
     pub(crate) key: KnownKey,
+    /// What a service made of it ([`Access::derived`](crate::Access::derived)).
+    pub(crate) derived: OnceLock<Box<dyn Any + Send + Sync>>,
     /// All claims, those that we do not know too.
     pub(crate) all: Map<String, serde_json::Value>,
 }
@@ -203,6 +207,7 @@ fn token(claims: AccessTokenClaims, client_id: Option<String>, payload: &[u8]) -
         id: None,
         is_for_us: false,
         key: KnownKey::default(),
+        derived: OnceLock::new(),
         all: serde_json::from_slice(payload).map_err(|_| JwtError::Malformed)?,
         claims,
     })
