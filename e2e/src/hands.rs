@@ -117,7 +117,8 @@ impl Hands {
                 continue;
             }
             let page = String::from_utf8_lossy(&answer.body).into_owned();
-            let Some(action) = attribute(&page, "<form", "action").filter(|_| !page.contains("id=\"done\"")) else {
+            let Some(action) = attribute(&page, "<form", "action").filter(|_| !page.contains("id=\"done\""))
+            else {
                 return page;
             };
             here = here.join(&action).expect("an action");

@@ -29,7 +29,7 @@ pub(super) async fn sign_in(begun: &Begun, args: &WayArgs, opens: bool) -> Resul
     let login = begun.client.begin_login(ask, loopback.redirect_uri()).await?;
     output::note(&format!("To sign in, open\n  {}\n", login.url()))?;
     if opens {
-        open(login.url());
+        open(login.url(), profile.secret_env.as_deref());
     }
     let query = loopback.response(PATIENCE).await.map_err(keybound_client::error::ClientError::from)?;
     Ok(begun.client.finish_login(login, &query).await?)
@@ -44,12 +44,16 @@ pub(super) fn is_there() -> bool {
 }
 
 /// Opens the browser that the user has named, else the system's. Where there is none, the URL that was printed will do.
-pub(crate) fn open(url: &str) {
+/// The variable that holds a secret of ours is not handed on.
+pub(crate) fn open(url: &str, secret_env: Option<&str>) {
     let system = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
     let named = std::env::var("BROWSER").ok().filter(|name| !name.is_empty());
     for opener in named.as_deref().into_iter().chain([system]) {
         let mut command = Command::new(opener);
         let command = command.arg(url).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        if let Some(name) = secret_env {
+            command.env_remove(name);
+        }
         match command.spawn() {
             Ok(_) => return,
             Err(error) => tracing::debug!(%error, opener, "no browser was opened"),
