@@ -57,7 +57,7 @@ const ROLES: [(&str, &[&str]); 6] = [
     ("Guard an API", &["gateway"]),
     (
         "Use tokens",
-        &["login", "request", "token", "whoami", "logout", "sessions", "profile", "register", "key"],
+        &["login", "request", "token", "whoami", "logout", "sessions", "profile", "register", "agent", "key"],
     ),
     ("See why", &["proof"]),
     ("Set up", &["completions", "man"]),

@@ -59,8 +59,11 @@
 //! | [`transport`] | the driver |
 //! | [`client`], [`flow`] | a client at one authorization server, and its ways to get tokens |
 //! | [`api`] | calls to resources with a session |
+//! | `agent` | the local signing proxy, with the feature of that name |
 //! | [`error`] | everything that can go wrong |
 
+#[cfg(feature = "agent")]
+pub mod agent;
 pub mod answer;
 pub mod api;
 pub mod client;

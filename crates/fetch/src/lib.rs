@@ -22,6 +22,6 @@ mod testing;
 
 pub use body::Body;
 pub use client::{ClientCertificate, Fetched, Fetcher, Roots, Settings, Streaming};
-pub use error::FetchError;
+pub use error::{Culprit, FetchError};
 pub use jwks::JwksSource;
 pub use proxy::Proxy;

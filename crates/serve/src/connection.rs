@@ -10,7 +10,6 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio::sync::{Notify, OwnedSemaphorePermit, watch};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
@@ -165,13 +164,14 @@ impl Shell {
     }
 
     /// Serves one accepted connection until it ends.
-    pub(crate) async fn serve<S, B>(
+    pub(crate) async fn serve<T, S, B>(
         self: Arc<Self>,
-        stream: TcpStream,
+        stream: T,
         exchange: Exchange<S>,
         place: Place,
         mut phase: watch::Receiver<Phase>,
     ) where
+        T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
         S: Handler<B>,
         B: ResponseBody,
     {

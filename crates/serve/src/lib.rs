@@ -45,7 +45,7 @@ pub use drain::{Drained, stop_signal};
 pub use exchange::{Handler, ResponseBody};
 pub use health::{Readiness, ReadinessBuilder};
 pub use limits::Limits;
-pub use listen::{Options, ServeError, Server, bind};
+pub use listen::{Listen, Options, ServeError, Server, bind};
 pub use metrics::Metrics;
 pub use span::TRACES;
 #[cfg(feature = "telemetry")]

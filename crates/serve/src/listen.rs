@@ -2,12 +2,13 @@
 
 use std::future::Future;
 use std::io::{self, ErrorKind};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tracing::{info, warn};
 
@@ -19,6 +20,8 @@ use crate::metrics::Metrics;
 use crate::tls::Tls;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
+/// The address of who has none.
+const UNKNOWN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// Why a listener cannot be had. The text says what to do.
@@ -73,25 +76,66 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, ServeError> {
     })
 }
 
+/// Where connections come from: a TCP socket, or a Unix socket, whose peers count as `0.0.0.0:0`.
+pub trait Listen: Send {
+    /// A connection.
+    type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+
+    /// Where it listens, for people.
+    fn place(&self) -> io::Result<String>;
+
+    /// The next connection, and who is at its other end.
+    fn accept(&self) -> impl Future<Output = io::Result<(Self::Stream, SocketAddr)>> + Send;
+}
+
+impl Listen for TcpListener {
+    type Stream = TcpStream;
+
+    fn place(&self) -> io::Result<String> {
+        Ok(self.local_addr()?.to_string())
+    }
+
+    async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        let (stream, peer) = Self::accept(self).await?;
+        // Only a hint: a connection without it is slower, not wrong.
+        let _ = stream.set_nodelay(true);
+        Ok((stream, peer))
+    }
+}
+
+impl Listen for UnixListener {
+    type Stream = UnixStream;
+
+    fn place(&self) -> io::Result<String> {
+        Ok(self.local_addr()?.as_pathname().map_or_else(String::new, |path| path.display().to_string()))
+    }
+
+    async fn accept(&self) -> io::Result<(UnixStream, SocketAddr)> {
+        Ok((Self::accept(self).await?.0, UNKNOWN))
+    }
+}
+
 /// A listener and the service behind it.
-pub struct Server<S> {
-    listener: TcpListener,
-    address: SocketAddr,
+pub struct Server<S, L = TcpListener> {
+    listener: L,
+    place: String,
     service: S,
     shell: Arc<Shell>,
 }
 
 impl<S> Server<S> {
-    /// Puts `service` behind a listener from [`bind`].
-    pub fn new(listener: TcpListener, service: S, options: Options) -> io::Result<Self> {
-        let Options { name, tls, limits, metrics } = options;
-        let address = listener.local_addr()?;
-        Ok(Self { listener, address, service, shell: Arc::new(Shell::new(name, tls, limits, metrics)) })
-    }
-
     /// Where it listens.
     pub fn local_addr(&self) -> SocketAddr {
-        self.address
+        self.listener.local_addr().unwrap_or(UNKNOWN)
+    }
+}
+
+impl<S, L: Listen> Server<S, L> {
+    /// Puts `service` behind a listener, such as one from [`bind`].
+    pub fn new(listener: L, service: S, options: Options) -> io::Result<Self> {
+        let Options { name, tls, limits, metrics } = options;
+        let place = listener.place()?;
+        Ok(Self { listener, place, service, shell: Arc::new(Shell::new(name, tls, limits, metrics)) })
     }
 
     /// Accepts until `stop` resolves; then lets open requests finish within [`Limits::drain`] and closes the rest.
@@ -100,7 +144,7 @@ impl<S> Server<S> {
         S: Handler<B>,
         B: ResponseBody,
     {
-        let Self { listener, address, service, shell } = self;
+        let Self { listener, place: address, service, shell } = self;
         let tls = shell.tls.is_some();
         info!(server = shell.name, %address, tls, "listening");
         let (phase, watched) = watch::channel(Phase::Serving);
@@ -146,15 +190,11 @@ async fn enter(room: &Arc<Semaphore>, shell: &Shell) -> Option<OwnedSemaphorePer
 }
 
 /// The next connection. An error that only time can mend (no more file descriptors) is waited out, longer each time.
-async fn accept(listener: &TcpListener, shell: &Shell) -> (TcpStream, SocketAddr) {
+async fn accept<L: Listen>(listener: &L, shell: &Shell) -> (L::Stream, SocketAddr) {
     let mut pause = FIRST_PAUSE;
     loop {
         match listener.accept().await {
-            Ok((stream, peer)) => {
-                // Only a hint: a connection without it is slower, not wrong.
-                let _ = stream.set_nodelay(true);
-                return (stream, peer);
-            }
+            Ok(accepted) => return accepted,
             Err(error) if is_the_peers(&error) => shell.metrics.accept_failed(),
             Err(error) => {
                 shell.metrics.accept_failed();

@@ -85,7 +85,8 @@ fn agree(host: &[u8], authority: &Authority, parts: &Parts) -> bool {
     let default_port: &[u8] = match parts.uri.scheme_str() {
         Some("http") => b":80",
         Some("https") => b":443",
-        _ if parts.method == Method::CONNECT => b"",
+        // RFC 9110 §9.3.6: a target of CONNECT always has its port, and Host may leave that of https out.
+        _ if parts.method == Method::CONNECT => b":443",
         _ => return false,
     };
     let bare = |text: &[u8]| text.len() - if text.ends_with(default_port) { default_port.len() } else { 0 };

@@ -1,5 +1,7 @@
 //! The commands, one a file.
 
+mod agent;
+mod agent_place;
 mod client;
 mod completions;
 mod consent;
@@ -50,6 +52,7 @@ pub(crate) enum Command {
     Nonce(nonce::Args),
     Login(Box<login::Args>),
     Request(Box<request::Args>),
+    Agent(Box<agent::Args>),
     Token(token::Args),
     Whoami(whoami::Args),
     Logout(Box<logout::Args>),
@@ -64,6 +67,8 @@ pub(crate) enum Command {
 
 /// Services log from here on unless told otherwise.
 const SERVICE_LOG: &str = "info";
+/// The agent has lines of its own for requests.
+const AGENT_LOG: &str = "info,http=off";
 
 /// Does it. `log` is the filter of the command line.
 pub(crate) fn run(command: Command, log: Option<&str>) -> Result<ExitCode, CommandError> {
@@ -78,8 +83,11 @@ pub(crate) fn run(command: Command, log: Option<&str>) -> Result<ExitCode, Comma
         Command::Gateway(_) if is_service => Telemetry::from_env("keybound-gateway")?,
         _ => None,
     };
-    let lines =
-        log.or(is_service.then_some(SERVICE_LOG)).map(|filter| logging::start(filter, telemetry.as_ref()));
+    let default = match &command {
+        Command::Agent(args) => args.is_service().then_some(AGENT_LOG),
+        _ => is_service.then_some(SERVICE_LOG),
+    };
+    let lines = log.or(default).map(|filter| logging::start(filter, telemetry.as_ref()));
     let lines = lines.transpose()?;
     match command {
         Command::Demo(args) => on_all_processors(lines, demo::run(args)),
@@ -93,6 +101,7 @@ pub(crate) fn run(command: Command, log: Option<&str>) -> Result<ExitCode, Comma
         Command::Nonce(args) => on_this_thread(nonce::run(args)),
         Command::Login(args) => on_this_thread(login::run(*args)),
         Command::Request(args) => on_this_thread(request::run(*args)),
+        Command::Agent(args) => on_all_processors(lines, agent::run(*args)),
         Command::Token(args) => on_this_thread(token::run(args)),
         Command::Whoami(args) => on_this_thread(whoami::run(args)),
         Command::Logout(args) => on_this_thread(logout::run(*args)),

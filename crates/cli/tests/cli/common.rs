@@ -65,7 +65,7 @@ impl World {
             child.stderr.take().expect("stderr").read_to_string(&mut said).expect("text");
             panic!("{args:?} did not start: {said}");
         }
-        Service { child, ready, _stdout: stdout }
+        Service { child, ready, stdout }
     }
 
     /// A command that is about to run here.
@@ -83,7 +83,7 @@ pub(crate) struct Service {
     child: Child,
     /// The line that says that it is ready.
     pub(crate) ready: String,
-    _stdout: BufReader<ChildStdout>,
+    stdout: BufReader<ChildStdout>,
 }
 
 impl Service {
@@ -91,6 +91,19 @@ impl Service {
     pub(crate) fn told(&self, name: &str) -> &str {
         let mut words = self.ready.split_whitespace();
         words.find_map(|word| word.strip_prefix(name)?.strip_prefix('=')).expect("told")
+    }
+
+    /// What it says next on stdout.
+    pub(crate) fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.stdout.read_line(&mut line).expect("a line");
+        assert!(!line.is_empty(), "it said nothing more");
+        line
+    }
+
+    /// Its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Asks it to stop; gives its exit code and what it logged.

@@ -1,6 +1,8 @@
 //! The program as its users meet it: each command is run as a process of its own.
 
 #[cfg(test)]
+mod agent;
+#[cfg(test)]
 mod common;
 #[cfg(test)]
 mod consent;
@@ -12,6 +14,8 @@ mod gateway;
 mod guide;
 #[cfg(test)]
 mod help;
+#[cfg(test)]
+mod key;
 #[cfg(test)]
 mod load;
 #[cfg(test)]
@@ -27,6 +31,10 @@ mod service;
 #[cfg(test)]
 mod session;
 #[cfg(test)]
+mod sharing;
+#[cfg(test)]
 mod signing_key;
+#[cfg(test)]
+mod token;
 #[cfg(test)]
 mod traces;
