@@ -156,7 +156,7 @@ impl Profiles {
             let all = all.as_table_mut().ok_or_else(|| CommandError::usage("`profile` is not a table"))?;
             all.insert(name, Item::Table(table));
             if is_default {
-                document.insert("default", toml_edit::value(name));
+                put_default(document, name);
             }
             Ok(())
         })
@@ -165,7 +165,7 @@ impl Profiles {
     /// Makes a profile the default.
     pub(crate) fn set_default(name: &str) -> Result<(), CommandError> {
         edit(|document| {
-            document.insert("default", toml_edit::value(name));
+            put_default(document, name);
             Ok(())
         })
     }
@@ -186,6 +186,13 @@ impl Profiles {
 }
 
 impl Profile {
+    /// Without what shows the client, and how.
+    pub(crate) fn forget_credentials(&mut self) {
+        (self.secret_env, self.secret_file, self.secret_prompt) = (None, None, false);
+        (self.auth_key, self.client_certificate) = (None, None);
+        (self.registration, self.auth_method) = (None, None);
+    }
+
     /// Files are named relative to the file of the profiles.
     fn resolve(&mut self, folder: &Path) {
         for path in [&mut self.ca_file, &mut self.client_certificate].into_iter().flatten() {
@@ -196,6 +203,16 @@ impl Profile {
         }
         if let Some(path) = self.auth_key.as_mut().filter(|name| crate::input::is_path(name)) {
             *path = folder.join(&*path).display().to_string();
+        }
+    }
+}
+
+/// Writes the name of the default; a comment above it stays.
+fn put_default(document: &mut DocumentMut, name: &str) {
+    match document.get_mut("default") {
+        Some(default) => *default = toml_edit::value(name),
+        None => {
+            document.insert("default", toml_edit::value(name));
         }
     }
 }

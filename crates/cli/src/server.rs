@@ -7,6 +7,7 @@ use crate::{input, places, wallet};
 use keybound_client::client::Client;
 use keybound_client::client_auth::{ClientAuth, Credentials, Identity};
 use keybound_client::prover::Prover;
+use keybound_client::session::Session;
 use keybound_client::transport::Transport;
 use keybound_dpop::jose::json::Object;
 use keybound_dpop::secret::Secret;
@@ -119,10 +120,32 @@ impl NameArgs {
 }
 
 impl Server {
-    /// With this put in place of what the profile says.
+    /// For a session: its own profile where this one is that of another server or client, whose credentials are nothing
+    /// to show there.
+    pub(crate) fn of_session(self, session: &Session) -> Result<Self, CommandError> {
+        let is_of = |profile: &Profile, lenient: bool| {
+            profile.issuer.as_ref().map_or(lenient, |issuer| *issuer == session.issuer)
+                && profile.client_id.as_ref().map_or(lenient, |client| *client == session.client_id)
+        };
+        if is_of(&self.profile, true) {
+            return Ok(self);
+        }
+        let mut others = Profiles::load()?.by_name.into_values();
+        let profile = others.find(|profile| is_of(profile, false)).unwrap_or_default();
+        Ok(Self { profile, ..self })
+    }
+
+    /// With this put in place of what the profile says. At another server, or as another client, its credentials are
+    /// not shown.
     pub(crate) fn with_party(mut self, party: &PartyArgs) -> Self {
-        put(&mut self.profile.issuer, party.issuer.as_ref());
-        put(&mut self.profile.client_id, party.client_id.as_ref());
+        let profile = &mut self.profile;
+        let is_other = party.issuer.is_some() && party.issuer != profile.issuer
+            || party.client_id.is_some() && party.client_id != profile.client_id;
+        if is_other {
+            profile.forget_credentials();
+        }
+        put(&mut profile.issuer, party.issuer.as_ref());
+        put(&mut profile.client_id, party.client_id.as_ref());
         self
     }
 
@@ -152,12 +175,12 @@ impl Server {
                 .iter()
                 .any(|given| given.is_some());
         if is_given {
+            profile.forget_credentials();
             profile.secret_env.clone_from(&secret.secret_env);
             profile.secret_file.clone_from(&secret.secret_file);
             profile.secret_prompt = secret.secret_prompt;
             profile.auth_key.clone_from(&secret.auth_key);
             profile.client_certificate.clone_from(&secret.client_certificate);
-            (profile.registration, profile.auth_method) = (None, None);
         }
         put(&mut profile.auth_method, secret.auth_method.as_ref());
         self
@@ -288,4 +311,46 @@ pub(crate) fn parse_scope(text: &str) -> Result<Scope, String> {
 
 pub(crate) fn parse_resource(text: &str) -> Result<ResourceId, String> {
     ResourceId::parse(text).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn work() -> Server {
+        let profile = Profile {
+            issuer: Issuer::parse("https://id.example").ok(),
+            client_id: ClientId::parse("cli").ok(),
+            secret_file: Some("work.secret".to_owned()),
+            auth_method: Some(AuthMethod::Post),
+            ..Profile::default()
+        };
+        Server { name: "work".to_owned(), profile }
+    }
+
+    fn party(issuer: Option<&str>, client_id: Option<&str>) -> PartyArgs {
+        PartyArgs {
+            issuer: issuer.map(|text| Issuer::parse(text).expect("an issuer")),
+            client_id: client_id.map(|text| ClientId::parse(text).expect("a client")),
+        }
+    }
+
+    #[test]
+    fn cl_cli_01_the_secret_of_one_server_is_not_shown_to_another() {
+        for same in [party(None, None), party(Some("https://id.example"), Some("cli"))] {
+            assert!(work().with_party(&same).profile.secret_file.is_some());
+        }
+        for other in [party(Some("https://evil.example"), None), party(None, Some("other"))] {
+            let profile = work().with_party(&other).profile;
+            assert!(profile.secret_file.is_none() && profile.auth_method.is_none());
+        }
+    }
+
+    #[test]
+    fn a_credential_that_is_given_takes_the_place_of_the_profiles() {
+        let given = SecretArgs { secret_env: Some("S".to_owned()), ..SecretArgs::default() };
+        let profile = work().with_secret(&given).profile;
+        assert_eq!((profile.secret_env.as_deref(), profile.secret_file), (Some("S"), None));
+        assert!(work().with_secret(&SecretArgs::default()).profile.secret_file.is_some());
+    }
 }

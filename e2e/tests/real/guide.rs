@@ -1,5 +1,5 @@
-//! docs/guard-an-api.md to the letter: a shell runs its blocks, one after the other, and says what stands below them. What
-//! is different here: ports that are free, a folder of the test's own, the program as it was built for the tests, and hands
+//! docs/guard-an-api.md and docs/call-an-api.md to the letter: a shell runs their blocks, one after the other, and says what
+//! stands below them. What is different here: ports that are free, a folder of the test's own, the program as it was built for the tests, and hands
 //! instead of a person at the browser.
 
 use crate::binary;
@@ -16,6 +16,8 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 const GUIDE: &str = include_str!("../../../docs/guard-an-api.md");
+const CALL_GUIDE: &str = include_str!("../../../docs/call-an-api.md");
+const CALLER: &str = include_str!("../../../crates/client/examples/call_orders.rs");
 const SERVICE: &str = include_str!("../../../crates/resource/examples/orders_service.rs");
 const PASSWORD: &str = "correct horse";
 /// What the guide's servers listen on.
@@ -27,16 +29,17 @@ const DONE: &str = "-- the block is done --";
 type Block = (&'static str, &'static str);
 
 /// The blocks of a section, in their order.
-fn blocks(heading: &str) -> Vec<Block> {
+fn blocks(guide: &'static str, heading: &str) -> Vec<Block> {
     let start = format!("\n## {heading}\n");
-    let section = GUIDE.split(&start).nth(1).unwrap_or_else(|| panic!("no section `{heading}`"));
+    let section = guide.split(&start).nth(1).unwrap_or_else(|| panic!("no section `{heading}`"));
     let section = section.split("\n## ").next().unwrap_or_default();
     let fenced = section.split("\n```").skip(1).step_by(2);
     fenced.map(|block| block.split_once('\n').expect("a block has lines")).collect()
 }
 
-/// Where the guide is followed.
+/// Where a guide is followed.
 struct Stage {
+    guide: &'static str,
     place: Place,
     ports: [String; 4],
     shell: Shell,
@@ -50,7 +53,7 @@ struct Shell {
 }
 
 impl Stage {
-    fn new() -> Self {
+    fn new(guide: &'static str) -> Self {
         let place = Place::new();
         let ports = PORTS.map(|_| free_address().port().to_string());
         let root = binary::root();
@@ -66,7 +69,7 @@ impl Stage {
         }
         place.write("password", PASSWORD);
         let shell = Shell::start(&place, root);
-        Self { place, ports, shell }
+        Self { guide, place, ports, shell }
     }
 
     /// A block as it is run here.
@@ -92,7 +95,7 @@ impl Stage {
     /// Runs the shell's blocks of a section; what stands in a block below is what was said, in that order.
     async fn follow(&mut self, heading: &str) {
         let mut said = Vec::new();
-        for (language, block) in blocks(heading) {
+        for (language, block) in blocks(self.guide, heading) {
             match language {
                 "sh" => {
                     self.place.write("block.sh", &self.adapted(block));
@@ -204,7 +207,7 @@ fn fits(expected: &str, line: &str) -> bool {
 
 /// The whole guide, by one of its ways.
 async fn follow(way: &str) {
-    let mut stage = Stage::new();
+    let mut stage = Stage::new(GUIDE);
     for heading in ["The stage", way, "Try it"] {
         stage.follow(heading).await;
     }
@@ -219,7 +222,7 @@ async fn follow(way: &str) {
 #[tokio::test]
 async fn the_guide_to_an_api_in_rust() {
     follow("In Rust").await;
-    let shown: Vec<&str> = blocks("In Rust")
+    let shown: Vec<&str> = blocks(GUIDE, "In Rust")
         .into_iter()
         .filter(|(language, _)| *language == "rust")
         .map(|(_, code)| code)
@@ -255,11 +258,61 @@ async fn the_guide_to_an_api_behind_envoy() {
 #[tokio::test]
 async fn the_guides_file_for_other_issuers_is_one() {
     let place = Place::new();
-    for (language, block) in blocks("Keycloak, Okta, Auth0 and others") {
+    for (language, block) in blocks(GUIDE, "Keycloak, Okta, Auth0 and others") {
         assert_eq!(language, "toml");
         place.write("gateway.toml", block);
         let ended = place.run(&["gateway", "check", "--config", "gateway.toml"], "").await;
         assert_eq!(ended.code, 0, "{ended:?}");
         assert!(ended.stdout.contains("https://login.example/realms/main"), "{ended:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_guide_to_a_call_of_an_api() {
+    let mut stage = Stage::new(CALL_GUIDE);
+    for heading in [
+        "The stage",
+        "On the command line",
+        "A service, without a user",
+        "In Rust",
+        "With an agent",
+        "The end",
+    ] {
+        stage.follow(heading).await;
+    }
+    let Stage { shell, place: _place, .. } = stage;
+    shell.end().await;
+    let shown = blocks(CALL_GUIDE, "In Rust").into_iter().filter(|(language, _)| *language == "rust");
+    let shown: Vec<&str> = shown.map(|(_, code)| code).collect();
+    assert!(shown.len() == 1 && CALLER.contains(shown[0]), "{shown:?}");
+}
+
+#[tokio::test]
+async fn the_call_guides_file_for_several_servers_is_one() {
+    let place = Place::new();
+    for (language, block) in blocks(CALL_GUIDE, "Keycloak, Okta, Auth0, Bluesky and others") {
+        assert_eq!(language, "toml");
+        fs::create_dir_all(place.path("home")).expect("a folder");
+        place.write("home/profiles.toml", block);
+        let ended = place.run(&["profile", "list"], "").await;
+        assert!(ended.code == 0 && ended.stdout.starts_with("  nightly "), "{ended:?}");
+        assert!(ended.stdout.contains("* work ") && ended.stdout.contains("/realms/main"), "{ended:?}");
+    }
+}
+
+#[test]
+fn cl_brw_01_atk_125_the_guide_says_that_dpop_does_not_stop_xss_and_recommends_a_backend() {
+    let section = CALL_GUIDE.split("\n## In a browser: what DPoP does not stop\n").nth(1).expect("a section");
+    let section = section.split("\n## ").next().expect("a section");
+    for said in [
+        "**DPoP does not stop cross-site scripting (XSS)** (RFC 9449 section 11.4)",
+        "**online misuse**",
+        "**a grant of the attacker's own**",
+        "we recommend a **backend for frontend (BFF)**",
+    ] {
+        assert!(section.contains(said), "{said}");
+    }
+    for page in [include_str!("../../../README.md"), include_str!("../../../docs/client.md")] {
+        assert!(page.contains("call-an-api.md#in-a-browser-what-dpop-does-not-stop"));
     }
 }

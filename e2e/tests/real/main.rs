@@ -4,6 +4,8 @@
 mod access;
 mod binary;
 mod browser;
+mod client_line;
+mod client_requests;
 mod command_line;
 mod cross_origin;
 mod demo;

@@ -46,9 +46,21 @@ impl Place {
     /// Starts the program.
     pub(crate) fn start(&self, args: &[&str]) -> Running {
         let mut command = Command::new(binary::keybound());
-        command.args(args).current_dir(self.folder.path());
-        command.env_clear().env("KEYBOUND_HOME", self.path("home"));
-        Running::start(&mut command).expect("the program starts")
+        self.start_here(command.args(args).env_clear())
+    }
+
+    /// Starts a line of a shell, in which `keybound` is the program.
+    pub(crate) fn start_shell(&self, line: &str) -> Running {
+        let programs = binary::keybound().parent().expect("a folder");
+        let mut command = Command::new("bash");
+        command.args(["--norc", "-c", line]).env_clear();
+        command.env("PATH", format!("{}:/usr/bin:/bin", programs.display()));
+        self.start_here(&mut command)
+    }
+
+    fn start_here(&self, command: &mut Command) -> Running {
+        command.current_dir(self.folder.path()).env("KEYBOUND_HOME", self.path("home"));
+        Running::start(command).expect("the program starts")
     }
 
     /// Runs the program to its end.
@@ -83,6 +95,12 @@ impl Running {
     /// The next line on stderr that holds this.
     pub(crate) async fn notes(&mut self, part: &str) -> String {
         line_with(&mut self.stderr, part).await
+    }
+
+    /// What every user of the machine can read of it: its command line (proc(5)).
+    pub(crate) fn command_line(&self) -> String {
+        let path = format!("/proc/{}/cmdline", self.child.id().expect("it runs"));
+        String::from_utf8_lossy(&std::fs::read(path).expect("a command line")).replace('\0', " ")
     }
 
     /// The memory that it has in use, in KiB (`VmRSS` of proc(5)).

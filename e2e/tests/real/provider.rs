@@ -22,11 +22,16 @@ pub(crate) struct Provider {
 impl Provider {
     /// Starts one and waits until it says that it is ready.
     pub(crate) async fn start() -> Self {
+        Self::start_with("").await
+    }
+
+    /// The same, with more at the end of its configuration.
+    pub(crate) async fn start_with(more: &str) -> Self {
         let place = Place::new();
         let address = free_address();
         let issuer = format!("http://{address}");
         let config = format!(
-            "issuer = \"{issuer}\"\nlisten = \"{address}\"\n[[resource]]\nidentifier = \"{RESOURCE}\"\nscopes = [\"read\"]\n"
+            "issuer = \"{issuer}\"\nlisten = \"{address}\"\n[[resource]]\nidentifier = \"{RESOURCE}\"\nscopes = [\"read\"]\n{more}"
         );
         place.write("keybound.toml", &config);
         let mut running = place.start(&["serve"]);

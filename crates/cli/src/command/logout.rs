@@ -66,7 +66,7 @@ const fn code(is_revoked: bool) -> ExitCode {
 /// Ends one login. Gives whether the server has done its part.
 async fn end(args: &Args, name: &str, server: Server) -> Result<bool, CommandError> {
     let session = facts::load(name)?;
-    let server = server.with_secret(&args.secret).with_network(&args.network);
+    let server = server.of_session(&session)?.with_secret(&args.secret).with_network(&args.network);
     let revoked = if args.offline { Ok(true) } else { revoke(args, &server, &session).await };
     let sessions = places::sessions()?;
     sessions.delete(name).map_err(CommandError::failed)?;
@@ -94,7 +94,7 @@ async fn revoke(args: &Args, server: &Server, session: &Session) -> Result<bool,
     let client_id = session.client_id.clone();
     let client = server.client(server.transport()?, &session.issuer, client_id, prover).await?;
     if args.browser {
-        sign_out(args, &client)?;
+        sign_out(args, server, &client)?;
     }
     if client.server().endpoints.revocation_endpoint.is_none() {
         return Ok(false);
@@ -103,11 +103,11 @@ async fn revoke(args: &Args, server: &Server, session: &Session) -> Result<bool,
     Ok(true)
 }
 
-fn sign_out(args: &Args, client: &Client) -> Result<(), CommandError> {
+fn sign_out(args: &Args, server: &Server, client: &Client) -> Result<(), CommandError> {
     let url = client.logout_url(&LogoutAsk::default())?;
     output::note(&format!("To sign out of {}, open\n  {url}\n", client.server().issuer))?;
     if !args.no_open {
-        open_browser(&url);
+        open_browser(&url, server.profile.secret_env.as_deref());
     }
     Ok(())
 }

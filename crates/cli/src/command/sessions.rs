@@ -2,6 +2,7 @@
 
 use crate::bound_key;
 use crate::error::CommandError;
+use crate::server::NameArgs;
 use crate::{facts, output, places};
 use keybound_dpop::time::{Clock, SystemClock};
 use std::process::ExitCode;
@@ -54,9 +55,9 @@ enum Action {
     /// Show what is known of a login
     #[command(after_long_help = SHOW_HELP)]
     Show {
-        /// Its name
-        #[arg(env = "KEYBOUND_SESSION", hide_env_values = true, default_value = "default")]
-        name: String,
+        /// Its name; left out, that of the profile
+        #[arg(env = "KEYBOUND_SESSION", hide_env_values = true)]
+        name: Option<String>,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -73,6 +74,8 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, CommandError> {
     match args.action {
         Action::List { json } => list(json)?,
         Action::Show { name, json } => {
+            let named = NameArgs { session: name, ..NameArgs::default() };
+            let name = named.session(&named.server(true)?);
             let session = facts::load(&name)?;
             if json {
                 output::json(&facts::json(&name, &session))?;

@@ -166,11 +166,15 @@ async fn service(args: &ServiceArgs) -> Result<(), CommandError> {
 async fn exchange(args: &ExchangeArgs) -> Result<(), CommandError> {
     let server = args.name.server(true)?;
     let name = args.name.session(&server);
-    let mut server = server.with_party(&args.party);
     let own = match &args.subject_token_file {
         Some(_) => None,
         None => Some(facts::load(&name)?),
     };
+    let server = match &own {
+        Some(own) => server.of_session(own)?,
+        None => server,
+    };
+    let mut server = server.with_party(&args.party);
     if let Some(own) = &own {
         server.profile.issuer.get_or_insert_with(|| own.issuer.clone());
         server.profile.client_id.get_or_insert_with(|| own.client_id.clone());
@@ -206,8 +210,8 @@ async fn exchange(args: &ExchangeArgs) -> Result<(), CommandError> {
 async fn refresh(args: &RefreshArgs) -> Result<(), CommandError> {
     let server = args.name.server(true)?;
     let name = args.name.session(&server);
-    let server = server.with_secret(&args.secret).with_network(&args.network);
     let session = facts::load(&name)?;
+    let server = server.of_session(&session)?.with_secret(&args.secret).with_network(&args.network);
     let prover = wallet::prover(wallet::signing_key(&session.key)?);
     let (transport, client_id) = (server.transport()?, session.client_id.clone());
     let client = server.client(transport.clone(), &session.issuer, client_id, prover.clone()).await?;

@@ -46,18 +46,17 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, CommandError> {
     let session = facts::load(&name)?;
     let mut known = claims(&session);
     if args.userinfo {
-        let server = server.with_secret(&args.secret).with_network(&args.network);
+        let server = server.of_session(&session)?.with_secret(&args.secret).with_network(&args.network);
         let prover = wallet::prover(wallet::signing_key(&session.key)?);
         let client = server.client(server.transport()?, &session.issuer, session.client_id.clone(), prover);
         known.extend(client.await?.userinfo(&session.tokens).await?);
     }
     if args.json {
-        let mut all = json!({ "session": name, "issuer": session.issuer.as_str(),
-                              "client_id": session.client_id.as_str(), "sub": session.tokens.subject });
-        if let Some(all) = all.as_object_mut() {
-            all.extend(known);
-        }
-        output::json(&all)?;
+        // What is ours to say comes last: no claim takes its place.
+        let ours = json!({ "session": name, "issuer": session.issuer.as_str(),
+                           "client_id": session.client_id.as_str(), "sub": session.tokens.subject });
+        known.extend(ours.as_object().cloned().unwrap_or_default());
+        output::json(&Value::Object(known))?;
         return Ok(ExitCode::SUCCESS);
     }
     let who = match &session.tokens.subject {

@@ -163,3 +163,36 @@ fn a_configuration_that_is_wrong_is_refused_with_line_and_hint() {
     let ended = world.run(&["serve", "--log", "x=y=z"], "");
     assert!(ended.code == 2 && ended.stderr.contains("log filter"), "{}", ended.stderr);
 }
+
+#[test]
+fn completions_and_manual_pages_are_there_for_every_command() {
+    let world = World::new();
+    for shell in ["bash", "zsh", "fish"] {
+        let script = world.ok(&["completions", shell], "");
+        for command in COMMANDS.iter().filter(|command| !command.contains(' ')) {
+            assert!(script.contains(command), "{shell}: {command}");
+        }
+        world.write(shell, &script);
+    }
+    let checked =
+        std::process::Command::new("bash").arg("-n").arg(world.path("bash")).status().expect("bash");
+    assert!(checked.success());
+    world.ok(&["man", "pages/man1"], "");
+    for command in COMMANDS {
+        let page = world.path(&format!("pages/man1/keybound-{}.1", command.replace(' ', "-")));
+        let page =
+            std::fs::read_to_string(&page).unwrap_or_else(|error| panic!("{}: {error}", page.display()));
+        assert!(page.contains(".SH NAME") && page.contains("Examples:"), "{command}: {page}");
+    }
+    let whole = std::fs::read_to_string(world.path("pages/man1/keybound.1")).expect("a page");
+    assert!(whole.contains("the API answered with a status of 400 or more"), "{whole}");
+}
+
+#[test]
+fn your_own_logins_and_a_providers_sign_ins_are_told_apart() {
+    let world = World::new();
+    let own = world.ok(&["sessions", "--help"], "");
+    assert!(own.contains("your own logins") && own.contains("`keybound session`"), "{own}");
+    let theirs = world.ok(&["session", "--help"], "");
+    assert!(theirs.contains("Your own logins") && theirs.contains("`keybound sessions`"), "{theirs}");
+}

@@ -29,7 +29,7 @@ pub(super) async fn sign_in(begun: &Begun, args: &WayArgs, opens: bool) -> Resul
     let login = begun.client.begin_login(ask, loopback.redirect_uri()).await?;
     output::note(&format!("To sign in, open\n  {}\n", login.url()))?;
     if opens {
-        open(login.url());
+        open(login.url(), profile.secret_env.as_deref());
     }
     let query = loopback.response(PATIENCE).await.map_err(keybound_client::error::ClientError::from)?;
     Ok(begun.client.finish_login(login, &query).await?)
@@ -44,22 +44,23 @@ pub(super) fn is_there() -> bool {
 }
 
 /// Opens the browser that the user has named, else the system's. Where there is none, the URL that was printed will do.
-pub(crate) fn open(url: &str) {
+/// The variables that hold secrets of ours are not handed on.
+pub(crate) fn open(url: &str, secret_env: Option<&str>) {
     let system = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
     let named = std::env::var("BROWSER").ok().filter(|name| !name.is_empty());
     for opener in named.as_deref().into_iter().chain([system]) {
-        match opening(opener, url).spawn() {
+        match opening(opener, url, secret_env).spawn() {
             Ok(_) => return,
             Err(error) => tracing::debug!(%error, opener, "no browser was opened"),
         }
     }
 }
 
-/// The browser has no business with passphrases and PINs.
-fn opening(opener: &str, url: &str) -> Command {
+/// The browser has no business with secrets, passphrases and PINs.
+fn opening(opener: &str, url: &str, secret_env: Option<&str>) -> Command {
     let mut command = Command::new(opener);
     command.arg(url).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    for variable in asking::SECRETS {
+    for variable in asking::SECRETS.into_iter().chain(secret_env) {
         command.env_remove(variable);
     }
     command
@@ -75,8 +76,8 @@ mod tests {
 
     #[test]
     fn cl_cli_01_atk_126_the_browser_is_told_no_passphrase() {
-        let command = opening("xdg-open", "https://id.example/");
-        for secret in ["KEYBOUND_PASSPHRASE", "KEYBOUND_NEW_PASSPHRASE", "KEYBOUND_PIN"] {
+        let command = opening("xdg-open", "https://id.example/", Some("APP_SECRET"));
+        for secret in ["KEYBOUND_PASSPHRASE", "KEYBOUND_NEW_PASSPHRASE", "KEYBOUND_PIN", "APP_SECRET"] {
             assert!(command.get_envs().any(|(name, value)| name == secret && value.is_none()), "{secret}");
         }
     }

@@ -93,7 +93,7 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, CommandError> {
 async fn call(args: &Args) -> Result<ExitCode, CommandError> {
     let (request, payload) = request(args)?;
     let (name, session, server) = session(args, request.uri())?;
-    let server = server.with_secret(&args.secret).with_network(&args.network);
+    let server = server.of_session(&session)?.with_secret(&args.secret).with_network(&args.network);
     let caller = Caller {
         transport: server.transport()?,
         server,
@@ -133,7 +133,7 @@ fn session(args: &Args, uri: &http::Uri) -> Result<(String, Session, Server), Co
     let name = args.name.session(&server);
     let is_named = args.name.profile.is_some() || args.name.session.is_some();
     let found = facts::load(&name);
-    let Ok(to) = Destination::parse(&uri.to_string()) else { return Ok((name, found?, server)) };
+    let to = Destination::parse(&uri.to_string()).map_err(CommandError::usage)?;
     if is_named || found.as_ref().is_ok_and(|session| session.origins.allow(&to)) {
         return Ok((name, found?, server));
     }
@@ -151,10 +151,7 @@ fn session(args: &Args, uri: &http::Uri) -> Result<(String, Session, Server), Co
         return Err(CommandError::usage(what).advise("name one with --session"));
     }
     match fit.pop() {
-        Some((name, session)) => {
-            let profile = NameArgs { profile: Some(name.clone()), session: None };
-            Ok((name, session, profile.server(true)?))
-        }
+        Some((name, session)) => Ok((name, session, server)),
         None => Ok((name, found?, server)),
     }
 }
