@@ -14,6 +14,7 @@ use keybound_client::tokens::Tokens;
 use keybound_dpop::jose::algorithm::Algorithm;
 use keybound_dpop::jose::signer::Signer;
 use keybound_dpop::secret::Secret;
+use keybound_oauth::authorization_details::AuthorizationDetails;
 use keybound_oauth::identifier::{ClientId, Issuer};
 use keybound_oauth::token::TokenType;
 use rustix::process::{Pid, Signal, kill_process};
@@ -97,7 +98,7 @@ fn keep(world: &World, issuer: &str, origins: &[&str]) {
             scope: None,
             expires_at: None,
             id_token: None,
-            authorization_details: None,
+            authorization_details: AuthorizationDetails::default(),
             subject: None,
         },
         origins: Origins::default(),
