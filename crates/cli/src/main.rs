@@ -1,8 +1,8 @@
 //! `keybound`: DPoP for real, in one binary. Each command is a file in `command/`; what it does is in the libraries.
 
 mod adapter;
-mod bound_key;
 mod asking;
+mod bound_key;
 mod command;
 mod demo;
 mod error;

@@ -181,9 +181,7 @@ async fn serve(setup: Setup) -> Result<ExitCode, CommandError> {
 /// Reads the logins again; says whether all of them can be renewed. Where one cannot be used, everything stays as it is.
 async fn reload(setup: &Setup, agent: &Agent) -> bool {
     let done = match setup.profiles().await {
-        Ok((profiles, is_whole)) => {
-            agent.replace(&profiles).map(|()| is_whole).map_err(CommandError::failed)
-        }
+        Ok((profiles, is_whole)) => agent.replace(&profiles).map(|()| is_whole).map_err(CommandError::failed),
         Err(error) => Err(error),
     };
     match done {

@@ -87,7 +87,8 @@ impl Listener {
 }
 
 async fn run<L: Listen>(listener: L, agent: Agent, told: &str) -> Result<(), CommandError> {
-    let stop = stop_signal().map_err(|error| CommandError::failed(format!("signals cannot be received: {error}")))?;
+    let stop = stop_signal()
+        .map_err(|error| CommandError::failed(format!("signals cannot be received: {error}")))?;
     let place = listener.place().map_err(CommandError::failed)?;
     let limits = Limits { body_pause: PATIENCE, write_pause: PATIENCE, drain: DRAIN, ..Limits::default() };
     let options = Options { limits, ..Options::new("agent") };

@@ -8,8 +8,8 @@ use keybound_dpop::jose::crypto::{self, CryptoError};
 use keybound_dpop::time::UnixTime;
 use parking_lot::Mutex;
 use rcgen::{
-    BasicConstraints, CertificateParams, CidrSubnet, DnType, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, Issuer,
-    KeyPair, KeyUsagePurpose, NameConstraints, date_time_ymd,
+    BasicConstraints, CertificateParams, CidrSubnet, DnType, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa,
+    Issuer, KeyPair, KeyUsagePurpose, NameConstraints, date_time_ymd,
 };
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
@@ -56,7 +56,9 @@ pub enum AuthorityError {
     #[error(transparent)]
     File(#[from] PrivateFileError),
     /// The file holds something else.
-    #[error("the file of the agent's certificate authority `{0}` cannot be used; delete it, and another one is made")]
+    #[error(
+        "the file of the agent's certificate authority `{0}` cannot be used; delete it, and another one is made"
+    )]
     NotAnAuthority(String),
     /// There is nothing to vouch for.
     #[error("no profile has an https origin, so there is nothing to have a certificate for")]
@@ -118,7 +120,11 @@ impl Authority {
     }
 
     /// TLS as that host.
-    pub(super) fn serve_as(&self, host: &Host<String>, now: UnixTime) -> Result<Arc<ServerConfig>, AuthorityError> {
+    pub(super) fn serve_as(
+        &self,
+        host: &Host<String>,
+        now: UnixTime,
+    ) -> Result<Arc<ServerConfig>, AuthorityError> {
         let (host, now) = (bare(host), now.as_secs());
         let mut leaves = self.leaves.lock();
         if let Some(leaf) = leaves.get(&host)
@@ -223,13 +229,12 @@ fn bare(host: &Host<String>) -> String {
     }
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rustls::client::danger::ServerCertVerifier as _;
-    use rustls::client::WebPkiServerVerifier;
     use rustls::RootCertStore;
+    use rustls::client::WebPkiServerVerifier;
+    use rustls::client::danger::ServerCertVerifier as _;
     use rustls_pki_types::{ServerName, UnixTime as TlsTime};
 
     const NOW: u64 = 1_800_000_000;
@@ -261,10 +266,18 @@ mod tests {
     fn atk_125_the_authority_can_vouch_for_the_configured_hosts_only() {
         let folder = tempfile::tempdir().expect("a folder");
         for (configured, good, bad) in [
-            (vec!["api.example"], vec!["api.example"], vec!["example", "bank.example", "xapi.example", "127.0.0.1", "::1"]),
+            (
+                vec!["api.example"],
+                vec!["api.example"],
+                vec!["example", "bank.example", "xapi.example", "127.0.0.1", "::1"],
+            ),
             (vec!["127.0.0.1"], vec!["127.0.0.1"], vec!["127.0.0.2", "::1", "api.example", "localhost"]),
             (vec!["[::1]"], vec!["::1"], vec!["127.0.0.1", "::2", "api.example"]),
-            (vec!["localhost", "127.0.0.1"], vec!["localhost", "127.0.0.1"], vec!["127.0.0.3", "host", "::1"]),
+            (
+                vec!["localhost", "127.0.0.1"],
+                vec!["localhost", "127.0.0.1"],
+                vec!["127.0.0.3", "host", "::1"],
+            ),
         ] {
             let (authority, _) = open(&folder.path().join("agent"), &configured, NOW);
             for host in good {
@@ -298,7 +311,9 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let (authority, _) = open(&folder.path().join("agent"), &["api.example"], NOW);
         let as_api = |now| {
-            authority.serve_as(&Host::Domain("api.example".to_owned()), UnixTime::from_secs(now)).expect("TLS")
+            authority
+                .serve_as(&Host::Domain("api.example".to_owned()), UnixTime::from_secs(now))
+                .expect("TLS")
         };
         let first = as_api(NOW);
         assert!(Arc::ptr_eq(&first, &as_api(NOW + 17 * HOUR)));

@@ -95,9 +95,9 @@ impl Body for AnswerBody {
         match &mut self.get_mut().0 {
             Source::Text(text) if text.is_empty() => Poll::Ready(None),
             Source::Text(text) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(text))))),
-            Source::Server(body) => {
-                Pin::new(body).poll_frame(cx).map(|frame| frame.map(|frame| frame.map(cleaned).map_err(Into::into)))
-            }
+            Source::Server(body) => Pin::new(body)
+                .poll_frame(cx)
+                .map(|frame| frame.map(|frame| frame.map(cleaned).map_err(Into::into))),
         }
     }
 

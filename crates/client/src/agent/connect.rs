@@ -86,7 +86,9 @@ async fn end(
             let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
             serve(stream, is_http2, target, agent, leaving).await
         }
-        Ok(Err(error)) => Err(format!("its client made no TLS connection ({error}); does it trust `keybound agent ca`?")),
+        Ok(Err(error)) => {
+            Err(format!("its client made no TLS connection ({error}); does it trust `keybound agent ca`?"))
+        }
         Err(_) => Err("its client made no TLS connection in time".to_owned()),
     }
 }

@@ -39,7 +39,12 @@ pub(super) struct Passage<'a> {
 
 impl Passage<'_> {
     /// Sends it with token and proof to that URL; returns as soon as the answer begins.
-    pub(super) async fn send<B>(self, mut parts: Parts, body: B, uri: Uri) -> Result<Response<AnswerBody>, Refusal>
+    pub(super) async fn send<B>(
+        self,
+        mut parts: Parts,
+        body: B,
+        uri: Uri,
+    ) -> Result<Response<AnswerBody>, Refusal>
     where
         B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     {
@@ -76,9 +81,11 @@ impl Passage<'_> {
             return;
         }
         let challenges = challenges(answer.headers());
-        let code = challenges.iter().find_map(|challenge| challenge.get("error")).map(sanitise).unwrap_or_default();
+        let code =
+            challenges.iter().find_map(|challenge| challenge.get("error")).map(sanitise).unwrap_or_default();
         let (origin, profile) = (&self.target.origin, &self.target.profile);
-        let advice = "log in again with `keybound login`, and look at the challenge with `keybound request -v`";
+        let advice =
+            "log in again with `keybound login`, and look at the challenge with `keybound request -v`";
         tracing::warn!(target: "agent", origin, profile, error = code, advice, "the server refuses the token");
     }
 
@@ -140,7 +147,8 @@ fn finish(mut answer: Response<Incoming>, asked: Option<Asked>) -> Response<Answ
     headers::for_caller(answer.headers_mut());
     if is_switching {
         let Some(asked) = granted else {
-            return Refusal::new(StatusCode::BAD_GATEWAY, "the server switches to what nobody asked for").answer();
+            return Refusal::new(StatusCode::BAD_GATEWAY, "the server switches to what nobody asked for")
+                .answer();
         };
         asked.say(answer.headers_mut());
         asked.open(hyper::upgrade::on(&mut answer));
@@ -152,14 +160,21 @@ fn finish(mut answer: Response<Incoming>, asked: Option<Asked>) -> Response<Answ
 
 impl TooSlow {
     /// The time counts from the last piece of the request that moved: an upload may take as long as it takes.
-    async fn bound<T>(self, answer: impl Future<Output = T>, upload: Option<Arc<Progress>>) -> Result<T, Refusal> {
+    async fn bound<T>(
+        self,
+        answer: impl Future<Output = T>,
+        upload: Option<Arc<Progress>>,
+    ) -> Result<T, Refusal> {
         let moved = || upload.as_ref().map_or(0, |progress| progress.pieces());
         let (mut answer, mut seen) = (pin!(answer), moved());
         loop {
             match tokio::time::timeout(self.0, &mut answer).await {
                 Ok(answer) => return Ok(answer),
                 Err(_) if moved() == seen => {
-                    return Err(Refusal::new(StatusCode::GATEWAY_TIMEOUT, "the server did not answer in time"));
+                    return Err(Refusal::new(
+                        StatusCode::GATEWAY_TIMEOUT,
+                        "the server did not answer in time",
+                    ));
                 }
                 Err(_) => seen = moved(),
             }

@@ -85,7 +85,10 @@ impl Gate {
     /// Lets a request in, or says why not.
     pub(super) fn check(&self, way: Way, request: &Parts) -> Result<(), Refusal> {
         if request.method == Method::TRACE {
-            return Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "TRACE would show the token to its caller"));
+            return Err(Refusal::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "TRACE would show the token to its caller",
+            ));
         }
         let Entrance::Tcp(_, token) = &self.entrance else { return Ok(()) };
         if way == Way::Reverse && !self.is_called(request) {
@@ -99,7 +102,8 @@ impl Gate {
             Way::Reverse => (&[TOKEN, AUTHORIZATION], Refusal::of_reverse),
             Way::Forward | Way::Connect => (&[PROXY_AUTHORIZATION, TOKEN], Refusal::of_proxy),
         };
-        let shown = fields.iter().any(|name| shown(&request.headers, name).is_some_and(|shown| shown == *token));
+        let shown =
+            fields.iter().any(|name| shown(&request.headers, name).is_some_and(|shown| shown == *token));
         if shown { Ok(()) } else { Err(refusal()) }
     }
 
@@ -138,7 +142,9 @@ impl Gate {
 
     /// Whether that is the origin which the request itself is for.
     fn is_own(&self, origin: &HeaderValue, request: &Parts) -> bool {
-        let Some((_, host)) = origin.to_str().ok().and_then(|origin| origin.split_once("://")) else { return false };
+        let Some((_, host)) = origin.to_str().ok().and_then(|origin| origin.split_once("://")) else {
+            return false;
+        };
         let asked = request.uri.authority().map(|authority| authority.as_str());
         let asked = asked.or_else(|| request.headers.get(HOST)?.to_str().ok());
         asked.is_some_and(|asked| asked.eq_ignore_ascii_case(host))
@@ -194,8 +200,10 @@ mod tests {
     fn atk_125_every_way_needs_the_token() {
         let host = ("host", "127.0.0.1:8111");
         let proxied = |name, value: &str| {
-            let forward = asked(&gate(), "GET http://api.example/x", &[("host", "api.example"), (name, value)]);
-            let connect = asked(&gate(), "CONNECT api.example:443", &[("host", "api.example:443"), (name, value)]);
+            let forward =
+                asked(&gate(), "GET http://api.example/x", &[("host", "api.example"), (name, value)]);
+            let connect =
+                asked(&gate(), "CONNECT api.example:443", &[("host", "api.example:443"), (name, value)]);
             assert_eq!(forward, connect);
             forward
         };
@@ -207,8 +215,13 @@ mod tests {
             assert_eq!(elsewhere, Err(StatusCode::UNAUTHORIZED));
         }
         assert_eq!(asked(&gate(), "GET /x", &[host, ("keybound-agent-token", T)]), Ok(()));
-        for wrong in [basic(T), basic("keybound:t0keN"), basic("keybound:"), "Bearer t0ken2".to_owned(), T.to_owned()] {
-            assert_eq!(proxied("proxy-authorization", &wrong), Err(StatusCode::PROXY_AUTHENTICATION_REQUIRED));
+        for wrong in
+            [basic(T), basic("keybound:t0keN"), basic("keybound:"), "Bearer t0ken2".to_owned(), T.to_owned()]
+        {
+            assert_eq!(
+                proxied("proxy-authorization", &wrong),
+                Err(StatusCode::PROXY_AUTHENTICATION_REQUIRED)
+            );
             let reverse = asked(&gate(), "GET /x", &[host, ("authorization", &wrong)]);
             assert_eq!(reverse, Err(StatusCode::UNAUTHORIZED), "{wrong}");
         }

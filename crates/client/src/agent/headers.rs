@@ -3,8 +3,8 @@
 
 use super::gate::TOKEN;
 use http::header::{
-    ALT_SVC, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, EXPECT, HOST, PROXY_AUTHENTICATE,
-    PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE,
+    ALT_SVC, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, EXPECT, HOST,
+    PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 use keybound_dpop::header::{DPOP, DPOP_NONCE};
@@ -46,7 +46,9 @@ pub(super) fn for_caller(headers: &mut HeaderMap) {
 /// Removes from trailers what no trailer may say (RFC 9110 §6.5.1).
 pub(super) fn clean_trailers(trailers: &mut HeaderMap) {
     remove_hop_by_hop(trailers);
-    for name in [&TOKEN, &AUTHORIZATION, &DPOP, &DPOP_NONCE, &HOST, &EXPECT, &COOKIE, &CONTENT_LENGTH, &CONTENT_TYPE] {
+    for name in
+        [&TOKEN, &AUTHORIZATION, &DPOP, &DPOP_NONCE, &HOST, &EXPECT, &COOKIE, &CONTENT_LENGTH, &CONTENT_TYPE]
+    {
         trailers.remove(name);
     }
 }

@@ -211,7 +211,8 @@ impl Agent {
         B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     {
         let Some(uri) = uri.filter(|uri| uri.path().starts_with('/')) else {
-            return line.refused(way, Refusal::new(StatusCode::BAD_REQUEST, "the target of the request is no path"));
+            return line
+                .refused(way, Refusal::new(StatusCode::BAD_REQUEST, "the target of the request is no path"));
         };
         let time = TooSlow(self.0.answer_timeout);
         let Shared { gate, ways, .. } = &*self.0;

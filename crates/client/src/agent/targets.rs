@@ -194,7 +194,8 @@ mod tests {
 
     #[test]
     fn one_origin_has_one_login_and_the_upstream_has_one() {
-        let (one, two) = (profile("one", &["https://api.example"]), profile("two", &["https://api.example:443"]));
+        let (one, two) =
+            (profile("one", &["https://api.example"]), profile("two", &["https://api.example:443"]));
         let twice = Targets::of(&[one.clone(), two], None).expect_err("refused");
         assert!(matches!(twice, TargetsError::Twice(..)));
         let targets = Targets::of(&[one.clone()], Some("https://api.example/v1/")).expect("targets");

@@ -16,7 +16,9 @@ pub enum TokenError {
     #[error(transparent)]
     File(#[from] PrivateFileError),
     /// The file holds something else.
-    #[error("the file of the agent's token `{0}` does not hold one; delete it, and the next start makes another")]
+    #[error(
+        "the file of the agent's token `{0}` does not hold one; delete it, and the next start makes another"
+    )]
     NotAToken(String),
     /// The system has no entropy to give.
     #[error("the system gives no random numbers, so no token can be made")]
@@ -69,7 +71,8 @@ mod tests {
         assert_eq!((mode(files.clone()), mode(files.join("work.token"))), (0o700, 0o600));
         std::fs::write(files.join("work.token"), "hunter2").expect("written");
         assert!(matches!(kept(&files, "work"), Err(TokenError::NotAToken(_))));
-        std::fs::set_permissions(files.join("work.token"), std::fs::Permissions::from_mode(0o644)).expect("set");
+        std::fs::set_permissions(files.join("work.token"), std::fs::Permissions::from_mode(0o644))
+            .expect("set");
         assert!(matches!(kept(&files, "work"), Err(TokenError::File(PrivateFileError::Exposed { .. }))));
     }
 }

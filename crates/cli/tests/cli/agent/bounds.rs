@@ -64,7 +64,8 @@ fn atk_125_a_socket_is_for_its_user_alone() {
     let stage = Stage::new();
     let path = stage.world.path("run/agent.sock");
     let socket = path.to_str().expect("text");
-    let args = ["agent", "--ca-file", "ca.pem", "--upstream", &format!("https://{}", stage.api), "--socket", socket];
+    let args =
+        ["agent", "--ca-file", "ca.pem", "--upstream", &format!("https://{}", stage.api), "--socket", socket];
     let service = stage.world.start(&args);
     assert_eq!(service.told("listen"), socket);
     let mode = |path: &Path| std::fs::metadata(path).expect("metadata").permissions().mode() & 0o777;
@@ -76,7 +77,8 @@ fn atk_125_a_socket_is_for_its_user_alone() {
     assert_eq!(service.stop().0, 0);
     assert!(!path.exists());
 
-    std::fs::set_permissions(path.parent().expect("a folder"), std::fs::Permissions::from_mode(0o755)).expect("set");
+    std::fs::set_permissions(path.parent().expect("a folder"), std::fs::Permissions::from_mode(0o755))
+        .expect("set");
     let open = stage.world.run(&args, "");
     assert!(open.code == 1 && open.stderr.contains("chmod 700"), "{}", open.stderr);
     let far = stage.world.run(&["agent", "--listen", "0.0.0.0:0"], "");
@@ -92,12 +94,15 @@ fn atk_125_other_programs_too_see_the_limits_of_the_authority() {
     stage.world.write("agent-ca.pem", &pem);
     let output = stage.tool("openssl", &["x509", "-in", "agent-ca.pem", "-noout", "-text"], &[]);
     let text = String::from_utf8_lossy(&output.stdout);
-    for said in ["Name Constraints: critical", "Permitted:", "DNS:localhost", "Excluded:", "CA:TRUE, pathlen:0"] {
+    for said in
+        ["Name Constraints: critical", "Permitted:", "DNS:localhost", "Excluded:", "CA:TRUE, pathlen:0"]
+    {
         assert!(text.contains(said), "{said}: {text}");
     }
     let kept = std::fs::read_to_string(stage.world.path("home/agent/default.authority")).expect("kept");
     let kept: serde_json::Value = serde_json::from_str(&kept).expect("JSON");
-    let key = keybound_dpop::jose::base64url::decode(kept["key"].as_str().expect("a key")).expect("base64url");
+    let key =
+        keybound_dpop::jose::base64url::decode(kept["key"].as_str().expect("a key")).expect("base64url");
     let key = rcgen::KeyPair::try_from(key.as_slice()).expect("a key");
     let mut params = rcgen::CertificateParams::default();
     params.distinguished_name = rcgen::DistinguishedName::new();
@@ -124,10 +129,8 @@ fn cl_non_12_a_hundred_megabytes_pass_both_ways_and_are_never_held() {
     megabytes.set_len(100_000_000).expect("a hole");
     // Without a length, and as the first request of all, so that the nonce is not known yet.
     let bearer = agent.bearer();
-    let told = stage.curl(
-        &["-H", &bearer, "-H", "Transfer-Encoding: chunked", "-T", "upload", &agent.url("/sink")],
-        &[],
-    );
+    let told = stage
+        .curl(&["-H", &bearer, "-H", "Transfer-Encoding: chunked", "-T", "upload", &agent.url("/sink")], &[]);
     assert_eq!(told, "100000000\n200");
     let told = stage.curl(&["-H", &bearer, "-o", "download", &agent.url("/flood")], &[]);
     assert_eq!(told, "\n200");

@@ -1,12 +1,12 @@
 //! Logins that change while the agent runs: tokens that are renewed, and ones that are read again.
 
 use crate::common::{World, send};
+use axum::Router;
 use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::Router;
 use keybound_client::keystore::KeyStore;
 use keybound_client::session::{Origins, Session};
 use keybound_client::session_store::SessionStore;
@@ -49,7 +49,10 @@ fn server(renewals: Arc<AtomicUsize>) -> String {
                 "dpop_signing_alg_values_supported": ["ES256"],
             });
             let router = Router::new()
-                .route("/.well-known/openid-configuration", get(move || std::future::ready(json_answer(&metadata))))
+                .route(
+                    "/.well-known/openid-configuration",
+                    get(move || std::future::ready(json_answer(&metadata))),
+                )
                 .route("/token", post(move || renew(Arc::clone(&renewals))))
                 .fallback(resource);
             axum::serve(listener, router).await.expect("served");

@@ -46,8 +46,16 @@ impl Stage {
             "keybound.toml",
             &format!("issuer = \"http://{issuer}\"\n[[resource]]\nidentifier = \"https://{api}\"\nscopes = [\"read\"]\n"),
         );
-        let added =
-            ["client", "add", "--id", "svc", "--grant", "client_credentials", "--auth", "client_secret_basic"];
+        let added = [
+            "client",
+            "add",
+            "--id",
+            "svc",
+            "--grant",
+            "client_credentials",
+            "--auth",
+            "client_secret_basic",
+        ];
         let added = world.ok(&[&added[..], &["--scope", "read", "--json"]].concat(), "");
         let added: serde_json::Value = serde_json::from_str(&added).expect("JSON");
         world.write("secret", added["client_secret"].as_str().expect("a secret"));
@@ -94,7 +102,8 @@ impl Stage {
 
     /// What the tokens are that nobody may see.
     pub(crate) fn secrets(&self) -> Vec<String> {
-        let session = std::fs::read_to_string(self.world.path("home/sessions/default.session")).expect("a session");
+        let session =
+            std::fs::read_to_string(self.world.path("home/sessions/default.session")).expect("a session");
         let session: serde_json::Value = serde_json::from_str(&session).expect("JSON");
         vec![session["access_token"].as_str().expect("a token").to_owned()]
     }
@@ -202,7 +211,8 @@ async fn flood() -> Body {
 /// One event now, and the next never.
 async fn events() -> Response {
     use futures_util::StreamExt;
-    let one = futures_util::stream::once(std::future::ready(Ok::<_, std::io::Error>(Bytes::from("data: one\n\n"))));
+    let one =
+        futures_util::stream::once(std::future::ready(Ok::<_, std::io::Error>(Bytes::from("data: one\n\n"))));
     let body = Body::from_stream(one.chain(futures_util::stream::pending()));
     Response::builder().header("Content-Type", "text/event-stream").body(body).expect("a response")
 }

@@ -39,7 +39,10 @@ fn cl_cli_03_cl_prf_02_cl_non_07_each_way_reaches_the_api_with_token_and_proof()
             &[version, "--proxytunnel", "--cacert", "agent-ca.pem", "-d", "x=2", &https],
             &[("https_proxy", &proxy)],
         );
-        assert!(told.starts_with("POST /orders?page=4\n") && told.ends_with("\n\nx=2\n200"), "{version}: {told}");
+        assert!(
+            told.starts_with("POST /orders?page=4\n") && told.ends_with("\n\nx=2\n200"),
+            "{version}: {told}"
+        );
     }
     // A tunnel for http, as some clients have it.
     let told = stage.curl(&["--proxytunnel", &http], &[("http_proxy", &proxy)]);
@@ -111,7 +114,9 @@ fn read_until(stream: &mut TcpStream, end: &[u8]) -> String {
     let mut read = Vec::new();
     while !read.windows(end.len()).any(|window| window == end) {
         let mut byte = [0];
-        stream.read_exact(&mut byte).unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&read)));
+        stream
+            .read_exact(&mut byte)
+            .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&read)));
         read.push(byte[0]);
     }
     String::from_utf8(read).expect("text")
