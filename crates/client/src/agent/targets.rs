@@ -198,7 +198,7 @@ mod tests {
             (profile("one", &["https://api.example"]), profile("two", &["https://api.example:443"]));
         let twice = Targets::of(&[one.clone(), two], None).expect_err("refused");
         assert!(matches!(twice, TargetsError::Twice(..)));
-        let targets = Targets::of(&[one.clone()], Some("https://api.example/v1/")).expect("targets");
+        let targets = Targets::of(std::slice::from_ref(&one), Some("https://api.example/v1/")).expect("targets");
         let (target, base) = targets.reverse().expect("an upstream");
         assert_eq!((target.origin.as_str(), base), ("https://api.example", "/v1"));
         let unknown = Targets::of(&[one], Some("https://other.example")).expect_err("refused");
