@@ -22,6 +22,27 @@ enum Way {
     Within(Router),
 }
 
+/// How a browser gets back to the client.
+pub enum Back {
+    /// By a redirect to this URL.
+    Redirected(Url),
+    /// By a page that posts this form.
+    Posted(String),
+}
+
+impl Back {
+    /// The URL of a redirect, as a browser asks for it: without a fragment.
+    pub fn url(self) -> String {
+        match self {
+            Self::Redirected(mut to) => {
+                to.set_fragment(None);
+                to.into()
+            }
+            Self::Posted(form) => panic!("a redirect was expected: {form}"),
+        }
+    }
+}
+
 /// One person at one browser.
 pub struct Hands {
     way: Way,
@@ -50,13 +71,21 @@ impl Hands {
     /// Goes to the authorization endpoint, signs in and allows. Gives the query or the form that the client is
     /// answered with, or the text of the page that says no.
     pub async fn allow(&mut self, url: &str) -> Result<String, String> {
+        Ok(match self.come_back(url).await? {
+            Back::Redirected(to) => to.query().unwrap_or_default().to_owned(),
+            Back::Posted(form) => form,
+        })
+    }
+
+    /// The same. Gives how the browser gets back to the client.
+    pub async fn come_back(&mut self, url: &str) -> Result<Back, String> {
         let mut here = Url::parse(url).expect("a URL");
         let mut answer = self.go(Method::GET, &here, None).await;
         for _ in 0..MAX_PAGES {
             if let Some(location) = answer.header("location").pop() {
                 let target = here.join(&location).expect("a location");
                 if target.origin() != here.origin() {
-                    return Ok(target.query().unwrap_or_default().to_owned());
+                    return Ok(Back::Redirected(target));
                 }
                 here = target;
                 answer = self.go(Method::GET, &here, None).await;
@@ -69,9 +98,30 @@ impl Hands {
             let action = attribute(&page, "<form", "action").expect("a form");
             let target = here.join(&action).expect("an action");
             if target.origin() != here.origin() {
-                return Ok(self.fill(&page));
+                return Ok(Back::Posted(self.fill(&page)));
             }
             here = target;
+            answer = self.go(Method::POST, &here, Some(self.fill(&page))).await;
+        }
+        panic!("no end of pages: {answer:?}")
+    }
+
+    /// Follows a device's link (RFC 8628 §3.3.1), signs in and allows. Gives the text of the last page.
+    pub async fn connect(&mut self, link: &str) -> String {
+        let mut here = Url::parse(link).expect("a URL");
+        let mut answer = self.go(Method::GET, &here, None).await;
+        for _ in 0..MAX_PAGES {
+            if let Some(location) = answer.header("location").pop() {
+                here = here.join(&location).expect("a location");
+                answer = self.go(Method::GET, &here, None).await;
+                continue;
+            }
+            let page = String::from_utf8_lossy(&answer.body).into_owned();
+            let Some(action) = attribute(&page, "<form", "action").filter(|_| !page.contains("id=\"done\""))
+            else {
+                return page;
+            };
+            here = here.join(&action).expect("an action");
             answer = self.go(Method::POST, &here, Some(self.fill(&page))).await;
         }
         panic!("no end of pages: {answer:?}")
@@ -89,6 +139,10 @@ impl Hands {
         for input in hidden {
             let value = |name| attribute(&format!("<input{input}"), "<input", name).expect("an attribute");
             form = form.pair(&value("name"), &value("value"));
+        }
+        if page.contains("name=\"user_code\" type") {
+            let code = attribute(page, "id=\"user_code\"", "value").expect("a code");
+            return form.pair("user_code", &code).finish();
         }
         if page.contains("name=\"password\"") {
             form.pair("username", &self.username).pair("password", &self.password).finish()

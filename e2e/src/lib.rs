@@ -13,6 +13,6 @@ pub mod world;
 pub use answer::Answer;
 pub use clock::TurnedClock;
 pub use forge::Forge;
-pub use hands::Hands;
+pub use hands::{Back, Hands};
 pub use servers::Servers;
 pub use world::{Settings, World};

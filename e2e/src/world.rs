@@ -121,6 +121,18 @@ impl World {
         Self::made_of(&file, clients(&client_key), client_key).await
     }
 
+    /// A World on a socket of this machine, which is also its issuer, with more lines of configuration: for clients that
+    /// know no more than a URL. It runs until the runtime of the test ends.
+    pub async fn at_loopback(more: &str) -> (Self, String) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let origin = format!("http://{}", listener.local_addr().expect("an address"));
+        let client_key = new_key();
+        let world = Self::made_of(&config_of(&origin, more), clients(&client_key), client_key).await;
+        let router = world.router.clone();
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        (world, origin)
+    }
+
     /// A World under the FAPI 2.0 Security Profile, without nonces, with more lines of configuration: its clients are
     /// `signed` and `signed-too`.
     pub async fn fapi2(more: &str) -> Self {
@@ -324,9 +336,13 @@ impl World {
 
 /// The configuration of a World, with more lines at its end.
 pub fn config(more: &str) -> ConfigFile {
+    config_of(ISSUER, more)
+}
+
+fn config_of(issuer: &str, more: &str) -> ConfigFile {
     let text = format!(
         r#"
-        issuer = "{ISSUER}"
+        issuer = "{issuer}"
 
         [[resource]]
         identifier = "{API}"

@@ -5,6 +5,7 @@ use keybound_client::endpoint_error::EndpointError;
 use keybound_client::error::ClientError;
 use keybound_client::flow::authorization_code::RedirectRefused;
 use keybound_client::flow::device::DeviceError;
+use keybound_client::flow::pushed::PushedError;
 use keybound_client::loopback::LoopbackError;
 use keybound_client::token_endpoint::TokenError;
 use keybound_oauth::error::{ErrorBody, ErrorCode};
@@ -213,6 +214,7 @@ pub(crate) fn refusal(error: &ClientError) -> Option<&ErrorBody> {
     match error {
         ClientError::Token(TokenError::Refused { body, .. })
         | ClientError::Endpoint(EndpointError::Refused { body, .. })
+        | ClientError::Pushed(PushedError::Refused { body, .. })
         | ClientError::Redirect(RedirectRefused::Denied(body))
         | ClientError::Device(DeviceError::Denied(body)) => Some(body),
         _ => None,

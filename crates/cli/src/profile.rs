@@ -65,6 +65,8 @@ pub(crate) struct Profile {
     pub(crate) secret_prompt: bool,
     /// The key for `private_key_jwt`: a name, or a file.
     pub(crate) auth_key: Option<String>,
+    /// The certificate that the client shows, with its key, in PEM.
+    pub(crate) client_certificate: Option<PathBuf>,
     /// The registration that holds the client's secret: `keybound register`.
     pub(crate) registration: Option<String>,
     /// The key to bind tokens to, where logins shall not make one of their own.
@@ -186,7 +188,7 @@ impl Profiles {
 impl Profile {
     /// Files are named relative to the file of the profiles.
     fn resolve(&mut self, folder: &Path) {
-        if let Some(path) = &mut self.ca_file {
+        for path in [&mut self.ca_file, &mut self.client_certificate].into_iter().flatten() {
             *path = folder.join(&*path);
         }
         if let Some(path) = self.secret_file.as_mut().filter(|path| *path != "-") {

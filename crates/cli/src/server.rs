@@ -5,16 +5,16 @@ use crate::error::CommandError;
 use crate::profile::{self, AuthMethod, Profile, Profiles};
 use crate::{input, places, wallet};
 use keybound_client::client::Client;
-use keybound_client::client_auth::{ClientAuth, Identity};
+use keybound_client::client_auth::{ClientAuth, Credentials, Identity};
 use keybound_client::prover::Prover;
 use keybound_client::transport::Transport;
 use keybound_dpop::jose::json::Object;
 use keybound_dpop::secret::Secret;
-use keybound_fetch::{Fetcher, Roots, Settings};
+use keybound_fetch::{ClientCertificate, Fetcher, Proxy, Roots, Settings};
 use keybound_oauth::identifier::{ClientId, Issuer, ResourceId};
+use keybound_oauth::provider_metadata::ProviderMetadata;
 use keybound_oauth::scope::Scope;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// How long to wait for an answer, where nobody says.
@@ -62,7 +62,7 @@ pub(crate) struct NetworkArgs {
     /// Trust the certificate authorities in this PEM file too
     #[arg(long, env = "KEYBOUND_CA_FILE", hide_env_values = true, value_name = "FILE")]
     pub(crate) ca_file: Option<PathBuf>,
-    /// Wait that long for an answer; 30 unless told otherwise
+    /// Wait that long for an answer, or for the next part of one; 30 unless told otherwise
     #[arg(long = "timeout", env = "KEYBOUND_TIMEOUT", hide_env_values = true, value_name = "SECONDS")]
     pub(crate) timeout_secs: Option<u64>,
 }
@@ -82,7 +82,10 @@ pub(crate) struct SecretArgs {
     /// Authenticate with `private_key_jwt` and this key: a name (see `keybound key`), or a file with a private JWK
     #[arg(long, value_name = "NAME|FILE", group = "credential")]
     pub(crate) auth_key: Option<String>,
-    /// How a secret is sent; left out, `client_secret_basic`
+    /// Authenticate with the certificate in this PEM file, which holds its private key too (RFC 8705)
+    #[arg(long, value_name = "FILE", group = "credential")]
+    pub(crate) client_certificate: Option<PathBuf>,
+    /// How a secret is sent: `client_secret_basic`, `client_secret_post`; left out, as the server takes it
     #[arg(long, value_enum, value_name = "METHOD", hide_possible_values = true)]
     pub(crate) auth_method: Option<AuthMethod>,
 }
@@ -144,6 +147,7 @@ impl Server {
     pub(crate) fn with_secret(mut self, secret: &SecretArgs) -> Self {
         let profile = &mut self.profile;
         let is_given = secret.secret_prompt
+            || secret.client_certificate.is_some()
             || [&secret.secret_env, &secret.secret_file, &secret.auth_key]
                 .iter()
                 .any(|given| given.is_some());
@@ -152,6 +156,7 @@ impl Server {
             profile.secret_file.clone_from(&secret.secret_file);
             profile.secret_prompt = secret.secret_prompt;
             profile.auth_key.clone_from(&secret.auth_key);
+            profile.client_certificate.clone_from(&secret.client_certificate);
             (profile.registration, profile.auth_method) = (None, None);
         }
         put(&mut profile.auth_method, secret.auth_method.as_ref());
@@ -176,10 +181,16 @@ impl Server {
         })
     }
 
-    /// The one HTTP client.
+    /// The one HTTP client. It goes through the proxy that the environment names (`HTTPS_PROXY`, `NO_PROXY`), whose
+    /// password would be seen on a command line.
     pub(crate) fn transport(&self) -> Result<Transport, CommandError> {
         let roots = self.profile.ca_file.as_deref().map(Roots::from_pem_file).transpose();
+        let certificate = self.profile.client_certificate.as_deref();
+        let certificate = certificate.map(ClientCertificate::from_pem_file).transpose();
+        let proxy = Proxy::from_environment(|name| std::env::var(name).ok()).map_err(CommandError::usage)?;
         let settings = Settings {
+            proxy,
+            certificate: certificate.map_err(CommandError::usage)?,
             roots: roots.map_err(CommandError::usage)?.unwrap_or_default(),
             timeout: Duration::from_secs(self.profile.timeout.unwrap_or(TIMEOUT_SECS)),
             ..Settings::default()
@@ -187,23 +198,32 @@ impl Server {
         Fetcher::for_operator(&settings).map(Transport::over).map_err(CommandError::failed)
     }
 
-    /// Who the client is, with what shows that.
-    pub(crate) fn identity(&self, client_id: ClientId) -> Result<Identity, CommandError> {
-        let auth = match (&self.profile.auth_key, self.secret()?) {
-            (Some(name), _) => {
-                ClientAuth::PrivateKeyJwt { signer: Arc::new(wallet::signing_key(name)?), kid: None }
+    /// Who the client is, with what shows that, in the way that the profile names, else in one that the server takes.
+    pub(crate) fn identity(
+        &self,
+        client_id: ClientId,
+        at: &ProviderMetadata,
+    ) -> Result<Identity, CommandError> {
+        let auth = match (self.credentials()?, self.profile.auth_method) {
+            (Credentials::Secret(secret), Some(AuthMethod::Basic)) => ClientAuth::SecretBasic(secret),
+            (Credentials::Secret(secret), Some(AuthMethod::Post)) => ClientAuth::SecretPost(secret),
+            (Credentials::Secret(_), Some(AuthMethod::PrivateKeyJwt)) => {
+                return Err(CommandError::usage("`private_key_jwt` needs a key, not a secret")
+                    .advise("give --auth-key"));
             }
-            (None, Some(secret)) => match self.profile.auth_method {
-                Some(AuthMethod::Post) => ClientAuth::SecretPost(secret),
-                Some(AuthMethod::PrivateKeyJwt) => {
-                    return Err(CommandError::usage("`private_key_jwt` needs a key, not a secret")
-                        .advise("give --auth-key"));
-                }
-                _ => ClientAuth::SecretBasic(secret),
-            },
-            (None, None) => ClientAuth::None,
+            (credentials, _) => ClientAuth::choose(at, credentials).map_err(CommandError::usage)?,
         };
         Ok(Identity { client_id, auth })
+    }
+
+    fn credentials(&self) -> Result<Credentials, CommandError> {
+        if let Some(name) = &self.profile.auth_key {
+            return Ok(Credentials::Key(wallet::signing_key(name)?, None));
+        }
+        if self.profile.client_certificate.is_some() {
+            return Ok(Credentials::Certificate);
+        }
+        Ok(self.secret()?.map_or(Credentials::None, Credentials::Secret))
     }
 
     /// The client of a session, for what it has to ask its server.
@@ -214,8 +234,8 @@ impl Server {
         client_id: ClientId,
         prover: Prover,
     ) -> Result<Client, CommandError> {
-        let identity = self.identity(client_id)?;
         let server = transport.discover(issuer).await?;
+        let identity = self.identity(client_id, &server)?;
         Ok(Client::new(transport, server, identity, prover))
     }
 

@@ -1,6 +1,7 @@
 //! Where a request goes: one reading of the URL, from which the request, its `htu` and its origin are taken alike.
 
 use http::Uri;
+use http::uri::PathAndQuery;
 use keybound_dpop::proof::create::htu;
 use keybound_dpop::target::{Target, TargetError};
 use keybound_oauth::identifier::is_protected;
@@ -48,6 +49,22 @@ impl Destination {
         Ok(Self { uri, htu, origin })
     }
 
+    /// Another path on the same server. One that can be written in one way only need not be read as a URL again.
+    ///
+    /// # Errors
+    /// [`DestinationError`]
+    pub fn at(&self, path: PathAndQuery) -> Result<Self, DestinationError> {
+        let has_one_spelling = has_one_spelling(path.path());
+        let htu = if has_one_spelling { format!("{}{}", self.origin, path.path()) } else { String::new() };
+        let mut parts = self.uri.clone().into_parts();
+        parts.path_and_query = Some(path);
+        let uri = Uri::from_parts(parts).map_err(|_| DestinationError::NotAbsolute)?;
+        if !has_one_spelling {
+            return Self::parse(&uri.to_string());
+        }
+        Ok(Self { uri, htu, origin: self.origin.clone() })
+    }
+
     /// The URL to send the request to.
     #[must_use]
     pub const fn uri(&self) -> &Uri {
@@ -67,9 +84,54 @@ impl Destination {
     }
 }
 
+/// Whether nothing in a path changes when it is normalised (RFC 3986 §6.2.2): letters, digits and few signs, and no
+/// segment that is empty or begins with a dot.
+fn has_one_spelling(path: &str) -> bool {
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'~');
+    let mut last = 0;
+    path.starts_with('/')
+        && path.bytes().all(|byte| {
+            let is_fine = is_plain(&byte) || (matches!(byte, b'/' | b'.') && last != b'/');
+            last = byte;
+            is_fine
+        })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn cl_prf_03_a_path_on_the_same_server_reads_as_its_url_does() {
+        for server in ["https://API.example:443/v1?x#y", "https://api.example:8443", "http://127.0.0.1:3000/"]
+        {
+            let server = Destination::parse(server).expect("a destination");
+            for path in [
+                "/",
+                "/orders",
+                "/v1.2/orders_7-8~/x.json?page=2&q='a'",
+                "/a/",
+                "/a/../b",
+                "/./a",
+                "/%7Ea",
+                "/a//b",
+                "//h/x",
+                "/.well-known/x",
+                "/a/..",
+                "/a%2fb",
+                "/a;b=c",
+                "/é",
+                "/a.",
+                "/a./b",
+            ] {
+                let Ok(parsed) = path.parse::<PathAndQuery>() else { continue };
+                let at = server.at(parsed).expect(path);
+                let url = Destination::parse(&format!("{}{path}", server.origin())).expect(path);
+                assert_eq!((at.htu(), at.origin()), (url.htu(), url.origin()), "{path}");
+                assert_eq!(at.uri().path(), url.uri().path(), "{path}");
+            }
+        }
+    }
 
     #[test]
     fn cl_prf_02_htu_is_the_url_as_sent_without_query_and_fragment() {

@@ -35,6 +35,15 @@ pub enum EndpointError {
         /// The status.
         status: StatusCode,
     },
+    /// The server wants another token than the one that came, or one at all.
+    #[error(
+        "the `{endpoint}` does not take the token that came with the request, or asks for one (401): an initial access \
+         token to register, the registration access token to manage, an access token that is still good for UserInfo"
+    )]
+    TokenRefused {
+        /// The member of the metadata that names the endpoint.
+        endpoint: &'static str,
+    },
     /// The status is right, and the body is not.
     #[error("the answer of the `{endpoint}` cannot be used: {detail}; tell the server's operator")]
     Malformed {
@@ -60,6 +69,19 @@ pub fn expect_success(endpoint: &'static str, response: &Response<Bytes>) -> Res
     match ErrorBody::parse(response.body()) {
         Ok(body) => Err(EndpointError::Refused { endpoint, status, body }),
         Err(_) => Err(EndpointError::Unreadable { endpoint, status }),
+    }
+}
+
+/// The same for an endpoint that refuses like a resource does where the token is not good: with 401, and perhaps no body.
+///
+/// # Errors
+/// [`EndpointError`] says what it is instead.
+pub fn expect_with_token(endpoint: &'static str, response: &Response<Bytes>) -> Result<(), EndpointError> {
+    match expect_success(endpoint, response) {
+        Err(EndpointError::Unreadable { status: StatusCode::UNAUTHORIZED, .. }) => {
+            Err(EndpointError::TokenRefused { endpoint })
+        }
+        judged => judged,
     }
 }
 

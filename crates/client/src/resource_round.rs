@@ -35,6 +35,18 @@ impl ResourceRound {
     /// [`ClientError`] where no proof can be made for the URL, or the renewal fails.
     pub async fn begin(shared: &SharedSession, method: Method, uri: &Uri) -> Result<Self, ClientError> {
         let to = Destination::parse(&uri.to_string()).map_err(OutgoingError::from)?;
+        Self::begin_to(shared, method, to).await
+    }
+
+    /// The same, where the URL has been read already.
+    ///
+    /// # Errors
+    /// [`ClientError`] where the renewal fails.
+    pub async fn begin_to(
+        shared: &SharedSession,
+        method: Method,
+        to: Destination,
+    ) -> Result<Self, ClientError> {
         let mut held = shared.held();
         let mut may_renew = shared.is_renewable(&held.session);
         if may_renew && held.session.tokens.is_expired(shared.prover().now()) {

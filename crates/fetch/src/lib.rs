@@ -21,7 +21,7 @@ mod resolve;
 mod testing;
 
 pub use body::Body;
-pub use client::{Fetched, Fetcher, Roots, Settings, Streaming};
-pub use error::FetchError;
+pub use client::{ClientCertificate, Fetched, Fetcher, Roots, Settings, Streaming};
+pub use error::{Culprit, FetchError};
 pub use jwks::JwksSource;
 pub use proxy::Proxy;

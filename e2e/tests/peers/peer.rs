@@ -17,10 +17,10 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 /// How long a flow may take before the test gives up.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Where the public client waits for its answer. Nobody listens there: hands carry the answer.
-const REDIRECT_URI: &str = "http://127.0.0.1:9/callback";
+pub(crate) const REDIRECT_URI: &str = "http://127.0.0.1:9/callback";
 
 /// Who plays.
 #[derive(Clone, Copy)]
@@ -80,6 +80,13 @@ impl Peer {
             stage.next().await["report"].clone()
         };
         tokio::time::timeout(PATIENCE, play).await.expect("it ends in time")
+    }
+
+    /// A peer that goes on until nobody holds it any more.
+    pub(crate) fn stage(self, flow: &str, setting: &Value) -> Stage {
+        let mut command = self.command();
+        command.arg(flow).env("PEER", setting.to_string());
+        Stage::set(command)
     }
 
     fn command(self) -> Command {
@@ -146,13 +153,13 @@ fn clients(key: &SigningKey) -> Vec<Value> {
 }
 
 /// With characters that have to be encoded (RFC 6749 §2.3.1).
-const SECRET: &str = "a secret: 100%+/&=";
+pub(crate) const SECRET: &str = "a secret: 100%+/&=";
 
 /// For peers that encode nothing.
 const PLAIN_SECRET: &str = "secret-of-letters-and-hyphens";
 
 /// The name of the client's key.
-const KEY_ID: &str = "2026-11";
+pub(crate) const KEY_ID: &str = "2026-11";
 
 /// What a peer is told.
 fn setting(servers: &Servers, client_id: &str, key: &SigningKey) -> Value {
@@ -199,14 +206,14 @@ async fn play(command: Command) -> Value {
 }
 
 /// A peer that runs, and what it says.
-struct Stage {
+pub(crate) struct Stage {
     child: Child,
     lines: Lines<BufReader<ChildStdout>>,
     stdin: ChildStdin,
 }
 
 impl Stage {
-    fn set(mut command: Command) -> Self {
+    pub(crate) fn set(mut command: Command) -> Self {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let stdin = child.stdin.take().expect("stdin");
@@ -215,14 +222,14 @@ impl Stage {
     }
 
     /// The next thing that it says.
-    async fn next(&mut self) -> Value {
+    pub(crate) async fn next(&mut self) -> Value {
         match self.lines.next_line().await.expect("text") {
             Some(line) => serde_json::from_str(&line).unwrap_or_else(|_| panic!("not JSON: {line}")),
             None => panic!("no report: {}", self.complaint().await),
         }
     }
 
-    async fn say(&mut self, line: &str) {
+    pub(crate) async fn say(&mut self, line: &str) {
         self.stdin.write_all(format!("{line}\n").as_bytes()).await.expect("it reads");
     }
 

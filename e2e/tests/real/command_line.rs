@@ -48,14 +48,11 @@ async fn login(
     args.extend(["--scope", "openid read", "--resource", resource]);
     let mut login = provider.place.start(&args);
     let url = login.notes("/authorize?").await.trim().to_owned();
-    match Hands::of(username, password).allow(&url).await {
+    match Hands::of(username, password).come_back(&url).await {
         Err(page) => (page, None),
-        Ok(query) => {
-            assert!(is_good, "{query}");
-            let redirect_uri = url::Url::parse(&url).expect("a URL");
-            let (_, redirect_uri) =
-                redirect_uri.query_pairs().find(|(name, _)| name == "redirect_uri").expect("a parameter");
-            provider.get(&format!("{redirect_uri}?{query}")).await;
+        Ok(back) => {
+            assert!(is_good);
+            provider.get(&back.url()).await;
             (String::new(), Some(login.ended().await))
         }
     }

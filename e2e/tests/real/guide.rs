@@ -176,12 +176,9 @@ impl Drop for Shell {
 const BUILD: Duration = Duration::from_secs(900);
 
 async fn sign_in(url: &str) {
-    let query = Hands::of("alice", PASSWORD).allow(url).await.expect("allowed");
-    let asked = url::Url::parse(url).expect("a URL");
-    let (_, redirect_uri) =
-        asked.query_pairs().find(|(name, _)| name == "redirect_uri").expect("a parameter");
+    let back = Hands::of("alice", PASSWORD).come_back(url).await.unwrap_or_else(|page| panic!("{page}"));
     let fetcher = Fetcher::for_operator(&Settings::default()).expect("an HTTP client");
-    let request = http::Request::get(format!("{redirect_uri}?{query}")).body(bytes::Bytes::new());
+    let request = http::Request::get(back.url()).body(bytes::Bytes::new());
     fetcher.send(request.expect("a request")).await.expect("an answer");
 }
 

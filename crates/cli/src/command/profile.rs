@@ -32,9 +32,10 @@ that which KEYBOUND_PROFILES names), which may be written by hand:
   [profile.nightly]
   issuer      = \"https://login.example/realms/main\"
   client_id   = \"nightly\"
-  secret_file = \"nightly.secret\"          # or secret_env, secret_prompt, auth_key; never the secret itself
+  secret_file = \"nightly.secret\"          # never the secret itself; or secret_env, secret_prompt, auth_key, …
 
-The rest: sign_in = \"browser\" or \"device\", redirect_path, auth_method, registration, key, alg, timeout. What is given \
+The rest: client_certificate, registration, auth_method; sign_in = \"browser\" or \"device\", redirect_path; key, alg, \
+timeout. What is given \
 on the command line or in the environment wins.";
 
 const ADD_HELP: &str = "\
@@ -179,7 +180,7 @@ fn add(args: AddArgs) -> Result<(), CommandError> {
             *path = absolute(path)?;
         }
     }
-    if let Some(path) = &mut profile.ca_file {
+    for path in [&mut profile.ca_file, &mut profile.client_certificate].into_iter().flatten() {
         *path = absolute(&path.display().to_string())?.into();
     }
     let is_first = Profiles::load()?.by_name.is_empty();

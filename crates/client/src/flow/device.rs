@@ -8,9 +8,10 @@ use crate::flow::ask::TokenAsk;
 use crate::token_endpoint::TokenError;
 use crate::tokens::Tokens;
 use bytes::Bytes;
-use http::Response;
+use http::{Response, StatusCode};
 use keybound_dpop::secret::Secret;
 use keybound_dpop::time::UnixTime;
+use keybound_fetch::Culprit;
 use keybound_oauth::device::{DeviceAuthorizationRequest, DeviceAuthorizationResponse, SLOW_DOWN_SECS};
 use keybound_oauth::error::{ErrorBody, ErrorCode};
 use keybound_oauth::token::{GrantRequest, TokenRequest};
@@ -100,26 +101,51 @@ impl PendingDevice {
         self.ask.request(GrantRequest::DeviceCode { device_code })
     }
 
-    /// What a poll's error means (§3.5): `Ok` is to be waited for.
-    ///
-    /// # Errors
-    /// [`ClientError`] where there is nothing to wait for.
+    /// How long to wait after a poll that brought no tokens (§3.5). Where the server cannot be reached, or is out of order,
+    /// it is asked half as often.
     fn wait(&mut self, error: ClientError, now: UnixTime) -> Result<Duration, ClientError> {
-        let ClientError::Token(TokenError::Refused { body, .. }) = &error else { return Err(error) };
-        match body.code() {
-            Some(ErrorCode::AuthorizationPending) => {}
-            Some(ErrorCode::SlowDown) => {
-                self.interval_secs = self.interval_secs.saturating_add(SLOW_DOWN_SECS);
-            }
-            Some(ErrorCode::AccessDenied) => return Err(DeviceError::Denied(body.clone()).into()),
-            Some(ErrorCode::ExpiredToken) => return Err(DeviceError::Expired.into()),
-            _ => return Err(error),
-        }
+        self.interval_secs = match after(&error) {
+            After::Wait => self.interval_secs,
+            After::SlowDown => self.interval_secs.saturating_add(SLOW_DOWN_SECS),
+            After::BackOff => self.interval_secs.saturating_mul(2).max(SLOW_DOWN_SECS),
+            After::End(end) => return Err(end.into()),
+            After::Fail => return Err(error),
+        };
         match now.plus_secs(u64::from(self.interval_secs)) < self.expires_at {
             true => Ok(self.interval()),
             false => Err(DeviceError::Expired.into()),
         }
     }
+}
+
+/// What follows from an error of a poll.
+enum After {
+    Wait,
+    SlowDown,
+    BackOff,
+    End(DeviceError),
+    Fail,
+}
+
+fn after(error: &ClientError) -> After {
+    let body = match error {
+        ClientError::Token(TokenError::Refused { body, .. }) => body,
+        ClientError::Token(TokenError::Unreadable(status)) if is_passing(*status) => return After::BackOff,
+        ClientError::Fetch(error) if error.culprit() == Culprit::Network => return After::BackOff,
+        _ => return After::Fail,
+    };
+    match body.code() {
+        Some(ErrorCode::AuthorizationPending) => After::Wait,
+        Some(ErrorCode::SlowDown) => After::SlowDown,
+        Some(ErrorCode::TemporarilyUnavailable | ErrorCode::ServerError) => After::BackOff,
+        Some(ErrorCode::AccessDenied) => After::End(DeviceError::Denied(body.clone())),
+        Some(ErrorCode::ExpiredToken) => After::End(DeviceError::Expired),
+        _ => After::Fail,
+    }
+}
+
+fn is_passing(status: StatusCode) -> bool {
+    status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS
 }
 
 /// Shows neither code.

@@ -4,7 +4,7 @@
 use crate::client::MAX_ANSWER_BYTES;
 use crate::client_auth::{ClientAuth, Identity};
 use crate::destination::Destination;
-use crate::endpoint_error::{EndpointError, expect_success};
+use crate::endpoint_error::{EndpointError, expect_with_token};
 use crate::error::ClientError;
 use crate::outgoing::{Outgoing, OutgoingError, sensitive};
 use crate::prover::{ProofFor, Prover, SharedSigner};
@@ -16,10 +16,10 @@ use keybound_dpop::nonce_cache::Role;
 use keybound_dpop::secret::Secret;
 use keybound_dpop::time::UnixTime;
 use keybound_dpop::token_hash::TokenHash;
-use keybound_oauth::client_metadata::AuthMethod;
 use keybound_oauth::identifier::ClientId;
 use keybound_oauth::provider_metadata::ProviderMetadata;
 use keybound_oauth::registration::{ClientInformation, Management, RegistrationRequest};
+use serde_json::Value;
 
 const ENDPOINT: &str = "registration_endpoint";
 const CLIENT_URI: &str = "registration_client_uri";
@@ -76,7 +76,7 @@ impl Registration {
     /// # Errors
     /// [`EndpointError::Malformed`]
     pub fn judge(endpoint: &'static str, response: &Response<Bytes>) -> Result<Self, EndpointError> {
-        expect_success(endpoint, response)?;
+        expect_with_token(endpoint, response)?;
         Self::parse(response.body()).map_err(|detail| EndpointError::Malformed { endpoint, detail })
     }
 
@@ -118,24 +118,20 @@ impl Registration {
         key: Option<(SharedSigner, Option<String>)>,
         now: UnixTime,
     ) -> Result<Identity, RegistrationUnusable> {
-        let auth = match self.method()? {
-            AuthMethod::None => ClientAuth::None,
-            AuthMethod::ClientSecretBasic => ClientAuth::SecretBasic(self.secret(now)?),
-            AuthMethod::ClientSecretPost => ClientAuth::SecretPost(self.secret(now)?),
-            AuthMethod::PrivateKeyJwt => {
+        let method = self.information.metadata.get("token_endpoint_auth_method");
+        // RFC 7591 §2: left out, it is `client_secret_basic`.
+        let auth = match method.map_or(Some("client_secret_basic"), Value::as_str) {
+            Some("none") => ClientAuth::None,
+            Some("client_secret_basic") => ClientAuth::SecretBasic(self.secret(now)?),
+            Some("client_secret_post") => ClientAuth::SecretPost(self.secret(now)?),
+            Some("private_key_jwt") => {
                 let (signer, kid) = key.ok_or(RegistrationUnusable::NoKey)?;
                 ClientAuth::PrivateKeyJwt { signer, kid }
             }
+            Some("tls_client_auth" | "self_signed_tls_client_auth") => ClientAuth::TlsCertificate,
+            _ => return Err(RegistrationUnusable::Method),
         };
         Ok(Identity { client_id: self.client_id.clone(), auth })
-    }
-
-    fn method(&self) -> Result<AuthMethod, RegistrationUnusable> {
-        match self.information.metadata.get("token_endpoint_auth_method") {
-            // RFC 7591 §2: left out, it is `client_secret_basic`.
-            None => Ok(AuthMethod::ClientSecretBasic),
-            Some(name) => name.as_str().and_then(AuthMethod::parse).ok_or(RegistrationUnusable::Method),
-        }
     }
 
     fn secret(&self, now: UnixTime) -> Result<Secret, RegistrationUnusable> {
@@ -218,7 +214,7 @@ impl Transport {
     /// [`ClientError`]
     pub async fn delete_registration(&self, registration: &Registration) -> Result<(), ClientError> {
         let response = self.manage(registration, &Method::DELETE, Bytes::new()).await?;
-        Ok(expect_success(CLIENT_URI, &response)?)
+        Ok(expect_with_token(CLIENT_URI, &response)?)
     }
 
     async fn manage(

@@ -7,16 +7,34 @@ mod calls;
 #[cfg(test)]
 mod clocks;
 #[cfg(test)]
+mod device;
+#[cfg(test)]
+mod discovery;
+#[cfg(test)]
+mod grants;
+#[cfg(test)]
 mod layer;
 #[cfg(test)]
 mod login;
+#[cfg(test)]
+mod mix_up;
 #[cfg(test)]
 mod mock;
 #[cfg(test)]
 mod nonces;
 #[cfg(test)]
+mod pushed;
+#[cfg(test)]
+mod registration;
+#[cfg(test)]
+mod review;
+#[cfg(test)]
 mod rotation;
+#[cfg(test)]
+mod signed;
 #[cfg(test)]
 mod streaming;
 #[cfg(test)]
 mod tokens;
+#[cfg(test)]
+mod userinfo;

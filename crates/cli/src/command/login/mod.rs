@@ -189,8 +189,8 @@ impl Begun {
         // A name that cannot be kept is told before anybody signs in.
         facts::check_name(session)?;
         let transport = server.transport()?;
-        let identity = server.identity(client_id)?;
         let metadata = transport.discover(&issuer).await?;
+        let identity = server.identity(client_id, &metadata)?;
         let origins = origins(&server, &metadata)?;
         let key = key(&metadata)?;
         let client = Client::new(transport, metadata, identity, wallet::prover(key.signer()));

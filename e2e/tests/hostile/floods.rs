@@ -1,0 +1,210 @@
+//! Answers that are too long, too slow or not whole, where metadata, keys, tokens and resources are expected.
+
+use crate::server::{Hostile, Says, head, says};
+use crate::victim::{CODE, PATIENCE, begin, client, client_of, get, metadata, session, settings, transport};
+use keybound_client::api::{Api, ApiSettings};
+use keybound_client::client_auth::ClientAuth;
+use keybound_client::error::ClientError;
+use keybound_client::transport::Transport;
+use keybound_dpop::secret::Secret;
+use keybound_fetch::{FetchError, Fetcher};
+use keybound_oauth::identifier::Issuer;
+use std::time::{Duration, Instant};
+
+/// With the time that a busy machine takes besides.
+const BOUND: Duration = Duration::from_secs(10);
+
+/// Octets that may have been taken of a gigabyte: what we read, and what the system's buffers hold.
+const TAKEN: usize = 32 << 20;
+
+/// What the client asks for in each of its ways; the answer has to be an error.
+#[derive(Clone, Copy, Debug)]
+enum Way {
+    Metadata,
+    Keys,
+    Token,
+    Resource,
+}
+
+const WAYS: [Way; 4] = [Way::Metadata, Way::Keys, Way::Token, Way::Resource];
+
+impl Way {
+    async fn go(self, hostile: &Hostile) -> ClientError {
+        let client = client(&hostile.origin);
+        match self {
+            Self::Metadata => {
+                let issuer = Issuer::parse(&hostile.origin).expect("an issuer");
+                transport().discover(&issuer).await.map(drop)
+            }
+            Self::Keys => {
+                let (login, sent) = begin(&client).await;
+                let state = sent.state.expect("a state");
+                let query = format!("code={CODE}&state={state}&iss={}", hostile.origin);
+                client.finish_login(login, &Secret::new(query)).await.map(drop)
+            }
+            Self::Token => client.client_credentials(None, Vec::new()).await.map(drop),
+            Self::Resource => {
+                let session = session(client.prover(), &hostile.origin, &[&hostile.origin]);
+                let settings = ApiSettings::default();
+                let api = Api::new(transport(), client.prover().clone(), session, settings).expect("an API");
+                api.send(get(&hostile.origin)).await.map(drop)
+            }
+        }
+        .expect_err("no answer that can be used")
+    }
+
+    /// A server that is honest but where this is asked for.
+    async fn server(self, make: fn() -> Says) -> Hostile {
+        let is_here = move |target: &str| match self {
+            Self::Metadata => target.starts_with("/.well-known/"),
+            Self::Keys => target == "/jwks",
+            Self::Token => target == "/token",
+            Self::Resource => target.starts_with("/orders"),
+        };
+        Hostile::start(move |asked, _| match asked.target() {
+            target if is_here(target) => make(),
+            _ => says(200, &[], r#"{"access_token":"a","token_type":"DPoP","id_token":"eyJhbGciOiJFUzI1NiIsImtpZCI6ImsifQ.e30.AA"}"#),
+        })
+        .await
+    }
+}
+
+async fn refused(make: fn() -> Says, is_right: impl Fn(&FetchError) -> bool) {
+    for way in WAYS {
+        let hostile = way.server(make).await;
+        let begun = Instant::now();
+        let error = way.go(&hostile).await;
+        assert!(matches!(&error, ClientError::Fetch(error) if is_right(error)), "{way:?}: {error:?}");
+        assert!(begun.elapsed() < BOUND, "{way:?}: {:?}", begun.elapsed());
+        assert!(hostile.said() < TAKEN, "{way:?}: {} octets", hostile.said());
+    }
+}
+
+#[tokio::test]
+async fn cl_dsc_04_ops_key_07_atk_128_a_gigabyte_is_not_read() {
+    let too_large = |error: &FetchError| matches!(error, FetchError::TooLarge { .. });
+    refused(
+        || Says::Flood([head(200, &[("Content-Length", "1073741824")]), b"\r\n".to_vec()].concat()),
+        too_large,
+    )
+    .await;
+    refused(|| Says::Flood([head(200, &[]), b"\r\n".to_vec()].concat()), too_large).await;
+    let chunked = || {
+        let begin = b"\r\n40000000\r\n".to_vec();
+        Says::Flood([head(200, &[("Transfer-Encoding", "chunked")]), begin].concat())
+    };
+    refused(chunked, too_large).await;
+}
+
+#[tokio::test]
+async fn cl_dsc_04_ops_key_07_atk_128_a_slow_drip_ends_in_time() {
+    let late = |error: &FetchError| matches!(error, FetchError::Timeout { .. });
+    refused(|| Says::Drip([head(200, &[]), b"\r\n".to_vec(), vec![b' '; 10_000]].concat()), late).await;
+    assert!(PATIENCE < BOUND);
+}
+
+#[tokio::test]
+async fn ops_key_07_atk_128_what_is_not_whole_is_not_used() {
+    let broken = |error: &FetchError| matches!(error, FetchError::Exchange { .. });
+    // Shorter than it says, in the middle of a chunk, of a head, and no HTTP at all.
+    refused(
+        || Says::Octets([head(200, &[("Content-Length", "4096")]), b"\r\n{\"keys\":[]}".to_vec()].concat()),
+        broken,
+    )
+    .await;
+    let chunk = || {
+        let body = b"\r\n100\r\n{\"access_token\":\"a\"".to_vec();
+        Says::Octets([head(200, &[("Transfer-Encoding", "chunked")]), body].concat())
+    };
+    refused(chunk, broken).await;
+    refused(|| Says::Octets(b"HTTP/1.1 200 OK\r\nContent-Ty".to_vec()), broken).await;
+    refused(|| Says::Octets(b"SSH-2.0-evil\r\n".to_vec()), broken).await;
+    refused(|| Says::Octets(Vec::new()), broken).await;
+}
+
+/// Two lengths, or a length and chunks: what one reader takes for a body another takes for the next answer.
+#[tokio::test]
+async fn ops_key_07_atk_128_two_lengths_are_none() {
+    let broken = |error: &FetchError| matches!(error, FetchError::Exchange { .. });
+    let two = || {
+        let lengths = [("Content-Length", "2"), ("Content-Length", "40")];
+        Says::Octets([head(200, &lengths), b"\r\n{}".to_vec()].concat())
+    };
+    refused(two, broken).await;
+}
+
+/// Nothing is inflated: what is said to be compressed is not what was asked for.
+#[tokio::test]
+async fn ops_key_07_atk_128_nothing_is_inflated() {
+    for way in [Way::Metadata, Way::Keys, Way::Token] {
+        let make = || {
+            let lines = [("Content-Encoding", "gzip"), ("Content-Length", "4")];
+            Says::Octets([head(200, &lines), b"\r\n\x1f\x8b\x08\x00".to_vec()].concat())
+        };
+        let hostile = way.server(make).await;
+        let error = way.go(&hostile).await;
+        assert!(!error.to_string().is_empty());
+        assert!(hostile.asked().iter().all(|one| one.header("accept-encoding").is_empty()), "{way:?}");
+    }
+}
+
+/// URLs that strangers chose lead to no address of this machine or of its network (RFC 6890), by whatever name.
+#[tokio::test]
+async fn ops_ssrf_01_cl_dsc_04_atk_128_strangers_do_not_choose_private_addresses() {
+    let hostile = Hostile::empty().await;
+    let port = hostile.origin.rsplit(':').next().expect("a port");
+    let stranger = Transport::over(Fetcher::for_strangers(&settings()).expect("a fetcher"));
+    for host in [
+        "127.0.0.1",
+        "localhost",
+        "app.localhost",
+        "[::1]",
+        "[::ffff:127.0.0.1]",
+        "0.0.0.0",
+        "[::]",
+        "169.254.169.254",
+        "10.0.0.1",
+        "192.168.1.1",
+        "172.16.0.1",
+        "100.64.0.1",
+        "[fe80::1]",
+        "[fd00::1]",
+        "[64:ff9b::a9fe:a9fe]",
+    ] {
+        let issuer = Issuer::parse(&format!("https://{host}:{port}")).expect("an issuer");
+        let refused = stranger.discover(&issuer).await;
+        let is_refused =
+            matches!(refused, Err(ClientError::Fetch(FetchError::Address { .. } | FetchError::Url { .. })));
+        assert!(is_refused, "{host}: {refused:?}");
+    }
+    let refused = stranger.discover(&Issuer::parse(&hostile.origin).expect("an issuer")).await;
+    assert!(matches!(refused, Err(ClientError::Fetch(FetchError::Url { .. }))), "{refused:?}");
+    assert_eq!(hostile.asked().len(), 0);
+}
+
+/// A thousand unknown key names do not make a thousand requests for keys.
+#[tokio::test]
+async fn cl_dsc_06_atk_128_unknown_keys_are_not_asked_for_again_and_again() {
+    let hostile = Hostile::start(|asked, before| match asked.target() {
+        "/jwks" => says(200, &[], r#"{"keys":[]}"#),
+        _ => {
+            use keybound_dpop::jose::base64url::encode;
+            let header = encode(format!("{{\"alg\":\"ES256\",\"kid\":\"{before}\"}}").as_bytes());
+            let body = format!(
+                "{{\"access_token\":\"a\",\"token_type\":\"DPoP\",\"id_token\":\"{header}.{}.{}\"}}",
+                encode(b"{}"),
+                encode(&[1; 64])
+            );
+            says(200, &[], &body)
+        }
+    })
+    .await;
+    let client = client_of(&metadata(&hostile.origin), ClientAuth::None);
+    for _ in 0..20 {
+        let (login, sent) = begin(&client).await;
+        let query = format!("code={CODE}&state={}&iss={}", sent.state.expect("a state"), hostile.origin);
+        let refused = client.finish_login(login, &Secret::new(query)).await;
+        assert!(matches!(refused, Err(ClientError::IdToken(_))), "{refused:?}");
+    }
+    assert!(hostile.at("/jwks").len() <= 2, "{}", hostile.at("/jwks").len());
+}
