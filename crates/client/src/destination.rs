@@ -1,6 +1,7 @@
 //! Where a request goes: one reading of the URL, from which the request, its `htu` and its origin are taken alike.
 
 use http::Uri;
+use http::uri::PathAndQuery;
 use keybound_dpop::proof::create::htu;
 use keybound_dpop::target::{MAX_HTU_LEN, Target, TargetError};
 use keybound_oauth::identifier::is_protected;
@@ -46,6 +47,17 @@ impl Destination {
         let origin = Target::parse(&htu)?.origin().to_owned();
         let uri = url.as_str().parse().map_err(|_| DestinationError::NotAbsolute)?;
         Ok(Self { uri, htu, origin })
+    }
+
+    /// Another path on the same server, of which one that is written plainly is not read again.
+    ///
+    /// # Errors
+    /// [`DestinationError`]
+    pub fn at(&self, path: PathAndQuery) -> Result<Self, DestinationError> {
+        let mut parts = self.uri.clone().into_parts();
+        parts.path_and_query = Some(path);
+        let uri = Uri::from_parts(parts).map_err(|_| DestinationError::NotAbsolute)?;
+        Self::of(&uri, std::iter::once(self.origin()))
     }
 
     /// Reads the URL of a request, of which those to these origins are nearly all written in the one way that reading
@@ -116,6 +128,38 @@ fn is_unreserved(byte: u8) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn cl_prf_03_a_path_on_the_same_server_reads_as_its_url_does() {
+        for server in ["https://API.example:443/v1?x#y", "https://api.example:8443", "http://127.0.0.1:3000/"]
+        {
+            let server = Destination::parse(server).expect("a destination");
+            for path in [
+                "/",
+                "/orders",
+                "/v1.2/orders_7-8~/x.json?page=2&q='a'",
+                "/a/",
+                "/a/../b",
+                "/./a",
+                "/%7Ea",
+                "/a//b",
+                "//h/x",
+                "/.well-known/x",
+                "/a/..",
+                "/a%2fb",
+                "/a;b=c",
+                "/é",
+                "/a.",
+                "/a./b",
+            ] {
+                let Ok(parsed) = path.parse::<PathAndQuery>() else { continue };
+                let at = server.at(parsed).expect(path);
+                let url = Destination::parse(&format!("{}{path}", server.origin())).expect(path);
+                assert_eq!((at.htu(), at.origin()), (url.htu(), url.origin()), "{path}");
+                assert_eq!(at.uri().path(), url.uri().path(), "{path}");
+            }
+        }
+    }
 
     #[test]
     fn cl_prf_02_htu_is_the_url_as_sent_without_query_and_fragment() {

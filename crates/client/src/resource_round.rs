@@ -34,8 +34,20 @@ impl ResourceRound {
     /// # Errors
     /// [`ClientError`] where no proof can be made for the URL, or the renewal fails.
     pub async fn begin(shared: &SharedSession, method: Method, uri: &Uri) -> Result<Self, ClientError> {
+        let to = Destination::of(uri, shared.session().origins.iter()).map_err(OutgoingError::from)?;
+        Self::begin_to(shared, method, to).await
+    }
+
+    /// The same, where the URL has been read already.
+    ///
+    /// # Errors
+    /// [`ClientError`] where the renewal fails.
+    pub async fn begin_to(
+        shared: &SharedSession,
+        method: Method,
+        to: Destination,
+    ) -> Result<Self, ClientError> {
         let mut held = shared.held();
-        let to = Destination::of(uri, held.session.origins.iter()).map_err(OutgoingError::from)?;
         let mut may_renew = shared.is_renewable(&held.session);
         if may_renew && held.session.tokens.is_expired(shared.prover().now()) {
             held = shared.renew_held(&held.session).await?;

@@ -101,6 +101,18 @@ impl Service {
         line
     }
 
+    /// Waits until it has logged that; gives what it logged up to there.
+    pub(crate) fn wait_for_log(&mut self, what: &str) -> String {
+        let stderr = self.child.stderr.as_mut().expect("stderr");
+        let mut log = Vec::new();
+        while !String::from_utf8_lossy(&log).contains(what) {
+            let mut byte = [0];
+            stderr.read_exact(&mut byte).expect("more of the log");
+            log.push(byte[0]);
+        }
+        String::from_utf8(log).expect("text")
+    }
+
     /// Its process.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()

@@ -26,6 +26,10 @@ pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const POOL_IDLE: Duration = Duration::from_secs(20);
 /// An HTTP/2 connection whose peer does not answer a ping is given up.
 const PING: Duration = Duration::from_secs(20);
+/// Bytes of an answer that are under way over HTTP/2, and so held here where a caller does not read: of one, and of all
+/// on a connection.
+const STREAM_WINDOW: u32 = 2 * 1024 * 1024;
+const CONNECTION_WINDOW: u32 = 8 * 1024 * 1024;
 /// Bytes of an answer's head, at the most.
 const MAX_HEAD_BYTES: u32 = 256 * 1024;
 
@@ -109,7 +113,8 @@ fn client(connector: HttpsConnector<HttpConnector>) -> Connections {
         .pool_idle_timeout(POOL_IDLE)
         .http1_max_buf_size(MAX_HEAD_BYTES as usize)
         .http2_max_header_list_size(MAX_HEAD_BYTES)
-        .http2_adaptive_window(true)
+        .http2_initial_stream_window_size(STREAM_WINDOW)
+        .http2_initial_connection_window_size(CONNECTION_WINDOW)
         .http2_keep_alive_interval(PING)
         .http2_keep_alive_timeout(PING)
         .build(Connector(connector))

@@ -7,14 +7,17 @@ use super::refusal::Refusal;
 use super::targets::{Target, Targets};
 use super::upgrade::Asked;
 use super::{headers, location};
+use crate::answer::Answer;
+use crate::destination::Destination;
 use crate::error::ClientError;
-use crate::middleware::{ReplayBody, Rules, SendError, drive};
-use crate::nonce_rule::challenges;
+use crate::middleware::{ReplayBody, Rules, SendError, drive_round};
 use crate::resource_exchange::ResourceError;
+use crate::resource_refused::judge;
+use crate::resource_round::ResourceRound;
 use bytes::Bytes;
 use http::header::ORIGIN;
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, Version};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper_util::client::legacy;
@@ -43,18 +46,22 @@ impl Passage<'_> {
         self,
         mut parts: Parts,
         body: B,
-        uri: Uri,
+        to: Destination,
     ) -> Result<Response<AnswerBody>, Refusal>
     where
         B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     {
         let (asked, mut connections) = prepare(&mut parts, self.ways);
         self.name_origin(&mut parts.headers);
-        parts.uri = uri.clone();
+        let session = &self.target.session;
+        let uri = to.uri().clone();
         let body = (!body.is_end_stream()).then(|| Upload::new(body));
         let progress = body.as_ref().map(Upload::progress);
-        let request = Request::from_parts(parts, body);
-        let answer = drive(&mut connections, &self.target.session, Rules::default(), request);
+        let answer = async {
+            let round = ResourceRound::begin_to(session, parts.method.clone(), to).await?;
+            let request = Request::from_parts(parts, body);
+            drive_round(&mut connections, session, Rules::default(), (round, request)).await
+        };
         let answer = self.time.bound(answer, progress).await?.map_err(|error| self.refusal(error))?;
         self.tell_challenges(&answer);
         let mut answer = finish(answer, asked);
@@ -77,16 +84,12 @@ impl Passage<'_> {
 
     /// A challenge is the caller's to see, who can do nothing about it; the log says who can.
     fn tell_challenges(&self, answer: &Response<Incoming>) {
-        if answer.status() != StatusCode::UNAUTHORIZED {
-            return;
+        let now = self.target.session.prover().now();
+        let Err(refused) = judge(Answer::begun(answer.status(), answer.headers()), now) else { return };
+        if answer.status() == StatusCode::UNAUTHORIZED || refused.error.is_some() {
+            let (origin, profile, advice) = (&self.target.origin, &self.target.profile, refused.advice());
+            tracing::warn!(target: "agent", origin, profile, error = refused.error, advice, "the server refuses");
         }
-        let challenges = challenges(answer.headers());
-        let code =
-            challenges.iter().find_map(|challenge| challenge.get("error")).map(sanitise).unwrap_or_default();
-        let (origin, profile) = (&self.target.origin, &self.target.profile);
-        let advice =
-            "log in again with `keybound login`, and look at the challenge with `keybound request -v`";
-        tracing::warn!(target: "agent", origin, profile, error = code, advice, "the server refuses the token");
     }
 
     fn refusal(&self, error: SendError<legacy::Error>) -> Refusal {

@@ -164,15 +164,15 @@ impl Agent {
             },
             Way::Forward => match parts.uri.authority().and_then(|name| known.targets.named(name.as_str())) {
                 Some(target) => {
-                    let uri = parts.uri.path_and_query().cloned().and_then(|path| target.uri(path));
-                    self.pass(&known, way, (target, uri), (parts, body), line).await
+                    let path = parts.uri.path_and_query().cloned();
+                    self.pass(&known, way, (target, path), (parts, body), line).await
                 }
                 None => self.elsewhere(parts, body, line).await,
             },
             Way::Reverse | Way::Inside => match known.targets.reverse() {
                 Some((target, base)) => {
-                    let uri = below(base, &parts.uri).and_then(|path| target.uri(path));
-                    self.pass(&known, way, (target, uri), (parts, body), line).await
+                    let path = below(base, &parts.uri);
+                    self.pass(&known, way, (target, path), (parts, body), line).await
                 }
                 None => line.refused(way, no_upstream()),
             },
@@ -195,29 +195,30 @@ impl Agent {
             let text = "this tunnel is for another server";
             return line.refused(way, Refusal::new(StatusCode::MISDIRECTED_REQUEST, text));
         }
-        let uri = parts.uri.path_and_query().cloned().and_then(|path| target.uri(path));
-        self.pass(&known, way, (&target, uri), (parts, body), line).await
+        let path = parts.uri.path_and_query().cloned();
+        self.pass(&known, way, (&target, path), (parts, body), line).await
     }
 
     async fn pass<B>(
         &self,
         known: &Known,
         way: Way,
-        (target, uri): (&Arc<Target>, Option<Uri>),
+        (target, path): (&Arc<Target>, Option<PathAndQuery>),
         (parts, body): (Parts, B),
         line: Line,
     ) -> Response<AnswerBody>
     where
         B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     {
-        let Some(uri) = uri.filter(|uri| uri.path().starts_with('/')) else {
+        let path = path.filter(|path| path.path().starts_with('/'));
+        let Some(Ok(to)) = path.map(|path| target.at(path)) else {
             return line
                 .refused(way, Refusal::new(StatusCode::BAD_REQUEST, "the target of the request is no path"));
         };
         let time = TooSlow(self.0.answer_timeout);
         let Shared { gate, ways, .. } = &*self.0;
         let passage = Passage { way, gate, target, targets: &known.targets, ways, time };
-        match passage.send(parts, body, uri).await {
+        match passage.send(parts, body, to).await {
             Ok(answer) => line.answered(way, &target.origin, answer),
             Err(refusal) => line.failed(way, &target.origin, refusal),
         }

@@ -2,8 +2,7 @@
 
 use crate::destination::{Destination, DestinationError};
 use crate::shared_session::SharedSession;
-use http::Uri;
-use http::uri::{Authority, PathAndQuery, Scheme};
+use http::uri::{PathAndQuery, Scheme};
 use std::collections::HashMap;
 use std::sync::Arc;
 use url::{Host, Url};
@@ -20,8 +19,8 @@ pub struct Profile {
 /// One server.
 #[derive(Debug)]
 pub(super) struct Target {
-    scheme: Scheme,
-    authority: Authority,
+    /// Its URL.
+    root: Destination,
     pub(super) host: Host<String>,
     pub(super) origin: String,
     pub(super) profile: String,
@@ -108,38 +107,32 @@ impl Target {
     fn of(origin: &str, profile: &Profile) -> Result<Self, DestinationError> {
         let to = Destination::parse(origin)?;
         let url = Url::parse(to.origin()).map_err(|_| DestinationError::NotAbsolute)?;
-        let parts = to.uri().clone().into_parts();
         Ok(Self {
-            scheme: parts.scheme.ok_or(DestinationError::NotAbsolute)?,
-            authority: parts.authority.ok_or(DestinationError::NotAbsolute)?,
             host: url.host().ok_or(DestinationError::NotAbsolute)?.to_owned(),
             origin: to.origin().to_owned(),
             profile: profile.name.clone(),
             session: profile.session.clone(),
+            root: to,
         })
     }
 
     pub(super) fn is_https(&self) -> bool {
-        self.scheme == Scheme::HTTPS
+        self.root.uri().scheme() == Some(&Scheme::HTTPS)
     }
 
     /// What stands for it in requests. One at the port of https is called by `http://host` as well.
     fn names(&self) -> Vec<String> {
         let host = self.host.to_string();
-        match self.authority.port_u16() {
+        match self.root.uri().port_u16() {
             Some(port) => vec![format!("{host}:{port}")],
             None if self.is_https() => vec![format!("{host}:443"), format!("{host}:80"), host],
             None => vec![format!("{host}:80"), host],
         }
     }
 
-    /// The URL of a path on it.
-    pub(super) fn uri(&self, path: PathAndQuery) -> Option<Uri> {
-        let mut parts = http::uri::Parts::default();
-        parts.scheme = Some(self.scheme.clone());
-        parts.authority = Some(self.authority.clone());
-        parts.path_and_query = Some(path);
-        Uri::from_parts(parts).ok()
+    /// Where a path on it is.
+    pub(super) fn at(&self, path: PathAndQuery) -> Result<Destination, DestinationError> {
+        self.root.at(path)
     }
 }
 
@@ -187,8 +180,8 @@ mod tests {
             assert_eq!(origin(authority), expected, "{authority}");
         }
         let target = targets.named("api.example").expect("named");
-        let uri = target.uri(PathAndQuery::from_static("/x?y")).expect("a URL");
-        assert_eq!(uri.to_string(), "https://api.example/x?y");
+        let to = target.at(PathAndQuery::from_static("/x?y")).expect("a URL");
+        assert_eq!(to.uri().to_string(), "https://api.example/x?y");
         assert!(targets.reverse().is_none());
     }
 
@@ -198,7 +191,8 @@ mod tests {
             (profile("one", &["https://api.example"]), profile("two", &["https://api.example:443"]));
         let twice = Targets::of(&[one.clone(), two], None).expect_err("refused");
         assert!(matches!(twice, TargetsError::Twice(..)));
-        let targets = Targets::of(&[one.clone()], Some("https://api.example/v1/")).expect("targets");
+        let targets =
+            Targets::of(std::slice::from_ref(&one), Some("https://api.example/v1/")).expect("targets");
         let (target, base) = targets.reverse().expect("an upstream");
         assert_eq!((target.origin.as_str(), base), ("https://api.example", "/v1"));
         let unknown = Targets::of(&[one], Some("https://other.example")).expect_err("refused");

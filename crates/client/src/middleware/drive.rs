@@ -38,8 +38,25 @@ where
     S: Service<Request<ReplayBody<B>>, Response: Begun>,
     B: Body<Data = Bytes>,
 {
+    let round = ResourceRound::begin(shared, request.method().clone(), request.uri()).await?;
+    drive_round(service, shared, rules, (round, request)).await
+}
+
+/// The same, for a round that has begun.
+///
+/// # Errors
+/// [`SendError`]
+pub(crate) async fn drive_round<S, B>(
+    service: &mut S,
+    shared: &SharedSession,
+    rules: Rules,
+    (mut round, request): (ResourceRound, Request<Option<B>>),
+) -> Result<S::Response, SendError<S::Error>>
+where
+    S: Service<Request<ReplayBody<B>>, Response: Begun>,
+    B: Body<Data = Bytes>,
+{
     let (mut parts, body) = request.into_parts();
-    let mut round = ResourceRound::begin(shared, parts.method.clone(), &parts.uri).await?;
     parts.uri = round.to().uri().clone();
     let mut body = ReplayBody::of(body, rules.max_kept_bytes);
     if !body.fits() && round.may_be_challenged(rules.nonces_are_good_for) {

@@ -21,6 +21,8 @@ pub mod replay_body;
 #[cfg(feature = "reqwest")]
 pub mod reqwest_client;
 
+#[cfg(feature = "agent")]
+pub(crate) use drive::drive_round;
 pub(crate) use drive::{Begun, drive};
 pub use layer::{DpopLayer, DpopService};
 pub use replay_body::ReplayBody;

@@ -136,7 +136,7 @@ fn cl_non_12_a_hundred_megabytes_pass_both_ways_and_are_never_held() {
     assert_eq!(told, "\n200");
     assert_eq!(std::fs::metadata(stage.world.path("download")).expect("a file").len(), 100_000_000);
     let grown = peak_kib(agent.service.id()) - before;
-    assert!(grown < 24 * 1024, "it grew by {grown} KiB");
+    assert!(grown < 40 * 1024, "it grew by {grown} KiB");
     agent.service.stop();
 }
 

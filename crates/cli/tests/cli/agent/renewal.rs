@@ -14,6 +14,7 @@ use keybound_client::tokens::Tokens;
 use keybound_dpop::jose::algorithm::Algorithm;
 use keybound_dpop::jose::signer::Signer;
 use keybound_dpop::secret::Secret;
+use keybound_oauth::authorization_details::AuthorizationDetails;
 use keybound_oauth::identifier::{ClientId, Issuer};
 use keybound_oauth::token::TokenType;
 use rustix::process::{Pid, Signal, kill_process};
@@ -21,7 +22,6 @@ use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::thread;
-use std::time::{Duration, Instant};
 
 const STALE: &str = "stale-access-token";
 const FRESH: &str = "fresh-access-token";
@@ -67,7 +67,7 @@ fn json_answer(value: &serde_json::Value) -> Response {
 async fn renew(renewals: Arc<AtomicUsize>) -> Response {
     renewals.fetch_add(1, SeqCst);
     // Long enough for all callers to have come.
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
     json_answer(&json!({
         "access_token": FRESH, "token_type": "DPoP", "expires_in": 3600, "refresh_token": REFRESH[1],
     }))
@@ -100,7 +100,7 @@ fn keep(world: &World, issuer: &str, origins: &[&str]) {
             scope: None,
             expires_at: None,
             id_token: None,
-            authorization_details: keybound_oauth::authorization_details::AuthorizationDetails::default(),
+            authorization_details: AuthorizationDetails::default(),
             subject: None,
         },
         origins: Origins::default(),
@@ -116,7 +116,7 @@ fn cl_tok_06_cl_tok_10_callers_at_once_share_one_renewal_and_logins_are_read_aga
     let world = World::new();
     keep(&world, &issuer, &[&issuer]);
     let args = ["agent", "--listen", "127.0.0.1:0", "--upstream", &issuer, "--keep-token", "--quiet"];
-    let service = world.start(&args);
+    let mut service = world.start(&args);
     let listen = service.told("listen").to_owned();
     let token = std::fs::read_to_string(world.path("home/agent/default.token")).expect("a token");
     let fields = format!("Authorization: Bearer {token}\r\n");
@@ -145,14 +145,12 @@ fn cl_tok_06_cl_tok_10_callers_at_once_share_one_renewal_and_logins_are_read_aga
     keep(&world, &issuer, &[&issuer, &other]);
     let id = i32::try_from(service.id()).ok().and_then(Pid::from_raw).expect("an id");
     kill_process(id, Signal::HUP).expect("signalled");
-    let begun = Instant::now();
-    while !ask().starts_with("HTTP/1.1 200 ") {
-        assert!(begun.elapsed() < Duration::from_secs(30), "the logins were not read again");
-        thread::sleep(Duration::from_millis(50));
-    }
+    let before = service.wait_for_log("the logins were read again");
+    assert!(ask().starts_with("HTTP/1.1 200 "));
     assert_eq!(never.load(SeqCst), 0);
     let (code, log) = service.stop();
-    assert!(code == 0 && log.contains("the logins were read again"), "{log}");
+    assert_eq!(code, 0, "{log}");
+    let log = before + &log;
     for secret in [STALE, FRESH, REFRESH[0], REFRESH[1], &token, &basic] {
         assert!(!log.contains(secret), "{secret} in {log}");
     }
