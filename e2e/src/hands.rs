@@ -106,6 +106,27 @@ impl Hands {
         panic!("no end of pages: {answer:?}")
     }
 
+    /// Follows a device's link (RFC 8628 §3.3.1), signs in and allows. Gives the text of the last page.
+    pub async fn connect(&mut self, link: &str) -> String {
+        let mut here = Url::parse(link).expect("a URL");
+        let mut answer = self.go(Method::GET, &here, None).await;
+        for _ in 0..MAX_PAGES {
+            if let Some(location) = answer.header("location").pop() {
+                here = here.join(&location).expect("a location");
+                answer = self.go(Method::GET, &here, None).await;
+                continue;
+            }
+            let page = String::from_utf8_lossy(&answer.body).into_owned();
+            let Some(action) = attribute(&page, "<form", "action").filter(|_| !page.contains("id=\"done\""))
+            else {
+                return page;
+            };
+            here = here.join(&action).expect("an action");
+            answer = self.go(Method::POST, &here, Some(self.fill(&page))).await;
+        }
+        panic!("no end of pages: {answer:?}")
+    }
+
     /// Opens a page, and stays there.
     pub async fn visit(&mut self, url: &str) -> Answer {
         self.go(Method::GET, &Url::parse(url).expect("a URL"), None).await
@@ -118,6 +139,10 @@ impl Hands {
         for input in hidden {
             let value = |name| attribute(&format!("<input{input}"), "<input", name).expect("an attribute");
             form = form.pair(&value("name"), &value("value"));
+        }
+        if page.contains("name=\"user_code\" type") {
+            let code = attribute(page, "id=\"user_code\"", "value").expect("a code");
+            return form.pair("user_code", &code).finish();
         }
         if page.contains("name=\"password\"") {
             form.pair("username", &self.username).pair("password", &self.password).finish()

@@ -24,6 +24,8 @@ struct Need {
 enum Sign {
     /// Where Debian's package puts it.
     File(&'static str),
+    /// A library, in `/usr/lib` or in the folder there that is this machine's kind.
+    Library(&'static str),
     /// A program of the search path that says its version.
     Program(&'static str),
     /// Modules that Python imports.
@@ -91,6 +93,30 @@ const NEEDS: &[Need] = &[
         sign: Sign::File("/usr/bin/pg_ctlcluster"),
         debian_package: "postgresql",
     },
+    Need {
+        name: "SoftHSM",
+        why: "it is the token that keys of clients are in",
+        sign: Sign::File("/usr/lib/softhsm/libsofthsm2.so"),
+        debian_package: "softhsm2",
+    },
+    Need {
+        name: "swtpm",
+        why: "it plays the TPM that keys of clients are in",
+        sign: Sign::File("/usr/bin/swtpm"),
+        debian_package: "swtpm",
+    },
+    Need {
+        name: "tpm2-pkcs11",
+        why: "it makes a token of that TPM",
+        sign: Sign::Library("pkcs11/libtpm2_pkcs11.so"),
+        debian_package: "libtpm2-pkcs11-1",
+    },
+    Need {
+        name: "the way from there to swtpm",
+        why: "Debian has it in a package of its own",
+        sign: Sign::Library("libtss2-tcti-swtpm.so.0"),
+        debian_package: "libtss2-tcti-swtpm0",
+    },
 ];
 
 /// `cargo xtask setup [--install]`. Says nothing and takes no time when all is there.
@@ -139,9 +165,16 @@ fn missing(is_there: &dyn Fn(Sign) -> bool) -> Vec<&'static Need> {
 fn is_there(sign: Sign) -> bool {
     match sign {
         Sign::File(file) => Path::new(file).exists(),
+        Sign::Library(library) => has_library(library),
         Sign::Program(program) => answers(Command::new(program).arg("--version")),
         Sign::Python(modules) => answers(Command::new("python3").arg("-c").arg(format!("import {modules}"))),
     }
+}
+
+fn has_library(name: &str) -> bool {
+    let folders = std::fs::read_dir("/usr/lib").into_iter().flatten().flatten();
+    Path::new("/usr/lib").join(name).exists()
+        || folders.map(|folder| folder.path()).any(|folder| folder.join(name).exists())
 }
 
 fn answers(command: &mut Command) -> bool {
@@ -161,7 +194,7 @@ fn typed(packages: &[&str]) -> String {
 impl fmt::Display for Sign {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::File(file) => formatter.write_str(file),
+            Self::File(file) | Self::Library(file) => formatter.write_str(file),
             Self::Program(program) => write!(formatter, "`{program} --version`"),
             Self::Python(modules) => write!(formatter, "`python3 -c 'import {modules}'`"),
         }
@@ -184,6 +217,7 @@ mod tests {
         assert!(is_there(Sign::Program("cargo")));
         assert!(!is_there(Sign::Program("no-such-program")));
         assert!(!is_there(Sign::File("/no/such/file")));
+        assert!(!is_there(Sign::Library("libno-such.so")));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use keybound_client::prover::Prover;
 use keybound_client::transport::Transport;
 use keybound_dpop::jose::json::Object;
 use keybound_dpop::secret::Secret;
-use keybound_fetch::{ClientCertificate, Fetcher, Roots, Settings};
+use keybound_fetch::{ClientCertificate, Fetcher, Proxy, Roots, Settings};
 use keybound_oauth::identifier::{ClientId, Issuer, ResourceId};
 use keybound_oauth::provider_metadata::ProviderMetadata;
 use keybound_oauth::scope::Scope;
@@ -62,7 +62,7 @@ pub(crate) struct NetworkArgs {
     /// Trust the certificate authorities in this PEM file too
     #[arg(long, env = "KEYBOUND_CA_FILE", hide_env_values = true, value_name = "FILE")]
     pub(crate) ca_file: Option<PathBuf>,
-    /// Wait that long for an answer; 30 unless told otherwise
+    /// Wait that long for an answer, or for the next part of one; 30 unless told otherwise
     #[arg(long = "timeout", env = "KEYBOUND_TIMEOUT", hide_env_values = true, value_name = "SECONDS")]
     pub(crate) timeout_secs: Option<u64>,
 }
@@ -181,12 +181,15 @@ impl Server {
         })
     }
 
-    /// The one HTTP client.
+    /// The one HTTP client. It goes through the proxy that the environment names (`HTTPS_PROXY`, `NO_PROXY`), whose
+    /// password would be seen on a command line.
     pub(crate) fn transport(&self) -> Result<Transport, CommandError> {
         let roots = self.profile.ca_file.as_deref().map(Roots::from_pem_file).transpose();
         let certificate = self.profile.client_certificate.as_deref();
         let certificate = certificate.map(ClientCertificate::from_pem_file).transpose();
+        let proxy = Proxy::from_environment(|name| std::env::var(name).ok()).map_err(CommandError::usage)?;
         let settings = Settings {
+            proxy,
             certificate: certificate.map_err(CommandError::usage)?,
             roots: roots.map_err(CommandError::usage)?.unwrap_or_default(),
             timeout: Duration::from_secs(self.profile.timeout.unwrap_or(TIMEOUT_SECS)),

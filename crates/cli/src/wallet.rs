@@ -2,10 +2,11 @@
 
 use crate::error::CommandError;
 use crate::{input, places};
+use keybound_client::private_dir::read_private;
 use keybound_client::prover::{Prover, SharedSigner};
 use keybound_dpop::time::SystemClock;
+use std::path::Path;
 use std::sync::Arc;
-use zeroize::Zeroizing;
 
 /// The key of that name, or in that file, whatever kind it is of.
 pub(crate) fn signing_key(name: &str) -> Result<SharedSigner, CommandError> {
@@ -13,7 +14,7 @@ pub(crate) fn signing_key(name: &str) -> Result<SharedSigner, CommandError> {
     if !input::is_path(name) {
         return Ok(keys.load(name)?);
     }
-    let bytes = Zeroizing::new(input::bytes(name)?);
+    let bytes = read_private(Path::new(name)).map_err(CommandError::failed)?;
     keys.signer(name, &bytes).map_err(|error| {
         CommandError::failed(error)
             .advise("the file must hold one private JWK; `keybound key new NAME` makes a key")

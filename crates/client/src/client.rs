@@ -5,7 +5,7 @@ use crate::discover;
 use crate::error::ClientError;
 use crate::flow::authorization_code::ask::{LoginRules, Parties, Profile};
 use crate::flow::authorization_code::fapi::{self, NotFapi};
-use crate::id_token::{self, Asked, IdTokenRefused, SKEW_SECS};
+use crate::id_token::{self, Asked, IdTokenRefused};
 use crate::outgoing::{Outgoing, OutgoingError, form_post};
 use crate::prover::Prover;
 use crate::session::{Origins, Session};
@@ -19,7 +19,7 @@ use keybound_dpop::jose::jws::{JwtError, UnverifiedJwt, VerifiedJwt};
 use keybound_dpop::nonce_cache::Role;
 use keybound_fetch::JwksSource;
 use keybound_oauth::form::FormWriter;
-use keybound_oauth::id_token::{Expected, IdTokenClaims};
+use keybound_oauth::id_token::IdTokenClaims;
 use keybound_oauth::identifier::Endpoint;
 use keybound_oauth::provider_metadata::{Endpoints, ProviderMetadata};
 use keybound_oauth::scope::Scope;
@@ -71,6 +71,12 @@ impl Client {
         Self { login_rules, ..self }
     }
 
+    /// The same client under another key.
+    #[must_use]
+    pub fn with_prover(self, prover: Prover) -> Self {
+        Self { prover, ..self }
+    }
+
     /// The same client, held to FAPI 2.0: pushed requests, `private_key_jwt` or a certificate, bound tokens, `iss` in
     /// each answer.
     ///
@@ -79,7 +85,7 @@ impl Client {
     pub fn under_fapi2(self) -> Result<Self, NotFapi> {
         let login_rules = LoginRules { profile: Profile::Fapi2, ..self.login_rules };
         let client = Self { login_rules, wanted: Wanted::Bound, ..self };
-        fapi::check(&client.parties())?;
+        fapi::check(&client.parties(), &client.prover)?;
         Ok(client)
     }
 
@@ -87,12 +93,6 @@ impl Client {
     #[must_use]
     pub fn expecting(self, wanted: Wanted) -> Self {
         Self { wanted, ..self }
-    }
-
-    /// The same client with another key.
-    #[must_use]
-    pub fn with_prover(self, prover: Prover) -> Self {
-        Self { prover, ..self }
     }
 
     /// Which tokens it takes.
@@ -256,18 +256,8 @@ impl Client {
         let source = self.keys.as_ref().ok_or(unknown)?;
         let kid = UnverifiedJwt::parse(id_token.reveal()).and_then(|jwt| jwt.kid());
         let keys = source.keys(kid.map_err(IdTokenRefused::from)?.as_deref()).await?;
-        let expected = Expected {
-            issuer: &self.server.issuer,
-            client_id: &self.identity.client_id,
-            nonce: asked.nonce,
-            access_token: Some(&tokens.access_token),
-            max_age_secs: asked.max_age_secs,
-            claims: asked.claims,
-            code: asked.code,
-            now: self.prover.now(),
-            skew_secs: SKEW_SECS,
-        };
-        let accepted = id_token::accepted(&self.server, self.login_rules.id_token_algorithm);
-        Ok(id_token::verify(id_token, accepted, &keys, &expected)?)
+        let parties = self.parties();
+        let expected = asked.expected(&parties, &tokens.access_token, self.prover.now());
+        Ok(id_token::verify(id_token, parties.id_token_algorithms(), &keys, &expected)?)
     }
 }

@@ -1,13 +1,14 @@
 //! What a client does with an ID token (OpenID Connect Core §3.1.3.7): the signature by the issuer's keys, under an
 //! algorithm that the issuer names, then the claims.
 
+use crate::flow::authorization_code::ask::Parties;
 use keybound_dpop::jose::algorithm::{Algorithm, AlgorithmSet};
 use keybound_dpop::jose::jws::{JwtError, UnverifiedJwt};
 use keybound_dpop::jose::key_set::KeySet;
 use keybound_dpop::secret::Secret;
+use keybound_dpop::time::UnixTime;
 use keybound_oauth::claims_request::ClaimsRequest;
 use keybound_oauth::id_token::{Expected, IdTokenClaims, IdTokenError, check};
-use keybound_oauth::provider_metadata::ProviderMetadata;
 
 /// By how much the issuer's clock and ours may differ.
 pub(crate) const SKEW_SECS: u64 = 60;
@@ -39,7 +40,31 @@ pub struct Asked<'a> {
     pub code: Option<&'a Secret>,
 }
 
-/// Verifies an ID token with the issuer's keys, and checks its claims.
+impl<'a> Asked<'a> {
+    /// What an ID token is held against that came beside this access token.
+    #[must_use]
+    pub const fn expected(
+        &self,
+        parties: &Parties<'a>,
+        access_token: &'a Secret,
+        now: UnixTime,
+    ) -> Expected<'a> {
+        Expected {
+            issuer: &parties.server.issuer,
+            client_id: &parties.identity.client_id,
+            nonce: self.nonce,
+            access_token: Some(access_token),
+            max_age_secs: self.max_age_secs,
+            claims: self.claims,
+            code: self.code,
+            now,
+            skew_secs: SKEW_SECS,
+        }
+    }
+}
+
+/// Verifies an ID token with the issuer's keys under one of these algorithms
+/// ([`Parties::id_token_algorithms`]), and checks its claims.
 ///
 /// # Errors
 /// [`IdTokenRefused`]
@@ -57,40 +82,17 @@ pub fn verify(
     Ok(check(&verified, expected)?)
 }
 
-/// The algorithms of ID tokens: the registered one, else those that the issuer lists, else any asymmetric one.
-#[must_use]
-pub fn accepted(server: &ProviderMetadata, registered: Option<Algorithm>) -> AlgorithmSet {
-    listed(&server.supported.id_token_signing_alg_values_supported, registered)
-}
-
-/// The registered algorithm, else what is listed. Where nothing is, any asymmetric algorithm; `none` is not one.
-pub(crate) fn listed(names: &[String], registered: Option<Algorithm>) -> AlgorithmSet {
-    let known: Vec<Algorithm> = names.iter().filter_map(|name| Algorithm::parse(name)).collect();
-    match registered {
-        Some(algorithm) => AlgorithmSet::of(&[algorithm]),
-        None if names.is_empty() => AlgorithmSet::of(&Algorithm::ALL),
-        None => AlgorithmSet::of(&known),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use keybound_dpop::jose::key_set::NamedKey;
     use keybound_dpop::jose::signer::{Signer, SigningKey};
     use keybound_dpop::jose::{base64url, jws};
-    use keybound_dpop::time::UnixTime;
     use keybound_oauth::id_token::at_hash;
     use keybound_oauth::identifier::{ClientId, Issuer};
     use serde_json::{Value, json};
 
     const NOW: u64 = 1_800_000_000;
-
-    fn server() -> ProviderMetadata {
-        let issuer = Issuer::parse("https://id.example").expect("an issuer");
-        let json = r#"{"issuer":"https://id.example","id_token_signing_alg_values_supported":["ES256"]}"#;
-        ProviderMetadata::parse(json.as_bytes(), &issuer).expect("metadata")
-    }
 
     fn claims() -> Value {
         json!({
@@ -105,9 +107,11 @@ mod tests {
     }
 
     fn judge_text(token: &str, keys: &KeySet) -> Result<IdTokenClaims, IdTokenRefused> {
-        let (server, client_id) = (server(), ClientId::parse("app").expect("a client"));
+        let issuer = Issuer::parse("https://id.example").expect("an issuer");
+        let (client_id, accepted) =
+            (ClientId::parse("app").expect("a client"), AlgorithmSet::of(&[Algorithm::Es256]));
         let expected = Expected {
-            issuer: &server.issuer,
+            issuer: &issuer,
             client_id: &client_id,
             nonce: Some("n"),
             access_token: Some(&Secret::new("token")),
@@ -117,7 +121,7 @@ mod tests {
             now: UnixTime::from_secs(NOW),
             skew_secs: SKEW_SECS,
         };
-        verify(&Secret::new(token), accepted(&server, None), keys, &expected)
+        verify(&Secret::new(token), accepted, keys, &expected)
     }
 
     fn key_and_set(algorithm: Algorithm) -> (SigningKey, KeySet) {
@@ -179,5 +183,22 @@ mod tests {
         );
         assert_eq!(refused(judge_text(&none, &keys)), IdTokenRefused::Signature(JwtError::Algorithm));
         assert!(judge(&key, &KeySet::default(), &claims()).is_err());
+    }
+
+    #[test]
+    fn cl_flw_06_without_a_kid_every_key_of_the_algorithm_is_tried() {
+        let (key, other) = (key_and_set(Algorithm::Es256).0, key_and_set(Algorithm::Es256).0);
+        let named = |key: &SigningKey, kid: &str| NamedKey {
+            kid: Some(kid.to_owned()),
+            algorithm: None,
+            key: key.public_jwk().clone(),
+        };
+        let keys = KeySet::of(vec![named(&other, "a"), named(&key, "b"), named(&other, "b")]);
+        let token = jws::sign(&key, "JWT", None, claims().to_string().as_bytes()).expect("signed");
+        assert!(judge_text(&token, &keys).is_ok());
+        for (kid, is_taken) in [("b", true), ("a", false), ("c", false)] {
+            let token = jws::sign(&key, "JWT", Some(kid), claims().to_string().as_bytes()).expect("signed");
+            assert_eq!(judge_text(&token, &keys).is_ok(), is_taken, "{kid}");
+        }
     }
 }

@@ -1,11 +1,12 @@
 //! The first half of an exchange: a request, ready to be sent once.
 
-use crate::client_auth::Identity;
+use crate::client_auth::{ClientAuth, Identity};
 use crate::destination::{Destination, DestinationError};
 use crate::prover::{Proof, ProofFor, ProveError, Prover};
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request};
+use keybound_dpop::jose::signer::Signer as _;
 use keybound_dpop::secret::Secret;
 use keybound_oauth::form::FormWriter;
 use keybound_oauth::identifier::{Endpoint, Issuer};
@@ -43,6 +44,11 @@ pub enum OutgoingError {
     /// A token or secret holds characters that no header has.
     #[error("a token or secret cannot be sent in a header: it holds characters that no header has")]
     Header,
+    /// A key has one use (RFC 8725 §3.1).
+    #[error(
+        "one key makes the proofs and signs the client assertions; a key has one use, so make one for each"
+    )]
+    OneKeyForBoth,
 }
 
 /// A POST of a form to an authorization server, with what shows the client and a proof without `ath`.
@@ -56,6 +62,11 @@ pub fn form_post(
     issuer: &Issuer,
     prover: &Prover,
 ) -> Result<Outgoing, OutgoingError> {
+    if let ClientAuth::PrivateKeyJwt { signer, .. } = &identity.auth
+        && signer.public_jwk().thumbprint() == prover.jkt()
+    {
+        return Err(OutgoingError::OneKeyForBoth);
+    }
     let to = Destination::parse(endpoint.as_str())?;
     let (form, authorization) = identity.present(issuer, prover.now_at(&to))?.write(form);
     let proof = prover.prove(ProofFor::AuthorizationServer, &Method::POST, &to)?;
@@ -85,7 +96,6 @@ pub(crate) fn sensitive(text: &Secret) -> Result<HeaderValue, OutgoingError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client_auth::ClientAuth;
     use keybound_dpop::jose::algorithm::Algorithm;
     use keybound_dpop::jose::signer::SigningKey;
     use keybound_dpop::time::SystemClock;
@@ -93,13 +103,28 @@ mod tests {
     use std::sync::Arc;
 
     fn post(auth: ClientAuth) -> Outgoing {
+        let key = Arc::new(SigningKey::generate(Algorithm::Es256).expect("a key"));
+        post_with(auth, key).expect("made")
+    }
+
+    fn post_with(auth: ClientAuth, key: Arc<SigningKey>) -> Result<Outgoing, OutgoingError> {
         let endpoint = Endpoint::parse("https://id.example/token").expect("an endpoint");
         let issuer = Issuer::parse("https://id.example").expect("an issuer");
         let identity = Identity { client_id: ClientId::parse("app").expect("a client"), auth };
-        let key = SigningKey::generate(Algorithm::Es256).expect("a key");
-        let prover = Prover::new(Arc::new(key), Arc::default(), Arc::new(SystemClock::start()));
+        let prover = Prover::new(key, Arc::default(), Arc::new(SystemClock::start()));
         let form = FormWriter::new().pair("refresh_token", "hunter2");
-        form_post(&endpoint, form, &identity, &issuer, &prover).expect("made")
+        form_post(&endpoint, form, &identity, &issuer, &prover)
+    }
+
+    #[test]
+    fn cl_key_06_the_key_of_the_proofs_does_not_authenticate_the_client() {
+        let [one, other] = [0; 2].map(|_| Arc::new(SigningKey::generate(Algorithm::Es256).expect("a key")));
+        let auth = |key: &Arc<SigningKey>| ClientAuth::PrivateKeyJwt {
+            signer: Arc::<SigningKey>::clone(key),
+            kid: None,
+        };
+        assert!(post_with(auth(&one), Arc::clone(&other)).is_ok());
+        assert_eq!(post_with(auth(&one), one).err(), Some(OutgoingError::OneKeyForBoth));
     }
 
     #[test]

@@ -150,8 +150,11 @@ impl PrivateDir {
     /// [`PrivateFileError::Missing`] where there is none.
     pub fn remove(&self, name: &str) -> Result<(), PrivateFileError> {
         let path = self.path_of(name)?;
-        if let Ok(file) = open(&path, OFlags::WRONLY, 0o600) {
-            write_over(&file).map_err(|source| self.io(&path, source))?;
+        match open(&path, OFlags::WRONLY, 0o600) {
+            Ok(file) => write_over(&file).map_err(|source| self.io(&path, source))?,
+            // A link or somebody else's file: it goes, and what is in it is not ours to change.
+            Err(PrivateFileError::NotAFile(_) | PrivateFileError::Foreign { .. }) => {}
+            Err(error) => return Err(error),
         }
         std::fs::remove_file(&path).map_err(|source| self.io(&path, source))?;
         self.sync()

@@ -82,6 +82,12 @@ impl Prover {
         Self { signer, jkt, nonces, servers: Arc::default(), clock }
     }
 
+    /// A prover for another key, with the same nonces and clock.
+    #[must_use]
+    pub fn under(&self, signer: SharedSigner) -> Self {
+        Self { signer, ..self.clone() }
+    }
+
     /// The thumbprint of the key: what tokens are bound to.
     #[must_use]
     pub const fn jkt(&self) -> Thumbprint {

@@ -125,6 +125,8 @@ pub struct AuthorizationRequest {
     pub request: Option<String>,
     /// `request_uri`: a pushed request (RFC 9126) or the place of a request object (RFC 9101).
     pub request_uri: Option<String>,
+    /// Parameters that some servers have besides, for a client to write; none are read.
+    pub more: Vec<(String, String)>,
 }
 
 impl AuthorizationRequest {
@@ -173,6 +175,7 @@ impl AuthorizationRequest {
             id_token_hint: form.secret("id_token_hint"),
             request: text("request"),
             request_uri: text("request_uri"),
+            more: Vec::new(),
         })
     }
 
@@ -184,7 +187,7 @@ impl AuthorizationRequest {
         let jkt = self.dpop_jkt.map(|jkt| jkt.to_string());
         let max_age = self.max_age_secs.map(|secs| secs.to_string());
         let prompt = self.prompt.iter().map(|prompt| prompt.as_str()).collect::<Vec<_>>().join(" ");
-        FormWriter::new()
+        let form = FormWriter::new()
             .optional("client_id", self.client_id.as_ref().map(ClientId::as_str))
             .optional("response_type", self.response_type.as_deref())
             .optional("redirect_uri", self.redirect_uri.as_deref())
@@ -207,7 +210,8 @@ impl AuthorizationRequest {
             .optional("login_hint", self.login_hint.as_deref())
             .optional("id_token_hint", self.id_token_hint.as_ref().map(Secret::reveal))
             .optional("request", self.request.as_deref())
-            .optional("request_uri", self.request_uri.as_deref())
+            .optional("request_uri", self.request_uri.as_deref());
+        self.more.iter().fold(form, |form, (name, value)| form.pair(name, value))
     }
 
     /// The URL to which a client sends the browser.
@@ -323,6 +327,7 @@ mod tests {
             id_token_hint: Some(Secret::new("a.b.c")),
             request: text("d.e.f"),
             request_uri: text("urn:ietf:params:oauth:request_uri:1"),
+            more: Vec::new(),
         }
     }
 

@@ -7,7 +7,7 @@ use keybound_client::api::{Api, ApiSettings};
 use keybound_client::client::Client;
 use keybound_client::client_auth::Identity;
 use keybound_client::discover::choose_algorithm;
-use keybound_client::flow::authorization_code::LoginAsk;
+use keybound_client::flow::authorization_code::{LoginAsk, When};
 use keybound_client::prover::Prover;
 use keybound_client::session::Origins;
 use keybound_client::transport::Transport;
@@ -80,6 +80,8 @@ async fn play() -> Played {
     let ask = LoginAsk {
         scope: Scope::parse("openid read").ok(),
         resources: vec![ResourceId::parse(&format!("{}/", servers.api)).expect("a resource")],
+        // So that it is the token endpoint that asks for the nonce.
+        pushed: When::Never,
         ..LoginAsk::default()
     };
     // The hands bring the answer themselves: nobody needs to listen there.

@@ -89,7 +89,7 @@ impl Stage {
             resources: vec![resource(API)],
             ..LoginAsk::default()
         };
-        let login = client.begin_login(ask, REDIRECT_URI).expect("begun");
+        let login = client.begin_login(ask, REDIRECT_URI).await.expect("begun");
         let mut hands = Hands::of(&self.world.user.username, PASSWORD);
         let query = hands.allow(login.url()).await.expect("allowed");
         client.finish_login(login, &Secret::new(query)).await.expect("tokens")

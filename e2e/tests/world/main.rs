@@ -13,6 +13,7 @@ mod errors;
 mod fapi;
 mod guarded;
 mod introspection;
+mod library_login;
 mod limits;
 mod logout;
 mod logs;

@@ -8,6 +8,8 @@ use crate::server::{NameArgs, NetworkArgs, SecretArgs};
 use crate::{places, shell, wallet};
 use clap::{Subcommand, ValueEnum};
 use keybound_client::agent::{Agent, Authority, Entrance, Others, Profile, Settings, hosts_of, token};
+use keybound_client::client::Client;
+use keybound_client::prover::Prover;
 use keybound_client::session::Session;
 use keybound_client::shared_session::{Place, SharedSession, Upkeep};
 use keybound_dpop::jose::crypto::sha256;
@@ -21,6 +23,8 @@ use tokio::runtime::Handle;
 
 /// How long a server may take to begin its answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(300);
+/// How long after an authorization server could not be reached it is asked again.
+const RETRY: Duration = Duration::from_secs(30);
 
 const HELP: &str = "\
 Examples:
@@ -143,7 +147,7 @@ fn print_ca(profiles: &ProfileArgs) -> Result<ExitCode, CommandError> {
 }
 
 async fn serve(setup: Setup) -> Result<ExitCode, CommandError> {
-    let profiles = setup.profiles().await?;
+    let (profiles, is_whole) = setup.profiles().await?;
     let listener = setup.place.listen().await?;
     let entrance = match &listener {
         Listener::Tcp(listener) => {
@@ -163,20 +167,42 @@ async fn serve(setup: Setup) -> Result<ExitCode, CommandError> {
     let clock = Arc::new(SystemClock::start());
     let agent = Agent::new(settings, &profiles, clock).map_err(CommandError::failed)?;
     let (again, runtime, quiet) = (agent.clone(), Handle::current(), setup.quiet);
-    shell::on_hangup(move || runtime.block_on(reload(&setup, &again)))?;
+    let setup = Arc::new(setup);
+    if !is_whole {
+        tokio::spawn(complete(Arc::clone(&setup), agent.clone()));
+    }
+    shell::on_hangup(move || {
+        runtime.block_on(reload(&setup, &again));
+    })?;
     listener.run(agent, &told(&entrance, quiet)).await?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Reads the logins again. Where one cannot be used, everything stays as it is.
-async fn reload(setup: &Setup, agent: &Agent) {
+/// Reads the logins again; says whether all of them can be renewed. Where one cannot be used, everything stays as it is.
+async fn reload(setup: &Setup, agent: &Agent) -> bool {
     let done = match setup.profiles().await {
-        Ok(profiles) => agent.replace(&profiles).map_err(CommandError::failed),
+        Ok((profiles, is_whole)) => agent.replace(&profiles).map(|()| is_whole).map_err(CommandError::failed),
         Err(error) => Err(error),
     };
     match done {
-        Ok(()) => tracing::info!(target: "agent", "the logins were read again"),
-        Err(error) => tracing::error!(target: "agent", %error, "the old logins stay in use"),
+        Ok(is_whole) => {
+            tracing::info!(target: "agent", "the logins were read again");
+            is_whole
+        }
+        Err(error) => {
+            tracing::error!(target: "agent", %error, "the old logins stay in use");
+            false
+        }
+    }
+}
+
+/// Asks the authorization servers that could not be reached at the start, until they can.
+async fn complete(setup: Arc<Setup>, agent: Agent) {
+    loop {
+        tokio::time::sleep(RETRY).await;
+        if reload(&setup, &agent).await {
+            return;
+        }
     }
 }
 
@@ -209,27 +235,40 @@ impl Setup {
         token.map_err(CommandError::failed)
     }
 
-    async fn profiles(&self) -> Result<Vec<Profile>, CommandError> {
-        let mut profiles = Vec::new();
+    /// The logins, and whether all of them can be renewed that are meant to.
+    async fn profiles(&self) -> Result<(Vec<Profile>, bool), CommandError> {
+        let (mut profiles, mut is_whole) = (Vec::new(), true);
         for (name, session) in self.profiles.sessions()? {
-            profiles.push(Profile { session: self.shared(&name, session).await?, name });
+            let prover = wallet::prover(places::keys()?.load(&session.key)?);
+            let mut upkeep = Upkeep::default();
+            if session.tokens.refresh_token.is_some() {
+                upkeep.place = Some(Place { store: places::sessions()?, name: name.clone() });
+                upkeep.renewal = self.renewal(&name, &session, &prover).await?;
+                is_whole &= upkeep.renewal.is_some();
+            }
+            let session = SharedSession::new(prover, session, upkeep).map_err(CommandError::failed)?;
+            profiles.push(Profile { name, session });
         }
-        Ok(profiles)
+        Ok((profiles, is_whole))
     }
 
-    /// A login with its key, and with who renews it.
-    async fn shared(&self, name: &str, session: Session) -> Result<SharedSession, CommandError> {
-        let prover = wallet::prover(places::keys()?.load(&session.key)?);
-        let mut upkeep = Upkeep::default();
-        if session.tokens.refresh_token.is_some() {
-            let names = NameArgs { profile: Some(name.to_owned()), session: None };
-            let server = names.server(true)?.with_network(&self.network).with_secret(&self.secret);
-            let (transport, client_id) = (server.transport()?, session.client_id.clone());
-            let client = server.client(transport, &session.issuer, client_id, prover.clone()).await?;
-            upkeep.renewal = Some(client);
-            upkeep.place = Some(Place { store: places::sessions()?, name: name.to_owned() });
+    /// Who renews a login; nobody as long as the server cannot be reached.
+    async fn renewal(
+        &self,
+        name: &str,
+        session: &Session,
+        prover: &Prover,
+    ) -> Result<Option<Client>, CommandError> {
+        let names = NameArgs { profile: Some(name.to_owned()), session: None };
+        let server = names.server(true)?.with_network(&self.network).with_secret(&self.secret);
+        let (transport, client_id) = (server.transport()?, session.client_id.clone());
+        match server.client(transport, &session.issuer, client_id, prover.clone()).await {
+            Ok(client) => Ok(Some(client)),
+            Err(error) => {
+                tracing::warn!(target: "agent", profile = name, %error, "tokens cannot be renewed for now");
+                Ok(None)
+            }
         }
-        SharedSession::new(prover, session, upkeep).map_err(CommandError::failed)
     }
 }
 

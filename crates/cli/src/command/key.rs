@@ -162,11 +162,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, CommandError> {
     let keys = places::keys()?;
     match args.action {
         Action::New(args) => new(&keys, args)?,
-        Action::List { json } => {
-            let names = keys.names()?;
-            let described = names.iter().map(|name| Ok(describe(name, &keys.info(name)?)));
-            list(&described.collect::<Result<Vec<_>, CommandError>>()?, json)?;
-        }
+        Action::List { json } => return list(&keys, json),
         Action::Show { name, json } => show(&describe(&name, &keys.info(&name)?), json)?,
         Action::Passwd { name } => {
             keys.change_passphrase(&name)?;
@@ -239,22 +235,27 @@ fn describe(name: &str, key: &KeyInfo) -> Value {
     described
 }
 
-fn list(described: &[Value], json: bool) -> Result<(), CommandError> {
+fn list(keys: &KeyStore, json: bool) -> Result<ExitCode, CommandError> {
+    let (mut described, mut broken) = (Vec::new(), Vec::new());
+    for name in keys.names()? {
+        match keys.info(&name) {
+            Ok(key) => described.push(describe(&name, &key)),
+            Err(error) => broken.push(error.to_string()),
+        }
+    }
     if json {
-        return output::json(&described.into());
+        output::json(&described.as_slice().into())?;
+    } else if described.is_empty() && broken.is_empty() {
+        output::note("there are no keys yet; `keybound key new NAME` makes one\n")?;
+    } else {
+        for key in &described {
+            let text = |member: &str| key.get(member).and_then(Value::as_str).unwrap_or_default();
+            let (name, alg, jkt, kind) = (text("name"), text("alg"), text("jkt"), text("kind"));
+            output::line(&format!("{name:<20}  {alg:<7}  jkt {jkt}  {kind}"))?;
+        }
     }
-    if described.is_empty() {
-        return output::note("there are no keys yet; `keybound key new NAME` makes one\n");
+    match broken.is_empty() {
+        true => Ok(ExitCode::SUCCESS),
+        false => Err(CommandError::failed(broken.join("\n"))),
     }
-    for key in described {
-        let text = |member: &str| key.get(member).and_then(Value::as_str).unwrap_or_default();
-        output::line(&format!(
-            "{:<20}  {:<7}  jkt {}  {}",
-            text("name"),
-            text("alg"),
-            text("jkt"),
-            text("kind")
-        ))?;
-    }
-    Ok(())
 }

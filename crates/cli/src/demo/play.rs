@@ -10,7 +10,7 @@ use http::{Method, Request};
 use keybound_client::api::{Api, ApiSettings};
 use keybound_client::client::Client;
 use keybound_client::client_auth::Identity;
-use keybound_client::flow::authorization_code::LoginAsk;
+use keybound_client::flow::authorization_code::{LoginAsk, When};
 use keybound_client::prover::Prover;
 use keybound_client::session::Origins;
 use keybound_client::transport::Transport;
@@ -83,6 +83,8 @@ async fn honest(parties: &Parties, fetcher: &Fetcher, key: Arc<SigningKey>) -> R
     let ask = LoginAsk {
         scope: Scope::parse("openid read").ok(),
         resources: vec![ResourceId::parse(&parties.resource()).map_err(CommandError::failed)?],
+        // So that it is the token endpoint that asks for the nonce, as in the eight steps.
+        pushed: When::Never,
         ..LoginAsk::default()
     };
     // The scripted browser hands the answer over itself, so nobody needs to listen there.

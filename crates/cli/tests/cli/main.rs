@@ -15,6 +15,8 @@ mod guide;
 #[cfg(test)]
 mod help;
 #[cfg(test)]
+mod key;
+#[cfg(test)]
 mod load;
 #[cfg(test)]
 mod login;
@@ -29,6 +31,10 @@ mod service;
 #[cfg(test)]
 mod session;
 #[cfg(test)]
+mod sharing;
+#[cfg(test)]
 mod signing_key;
+#[cfg(test)]
+mod token;
 #[cfg(test)]
 mod traces;

@@ -2,7 +2,7 @@
 
 use super::body::{AnswerBody, BoxError, Progress, Upload};
 use super::connections::{Connections, Ways};
-use super::gate::Way;
+use super::gate::{Gate, Way};
 use super::refusal::Refusal;
 use super::targets::{Target, Targets};
 use super::upgrade::Asked;
@@ -14,7 +14,7 @@ use crate::resource_exchange::ResourceError;
 use bytes::Bytes;
 use http::header::ORIGIN;
 use http::request::Parts;
-use http::{HeaderValue, Request, Response, StatusCode, Uri, Version};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, Version};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper_util::client::legacy;
@@ -30,6 +30,7 @@ pub(super) struct TooSlow(pub(super) Duration);
 /// How one request goes.
 pub(super) struct Passage<'a> {
     pub(super) way: Way,
+    pub(super) gate: &'a Gate,
     pub(super) target: &'a Arc<Target>,
     pub(super) targets: &'a Targets,
     pub(super) ways: &'a Ways,
@@ -48,12 +49,7 @@ impl Passage<'_> {
         B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     {
         let (asked, mut connections) = prepare(&mut parts, self.ways);
-        if self.way == Way::Reverse && parts.headers.contains_key(ORIGIN) {
-            // The caller's own page is the server's, as the server knows it.
-            if let Ok(origin) = HeaderValue::try_from(&self.target.origin) {
-                parts.headers.insert(ORIGIN, origin);
-            }
-        }
+        self.name_origin(&mut parts.headers);
         parts.uri = uri.clone();
         let body = (!body.is_end_stream()).then(|| Upload::new(body));
         let progress = body.as_ref().map(Upload::progress);
@@ -66,6 +62,17 @@ impl Passage<'_> {
             location::for_caller(answer.headers_mut(), self.way, &uri, self.targets);
         }
         Ok(answer)
+    }
+
+    /// To pages of its own, the server is known by another origin than the agent's.
+    fn name_origin(&self, headers: &mut HeaderMap) {
+        let is_own = headers.get(ORIGIN).is_some_and(|origin| !self.gate.is_page(origin));
+        if is_own
+            && self.way != Way::Inside
+            && let Ok(origin) = HeaderValue::try_from(&self.target.origin)
+        {
+            headers.insert(ORIGIN, origin);
+        }
     }
 
     /// A challenge is the caller's to see, who can do nothing about it; the log says who can.

@@ -28,7 +28,7 @@ pub(super) enum Way {
 }
 
 impl Way {
-    pub(super) fn of(request: &Parts) -> Self {
+    fn of(request: &Parts) -> Self {
         match (&request.method, request.uri.scheme()) {
             (&Method::CONNECT, _) => Self::Connect,
             (_, Some(_)) if request.version < http::Version::HTTP_2 => Self::Forward,
@@ -74,6 +74,14 @@ impl Gate {
         Self { entrance, names, pages }
     }
 
+    /// How a request comes in. Some programs ask their proxy even for the proxy's own address.
+    pub(super) fn way_of(&self, request: &Parts) -> Way {
+        match Way::of(request) {
+            Way::Forward if self.is_called(request) => Way::Reverse,
+            way => way,
+        }
+    }
+
     /// Lets a request in, or says why not.
     pub(super) fn check(&self, way: Way, request: &Parts) -> Result<(), Refusal> {
         if request.method == Method::TRACE {
@@ -116,9 +124,8 @@ impl Gate {
         if origin.is_none() && site.is_none() {
             return Ok(());
         }
-        let is_allowed = |origin: &HeaderValue| self.pages.iter().any(|page| origin == page.as_str());
         let is_fine = match (origin, site) {
-            (Some(origin), _) if is_allowed(origin) => true,
+            (Some(origin), _) if self.is_page(origin) => true,
             (Some(origin), None | Some(b"same-origin")) => self.is_own(origin, request),
             (None, Some(site)) => matches!(site, b"none" | b"same-origin"),
             _ => false,
@@ -126,6 +133,11 @@ impl Gate {
         let text = "pages in a browser may not use it; a program that sends Origin or Sec-Fetch-Site is let in by \
                     --allow-origin";
         if is_fine { Ok(()) } else { Err(Refusal::new(StatusCode::FORBIDDEN, text)) }
+    }
+
+    /// Whether that is an origin whose pages may use the agent.
+    pub(super) fn is_page(&self, origin: &HeaderValue) -> bool {
+        self.pages.iter().any(|page| origin == page.as_str())
     }
 
     /// Whether that is the origin which the request itself is for.
@@ -177,7 +189,7 @@ mod tests {
             builder = builder.header(*name, *value);
         }
         let parts = builder.body(()).expect("a request").into_parts().0;
-        gate.check(Way::of(&parts), &parts).map_err(|refusal| refusal.status)
+        gate.check(gate.way_of(&parts), &parts).map_err(|refusal| refusal.status)
     }
 
     fn basic(pair: &str) -> String {
@@ -213,6 +225,9 @@ mod tests {
             let reverse = asked(&gate(), "GET /x", &[host, ("authorization", &wrong)]);
             assert_eq!(reverse, Err(StatusCode::UNAUTHORIZED), "{wrong}");
         }
+        let itself = "GET http://127.0.0.1:8111/x";
+        assert_eq!(asked(&gate(), itself, &[host, ("authorization", &format!("Bearer {T}"))]), Ok(()));
+        assert_eq!(asked(&gate(), itself, &[host]), Err(StatusCode::UNAUTHORIZED));
         let twice = [host, ("keybound-agent-token", T), ("keybound-agent-token", T)];
         assert_eq!(asked(&gate(), "GET /x", &twice), Err(StatusCode::UNAUTHORIZED));
     }

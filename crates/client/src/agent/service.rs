@@ -152,7 +152,7 @@ impl Agent {
         B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     {
         let (parts, body) = request.into_parts();
-        let (way, line) = (Way::of(&parts), Line::of(&parts));
+        let (way, line) = (self.0.gate.way_of(&parts), Line::of(&parts));
         if let Err(refusal) = self.0.gate.check(way, &parts) {
             return line.refused(way, refusal);
         }
@@ -215,7 +215,8 @@ impl Agent {
                 .refused(way, Refusal::new(StatusCode::BAD_REQUEST, "the target of the request is no path"));
         };
         let time = TooSlow(self.0.answer_timeout);
-        let passage = Passage { way, target, targets: &known.targets, ways: &self.0.ways, time };
+        let Shared { gate, ways, .. } = &*self.0;
+        let passage = Passage { way, gate, target, targets: &known.targets, ways, time };
         match passage.send(parts, body, uri).await {
             Ok(answer) => line.answered(way, &target.origin, answer),
             Err(refusal) => line.failed(way, &target.origin, refusal),

@@ -94,3 +94,85 @@ fn advice(body: &ErrorBody) -> &'static str {
         _ => "",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flow::authorization_code::tests::World;
+    use keybound_dpop::jose::algorithm::Algorithm;
+    use keybound_dpop::jose::signer::SigningKey;
+    use keybound_dpop::secret::Secret;
+    use keybound_oauth::form::Form;
+    use serde_json::json;
+    use std::sync::Arc;
+
+    fn world() -> World {
+        World::new(&json!({ "pushed_authorization_request_endpoint": "https://id.example/par" }))
+    }
+
+    fn pushed(world: &World, key: Option<&RequestKey>) -> (Outgoing, Form) {
+        let login = AuthorizationRequest {
+            client_id: Some(world.identity.client_id.clone()),
+            state: Some("s".to_owned()),
+            dpop_jkt: Some(world.prover.jkt()),
+            ..AuthorizationRequest::default()
+        };
+        let outgoing = request(&world.parties(), &login, key, &world.prover).expect("made");
+        let form = Form::parse(outgoing.request.body()).expect("a form");
+        (outgoing, form)
+    }
+
+    fn answer(status: u16, body: &str) -> Response<Bytes> {
+        let mut response = Response::new(Bytes::copy_from_slice(body.as_bytes()));
+        *response.status_mut() = StatusCode::from_u16(status).expect("a status");
+        response
+    }
+
+    #[test]
+    fn cl_flw_09_a_pushed_request_has_a_proof_and_names_the_key() {
+        let (outgoing, form) = pushed(&world(), None);
+        assert_eq!(outgoing.request.uri(), "https://id.example/par");
+        assert!(outgoing.proof.is_some() && outgoing.request.headers().contains_key("DPoP"));
+        assert_eq!((form.get("client_id"), form.get("state")), (Some("app"), Some("s")));
+        assert!(form.has("dpop_jkt") && !form.has("request"));
+    }
+
+    #[test]
+    fn a_client_with_a_secret_in_the_header_is_named_in_the_form_too() {
+        let mut world = world();
+        world.identity.auth = ClientAuth::SecretBasic(Secret::new("s"));
+        let (outgoing, form) = pushed(&world, None);
+        assert!(outgoing.request.headers().contains_key("Authorization"));
+        assert_eq!((form.get("client_id"), form.get("client_secret")), (Some("app"), None));
+    }
+
+    #[test]
+    fn a_signed_request_is_pushed_alone_and_anew_each_time() {
+        let signer = Arc::new(SigningKey::generate(Algorithm::Es256).expect("a key"));
+        let key = RequestKey { signer, kid: None };
+        let world = world();
+        let objects = [0, 1].map(|_| {
+            let (_, form) = pushed(&world, Some(&key));
+            let mut names: Vec<&str> = form.names().collect();
+            names.sort_unstable();
+            assert_eq!(names, ["client_id", "request"]);
+            form.secret("request")
+        });
+        assert_ne!(objects[0], objects[1], "each has a `jti` of its own");
+    }
+
+    #[test]
+    fn answers_are_told_apart() {
+        let good = r#"{"request_uri":"urn:ietf:params:oauth:request_uri:1","expires_in":60}"#;
+        for status in [200, 201] {
+            assert_eq!(judge(&answer(status, good)).expect("taken").expires_in_secs, 60);
+        }
+        let refused = judge(&answer(401, r#"{"error":"invalid_client"}"#)).expect_err("refused");
+        assert!(refused.to_string().contains("credentials"), "{refused}");
+        for status in [301, 302, 303, 307, 308] {
+            assert!(matches!(judge(&answer(status, good)), Err(PushedError::Redirected(_))));
+        }
+        assert!(matches!(judge(&answer(404, "<html>")), Err(PushedError::Unreadable(_))));
+        assert!(matches!(judge(&answer(201, "{}")), Err(PushedError::Response(_))));
+    }
+}

@@ -3,7 +3,6 @@
 use crate::client::{Client, MAX_ANSWER_BYTES};
 use crate::endpoint_error::expect_with_token;
 use crate::error::ClientError;
-use crate::id_token::listed;
 use crate::outgoing::{Outgoing, OutgoingError};
 use crate::resource_exchange::prepare;
 use crate::session::Origins;
@@ -49,8 +48,7 @@ impl Client {
             return Ok(parse(response.body(), subject)?);
         }
         let text = std::str::from_utf8(response.body()).map_err(|_| UserinfoError::Malformed)?;
-        let named = &self.server().supported.userinfo_signing_alg_values_supported;
-        let jwt = self.verify_jwt(text.trim(), listed(named, None)).await?;
+        let jwt = self.verify_jwt(text.trim(), self.parties().userinfo_algorithms()).await?;
         let names = (self.server().issuer.as_str(), self.identity().client_id.as_str());
         Ok(read_jwt(&jwt, names, subject)?)
     }

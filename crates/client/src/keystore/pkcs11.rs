@@ -101,7 +101,15 @@ pub enum TokenError {
 
 impl From<Error> for TokenError {
     fn from(error: Error) -> Self {
-        Self::Failed(error.to_string())
+        Self::Failed(short(&error))
+    }
+}
+
+/// The names of PKCS #11, which can be looked up, instead of its prose.
+fn short(error: &Error) -> String {
+    match error {
+        Error::Pkcs11(code, function) => format!("C_{function:?} says {code:?}"),
+        other => other.to_string(),
     }
 }
 
@@ -153,7 +161,7 @@ pub(super) fn create(
     let pair = pair.map_err(|error| TokenError::Unfit {
         token: token.label().to_owned(),
         algorithm,
-        reason: error.to_string(),
+        reason: short(&error),
     })?;
     let made = match mechanism::keeps(&session, pair.private) {
         Ok(true) => mechanism::public_key(&session, pair.public, algorithm),

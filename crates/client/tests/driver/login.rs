@@ -1,6 +1,6 @@
 //! A whole login: browser, loopback redirect, code, tokens, ID token.
 
-use crate::mock::{Mock, START, USE_NONCE, client, reply};
+use crate::mock::{Mock, START, USE_NONCE, client, client_at, reply};
 use bytes::Bytes;
 use keybound_client::client_auth::ClientAuth;
 use keybound_client::error::ClientError;
@@ -152,6 +152,39 @@ async fn cl_flw_06_bcp_inj_08_an_id_token_for_another_login_is_refused() {
     *remembered.lock() = Some(request);
     let refused = client.finish_login(login, &Secret::new(query)).await;
     assert!(matches!(refused, Err(ClientError::IdToken(IdTokenRefused::Claim(_)))), "{refused:?}");
+}
+
+#[tokio::test]
+async fn bcp_inj_08_where_the_nonce_is_the_defence_there_are_no_tokens_without_an_id_token() {
+    let granted = r#"{"access_token":"a","token_type":"DPoP","scope":"read"}"#;
+    for (methods, is_taken) in [(serde_json::json!(["plain"]), false), (serde_json::json!(["S256"]), true)] {
+        let mock = Mock::start(|_, _| reply(200, &[], granted)).await;
+        let methods = serde_json::json!({ "code_challenge_methods_supported": methods });
+        let client = client_at(&mock.origin, methods, ClientAuth::None);
+        let login = client.begin_login(ask(), "http://127.0.0.1:1/cb").await.expect("begun");
+        let state = sent_request(login.url()).state.expect("a state");
+        let query = Secret::new(format!("code=c&state={state}&iss={}", mock.origin));
+        assert_eq!(client.finish_login(login, &query).await.is_ok(), is_taken);
+    }
+}
+
+#[tokio::test]
+async fn cl_non_11_the_nonce_of_a_login_and_those_of_proofs_do_not_meet() {
+    let remembered = Remembered::default();
+    let mock = provider(Arc::clone(&remembered), None).await;
+    let client = client(&mock.origin, ClientAuth::None);
+    for _ in 0..2 {
+        let login = client.begin_login(ask(), "http://127.0.0.1:1/cb").await.expect("begun");
+        let request = sent_request(login.url());
+        let of_login = request.nonce.clone().expect("a nonce");
+        let query =
+            format!("code=c0de&state={}&iss={}", request.state.clone().expect("a state"), mock.origin);
+        *remembered.lock() = Some(request);
+        client.finish_login(login, &Secret::new(query)).await.expect("tokens");
+        let last = mock.seen().into_iter().filter(|seen| seen.target == "/token").next_back();
+        assert_eq!(last.expect("a token request").nonce().as_deref(), Some("n"));
+        assert_ne!(of_login, "n");
+    }
 }
 
 #[tokio::test]

@@ -17,13 +17,21 @@ mod layer;
 #[cfg(test)]
 mod login;
 #[cfg(test)]
+mod mix_up;
+#[cfg(test)]
 mod mock;
 #[cfg(test)]
 mod nonces;
 #[cfg(test)]
+mod pushed;
+#[cfg(test)]
 mod registration;
 #[cfg(test)]
+mod review;
+#[cfg(test)]
 mod rotation;
+#[cfg(test)]
+mod signed;
 #[cfg(test)]
 mod streaming;
 #[cfg(test)]

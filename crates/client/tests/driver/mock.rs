@@ -162,8 +162,16 @@ pub(crate) fn metadata(origin: &str) -> Value {
 }
 
 pub(crate) fn client(origin: &str, auth: ClientAuth) -> Client {
+    client_at(origin, json!({}), auth)
+}
+
+/// A client at a server that has these in its metadata besides.
+pub(crate) fn client_at(origin: &str, besides: Value, auth: ClientAuth) -> Client {
     let issuer = Issuer::parse(origin).expect("an issuer");
-    let server = ProviderMetadata::parse(metadata(origin).to_string().as_bytes(), &issuer).expect("metadata");
+    let mut json = metadata(origin);
+    let besides: serde_json::Map<String, Value> = serde_json::from_value(besides).expect("an object");
+    json.as_object_mut().expect("an object").extend(besides);
+    let server = ProviderMetadata::parse(json.to_string().as_bytes(), &issuer).expect("metadata");
     let identity = Identity { client_id: ClientId::parse("app").expect("a client"), auth };
     Client::new(transport(), server, identity, prover())
 }

@@ -169,6 +169,20 @@ mod tests {
     }
 
     #[test]
+    fn cl_key_08_no_two_signatures_share_a_nonce() {
+        use std::collections::HashSet;
+        for algorithm in [Algorithm::Es256, Algorithm::Es384, Algorithm::Es512, Algorithm::Ps256] {
+            let key = SigningKey::generate(algorithm).expect("a key");
+            // R, or for PSS what the salt goes into.
+            let sign = || key.sign(b"message").expect("signed")[..32].to_vec();
+            assert_eq!((0..32).map(|_| sign()).collect::<HashSet<_>>().len(), 32, "{algorithm}");
+        }
+        // RFC 8032 §5.1.6 has the nonce from key and message.
+        let key = SigningKey::generate(Algorithm::Ed25519).expect("a key");
+        assert_eq!(key.sign(b"message"), key.sign(b"message"));
+    }
+
+    #[test]
     fn a_shared_key_signs_as_the_key_does() {
         let key = std::sync::Arc::new(SigningKey::generate(Algorithm::Es384).expect("a key"));
         let shared: &dyn Signer = &key;

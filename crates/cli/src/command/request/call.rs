@@ -113,7 +113,8 @@ impl Caller {
         *asking.uri_mut() = request.uri().clone();
         let outgoing = prepare(session, &self.prover, &asking).map_err(CommandError::failed)?;
         let came = self.exchange(outgoing.request, &Payload::Whole(Bytes::new())).await?;
-        self.prover.learn(Role::ResourceServer, &outgoing.to, outgoing.proof.as_ref(), came.head.headers());
+        let proof = outgoing.proof.as_ref();
+        self.prover.learn(Role::ResourceServer, &outgoing.to, proof, came.head.headers());
         Ok(())
     }
 

@@ -19,9 +19,6 @@ use std::process::ExitCode;
 use std::time::Duration;
 use trace::Trace;
 
-/// How long an upload may take until the answer begins, where nobody says, in seconds.
-const UPLOAD_SECS: u64 = 24 * 3600;
-
 const HELP: &str = "\
 Examples:
   keybound request https://api.example/orders
@@ -96,10 +93,7 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, CommandError> {
 async fn call(args: &Args) -> Result<ExitCode, CommandError> {
     let (request, payload) = request(args)?;
     let (name, session, server) = session(args, request.uri())?;
-    let mut server = server.with_secret(&args.secret).with_network(&args.network);
-    if !matches!(payload, Payload::Whole(_)) {
-        server.profile.timeout.get_or_insert(UPLOAD_SECS);
-    }
+    let server = server.with_secret(&args.secret).with_network(&args.network);
     let caller = Caller {
         transport: server.transport()?,
         server,

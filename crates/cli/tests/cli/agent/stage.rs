@@ -166,6 +166,7 @@ fn upstream(heads: Arc<Mutex<Vec<String>>>, api: String) -> std::net::SocketAddr
                 .route("/sink", any(sink))
                 .route("/flood", any(flood))
                 .route("/events", any(events))
+                .route("/mcp", any(mcp))
                 .route("/socket", any(socket))
                 .fallback(move |request: Request| echo(Arc::clone(&heads), request));
             axum::serve(listener, router).await.expect("served");
@@ -214,6 +215,21 @@ async fn events() -> Response {
         futures_util::stream::once(std::future::ready(Ok::<_, std::io::Error>(Bytes::from("data: one\n\n"))));
     let body = Body::from_stream(one.chain(futures_util::stream::pending()));
     Response::builder().header("Content-Type", "text/event-stream").body(body).expect("a response")
+}
+
+/// As an MCP server answers over streamable HTTP: with events.
+async fn mcp(request: Request) -> Response {
+    let body = axum::body::to_bytes(request.into_body(), usize::MAX).await.expect("a body");
+    let asked: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
+    let result = serde_json::json!({
+        "jsonrpc": "2.0", "id": asked["id"], "result": {
+            "protocolVersion": asked["params"]["protocolVersion"], "capabilities": {},
+            "serverInfo": { "name": "orders", "version": "1" },
+        },
+    });
+    let response = Response::builder().header("Content-Type", "text/event-stream");
+    let response = response.header("Mcp-Session-Id", "s1");
+    response.body(Body::from(format!("event: message\ndata: {result}\n\n"))).expect("a response")
 }
 
 /// Sends back what it is sent.

@@ -1,9 +1,10 @@
 //! What a login asks for, and what is fixed for all logins of a client.
 
 use crate::client_auth::{ClientAuth, Identity};
+use crate::flow::authorization_code::fapi;
 use crate::prover::SharedSigner;
 use crate::return_to::ReturnTo;
-use keybound_dpop::jose::algorithm::Algorithm;
+use keybound_dpop::jose::algorithm::{Algorithm, AlgorithmSet};
 use keybound_dpop::secret::Secret;
 use keybound_oauth::authorization::Prompt;
 use keybound_oauth::authorization_details::AuthorizationDetails;
@@ -42,7 +43,10 @@ pub struct LoginAsk {
     pub ui_locales: Option<String>,
     /// `claims_locales`, as text.
     pub claims_locales: Option<String>,
-    /// How the answer is to come: in a query or a form post, plain or signed (JARM).
+    /// Parameters that this server has besides, such as Auth0's `audience`.
+    pub more: Vec<(String, String)>,
+    /// How the answer is to come: in a query or a form post, plain or signed (JARM). The listener on this machine
+    /// ([`crate::loopback`]) takes queries only.
     pub response: ResponseMode,
     /// Whether the request is pushed (RFC 9126).
     pub pushed: When,
@@ -51,6 +55,38 @@ pub struct LoginAsk {
     /// Where the user goes afterwards; kept with the login, for the host program to read.
     pub return_to: Option<ReturnTo>,
 }
+
+/// The parameters that a login sets itself.
+pub(super) const RESERVED: [&str; 28] = [
+    "client_id",
+    "client_secret",
+    "client_assertion",
+    "client_assertion_type",
+    "response_type",
+    "redirect_uri",
+    "response_mode",
+    "scope",
+    "state",
+    "code_challenge",
+    "code_challenge_method",
+    "dpop_jkt",
+    "resource",
+    "authorization_details",
+    "nonce",
+    "prompt",
+    "max_age",
+    "acr_values",
+    "claims",
+    "display",
+    "ui_locales",
+    "claims_locales",
+    "login_hint",
+    "id_token_hint",
+    "request",
+    "request_uri",
+    "iss",
+    "aud",
+];
 
 /// When something is done that servers may support, or require.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -133,6 +169,41 @@ pub struct Parties<'a> {
 }
 
 impl Parties<'_> {
+    /// The algorithms that ID tokens may be signed with.
+    #[must_use]
+    pub fn id_token_algorithms(&self) -> AlgorithmSet {
+        let listed = &self.server.supported.id_token_signing_alg_values_supported;
+        self.algorithms(listed, self.rules.id_token_algorithm)
+    }
+
+    /// The algorithms that answers may be signed with.
+    #[must_use]
+    pub fn response_algorithms(&self) -> AlgorithmSet {
+        let listed = &self.server.supported.authorization_signing_alg_values_supported;
+        self.algorithms(listed, self.rules.response_algorithm)
+    }
+
+    /// The algorithms that a signed answer of UserInfo may be signed with.
+    #[must_use]
+    pub fn userinfo_algorithms(&self) -> AlgorithmSet {
+        self.algorithms(&self.server.supported.userinfo_signing_alg_values_supported, None)
+    }
+
+    /// The registered one, else what the server lists, else any asymmetric one; `none` is not one. Of these, those that
+    /// the profile has.
+    fn algorithms(&self, listed: &[String], registered: Option<Algorithm>) -> AlgorithmSet {
+        let known: Vec<Algorithm> = listed.iter().filter_map(|name| Algorithm::parse(name)).collect();
+        let of_the_server = match registered {
+            Some(algorithm) => AlgorithmSet::of(&[algorithm]),
+            None if listed.is_empty() => AlgorithmSet::of(&Algorithm::ALL),
+            None => AlgorithmSet::of(&known),
+        };
+        match self.rules.profile {
+            Profile::Open => of_the_server,
+            Profile::Fapi2 => of_the_server.intersection(AlgorithmSet::of(&fapi::ALGORITHMS)),
+        }
+    }
+
     /// The key for signed requests, if there is one.
     #[must_use]
     pub fn request_key(&self) -> Option<RequestKey> {

@@ -1,6 +1,6 @@
 //! How a login begins: the request, and how it travels: in the URL, signed, or pushed.
 
-use crate::flow::authorization_code::ask::{LoginAsk, Parties, Profile, RequestKey, When};
+use crate::flow::authorization_code::ask::{LoginAsk, Parties, Profile, RESERVED, RequestKey, When};
 use crate::flow::authorization_code::fapi::{self, NotFapi};
 use crate::flow::authorization_code::pending::{Defence, OidcNonce, PendingLogin};
 use crate::flow::request_object;
@@ -66,6 +66,9 @@ pub enum LoginImpossible {
     /// The server does not list the response mode.
     #[error("the authorization server does not list the response mode `{0}`")]
     ResponseMode(&'static str),
+    /// A parameter of the client's own has the name of one that is ours to set.
+    #[error("the parameter `{0}` is set by the login itself, and not by hand")]
+    Reserved(String),
     /// The profile does not allow it.
     #[error(transparent)]
     Fapi(#[from] NotFapi),
@@ -143,7 +146,10 @@ pub fn begin(
     let server = parties.server;
     let endpoint = server.endpoints.authorization_endpoint.clone().ok_or(LoginImpossible::NoEndpoint)?;
     if parties.rules.profile == Profile::Fapi2 {
-        fapi::check_login(parties, &ask)?;
+        fapi::check_login(parties, prover)?;
+    }
+    if let Some((name, _)) = ask.more.iter().find(|(name, _)| RESERVED.contains(&name.as_str())) {
+        return Err(LoginImpossible::Reserved(name.clone()));
     }
     check_response_mode(server, ask.response)?;
     let (is_pushed, key) = (is_pushed(parties, ask.pushed)?, signing_key(parties, ask.signed)?);
@@ -215,6 +221,7 @@ impl PendingLogin {
             id_token_hint: ask.id_token_hint,
             request: None,
             request_uri: None,
+            more: ask.more,
         }
     }
 }

@@ -8,6 +8,60 @@
 //! | [`pending`] | a login that waits for its answer, and the second half |
 //! | [`fapi`] | what FAPI 2.0 demands before a login begins |
 //! | [`start`] | whether it was the user who wants to log in |
+//!
+//! A program on the user's machine:
+//!
+//! ```no_run
+//! # use keybound_client::client::Client;
+//! # use keybound_client::flow::authorization_code::LoginAsk;
+//! # use keybound_client::loopback::Loopback;
+//! # use keybound_client::tokens::Tokens;
+//! # use keybound_oauth::scope::Scope;
+//! # use std::time::Duration;
+//! # async fn login(client: &Client) -> Result<Tokens, Box<dyn std::error::Error>> {
+//! let mut loopback = Loopback::listen("/callback").await?;
+//! let ask = LoginAsk { scope: Scope::parse("openid read").ok(), ..LoginAsk::default() };
+//! let login = client.begin_login(ask, loopback.redirect_uri()).await?;
+//! println!("open {}", login.url());
+//! let query = loopback.response(Duration::from_secs(600)).await?;
+//! let tokens = client.finish_login(login, &query).await?;
+//! # Ok(tokens)
+//! # }
+//! ```
+//!
+//! A web application, where one request begins the login and another one ends it, maybe in another process. The login is
+//! kept in between, with the browser's session:
+//!
+//! ```no_run
+//! # use keybound_client::client::Client;
+//! # use keybound_client::flow::authorization_code::{LoginAsk, PendingLogin, start::StartToken};
+//! # use keybound_client::return_to::ReturnTo;
+//! # use keybound_client::tokens::Tokens;
+//! # use keybound_dpop::secret::Secret;
+//! # use keybound_oauth::{response_mode::ResponseMode, scope::Scope};
+//! # type Done<T> = Result<T, Box<dyn std::error::Error>>;
+//! # async fn begin(client: &Client, kept: Secret, method: &http::Method, field: &Secret, wish: &str) -> Done<(String, String)> {
+//! // POST /login, by the form of the page that says where the login leads.
+//! StartToken::of(kept).check(method, Some(field))?;
+//! let ask = LoginAsk {
+//!     scope: Scope::parse("openid read").ok(),
+//!     response: ResponseMode::FormPost,
+//!     return_to: ReturnTo::path(wish).ok(),
+//!     ..LoginAsk::default()
+//! };
+//! let login = client.begin_login(ask, "https://app.example/callback").await?;
+//! let (keep, location) = (login.to_json(), login.url().to_owned());
+//! # Ok((keep.to_string(), location))
+//! # }
+//! # async fn finish(client: &Client, kept: &[u8], body: Secret) -> Done<(Tokens, Option<ReturnTo>)> {
+//! // POST /callback: the login is taken out of the session, so that it ends once.
+//! let login = PendingLogin::parse(kept)?;
+//! let return_to = login.return_to().cloned();
+//! let tokens = client.finish_login(login, &body).await?;
+//! // 303 See Other to `return_to`, so that code and state do not stay in the address bar.
+//! # Ok((tokens, return_to))
+//! # }
+//! ```
 
 pub mod ask;
 pub mod begin;
@@ -16,7 +70,7 @@ pub mod pending;
 pub mod start;
 mod stored;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use ask::{LoginAsk, LoginRules, Parties, Profile, RequestKey, When};
 pub use begin::{Begun, LoginEntropy, LoginImpossible, Unpushed, begin};
@@ -24,16 +78,19 @@ pub use pending::{Defence, OidcNonce, PendingLogin, RedirectRefused};
 pub use stored::NotALogin;
 
 use crate::client::Client;
+use crate::discover::choose_algorithm;
 use crate::error::ClientError;
 use crate::flow::pushed;
 use crate::flow::response_jwt::{self, SignedBy};
 use crate::id_token::IdTokenRefused;
-use crate::prover::ProveError;
+use crate::prover::{ProveError, SharedSigner};
 use crate::tokens::Tokens;
 use keybound_dpop::jose::jws::JwtError;
+use keybound_dpop::jose::signer::SigningKey;
 use keybound_dpop::secret::Secret;
 use keybound_oauth::jarm::JarmError;
 use keybound_oauth::token::TokenRequest;
+use std::sync::Arc;
 
 impl Client {
     /// Begins a login whose answer goes to `redirect_uri` ([`crate::loopback::Loopback::redirect_uri`]): pushes the
@@ -44,13 +101,32 @@ impl Client {
     pub async fn begin_login(&self, ask: LoginAsk, redirect_uri: &str) -> Result<PendingLogin, ClientError> {
         let entropy = LoginEntropy::draw().map_err(ProveError::from)?;
         let parties = self.parties();
-        let unpushed = match begin(&parties, redirect_uri, ask, self.prover(), &entropy)? {
-            Begun::Ready(login) => return Ok(*login),
-            Begun::ToPush(unpushed) => unpushed,
+        let login = match begin(&parties, redirect_uri, ask, self.prover(), &entropy)? {
+            Begun::Ready(login) => *login,
+            Begun::ToPush(unpushed) => {
+                let (request, key) = (unpushed.request(), unpushed.key());
+                let make = || Ok(pushed::request(&parties, request, key, self.prover())?);
+                let response = self.ask_server(make).await?;
+                unpushed.pushed(&pushed::judge(&response)?, self.prover().now())
+            }
         };
-        let make = || Ok(pushed::request(&parties, unpushed.request(), unpushed.key(), self.prover())?);
-        let response = self.ask_server(make).await?;
-        Ok(unpushed.pushed(&pushed::judge(&response)?, self.prover().now()))
+        if login.defence() != Defence::Pkce {
+            let (issuer, defence) = (login.issuer(), login.defence());
+            tracing::warn!(%issuer, ?defence, "the server does not say that it checks PKCE with S256");
+        }
+        Ok(login)
+    }
+
+    /// The same client under a new key, for one login: so no two authorization servers, users or logins share a key
+    /// (RFC 9449 §10, §11; FAPI 2.0 §6.3). The key is of the kind of the old one; keep it beside the tokens.
+    ///
+    /// # Errors
+    /// [`ClientError`] where the server does not take that kind, or no key can be made.
+    pub fn under_new_key(&self) -> Result<(Self, Arc<SigningKey>), ClientError> {
+        let algorithm = choose_algorithm(self.server(), Some(self.prover().algorithm()))?;
+        let key = Arc::new(SigningKey::generate(algorithm).map_err(ProveError::from)?);
+        let signer: SharedSigner = Arc::<SigningKey>::clone(&key);
+        Ok((self.clone().with_prover(self.prover().under(signer)), key))
     }
 
     /// Ends a login with the browser's answer: the query of the redirect, or the body of the form that was posted to it.
@@ -64,12 +140,14 @@ impl Client {
         let response = self.request_tokens(&grant).await?;
         let mut tokens = Tokens::granted(response, login.ask.scope.as_ref(), self.prover().now());
         let is_openid = tokens.scope.as_ref().is_some_and(|scope| scope.contains("openid"));
+        // RFC 9700 §4.5.3.2: where the `nonce` is the defence, there are no tokens without it.
+        let is_needed = is_openid || login.defence() == Defence::OidcNonce;
         match (login.nonce.is_some(), tokens.id_token.is_some()) {
             (true, true) => {
                 let checked = self.check_id_token(&tokens, &login.asked(&grant)).await?;
                 tokens.subject = Some(checked.sub);
             }
-            (true, false) if is_openid => return Err(IdTokenRefused::Missing.into()),
+            (true, false) if is_needed => return Err(IdTokenRefused::Missing.into()),
             _ => tokens.id_token = None,
         }
         Ok(tokens)
@@ -83,7 +161,7 @@ impl Client {
         let kid = response_jwt::kid(&jwt).map_err(RedirectRefused::from)?;
         let unknown = RedirectRefused::Jwt(JarmError::Jwt(JwtError::UnknownKey));
         let keys = self.keys().ok_or(unknown)?.keys(kid.as_deref()).await?;
-        let algorithms = response_jwt::accepted(self.server(), self.login_rules().response_algorithm);
+        let algorithms = self.parties().response_algorithms();
         let signed_by = SignedBy { keys: &keys, algorithms, now: self.prover().now() };
         Ok(login.judge_signed(answer, &signed_by)?)
     }

@@ -19,7 +19,7 @@ use std::fmt;
 
 /// The `nonce` of OpenID Connect: it ties the ID token to the login. It has nothing to do with the nonces of proofs.
 ///
-/// ```compile_fail
+/// ```compile_fail,E0308
 /// # use keybound_client::flow::authorization_code::OidcNonce;
 /// # use keybound_dpop::nonce::Nonce;
 /// fn of_a_proof(nonce: OidcNonce) -> Nonce {
@@ -186,7 +186,7 @@ impl PendingLogin {
         signed_by: &SignedBy<'_>,
     ) -> Result<TokenRequest, RedirectRefused> {
         let jwt = Self::response_jwt(answer)?;
-        let response = response_jwt::read(&jwt, &self.issuer, &self.client_id, signed_by)?;
+        let response = response_jwt::read(&jwt, (&self.issuer, &self.client_id), signed_by)?;
         self.check_parties(response.state.clone().map(Secret::new).as_ref(), response.iss.as_deref())?;
         self.redeem(response)
     }

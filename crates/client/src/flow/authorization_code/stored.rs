@@ -132,3 +132,59 @@ fn read_ask(object: &Object<'_>) -> Result<LoginAsk, NotALogin> {
 fn text<'o>(object: &'o Object<'_>, name: &'static str) -> Result<Option<&'o str>, NotALogin> {
     object.string(name).map_err(|_| NotALogin(name))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flow::authorization_code::tests::{World, ask};
+    use serde_json::json;
+
+    fn login() -> PendingLogin {
+        let ask = LoginAsk {
+            resources: vec![ResourceId::parse("https://api.example/").expect("a resource")],
+            max_age_secs: Some(60),
+            response: ResponseMode::FormPost,
+            return_to: ReturnTo::path("/orders").ok(),
+            ..ask().requiring_acr(["gold".to_owned()])
+        };
+        World::new(&json!({ "authorization_response_iss_parameter_supported": true })).ready(ask)
+    }
+
+    #[test]
+    fn what_is_written_is_read_back_and_judges_alike() {
+        let login = login();
+        let mut bare = World::new(&json!({})).ready(LoginAsk::default());
+        bare.url_expires_at = Some(keybound_dpop::time::UnixTime::from_secs(7));
+        for login in [login, bare] {
+            let read = PendingLogin::parse(login.to_json().as_bytes()).expect("read");
+            assert_eq!(*read.to_json(), *login.to_json());
+            let (state, iss) = (login.state.reveal(), login.issuer.as_str());
+            let answer = Secret::new(format!("code=c&state={state}&iss={iss}"));
+            assert_eq!(read.judge(&answer).expect("taken"), login.judge(&answer).expect("taken"));
+            let forged = Secret::new("code=c&state=other");
+            assert_eq!(read.judge(&forged), login.judge(&forged));
+            assert_eq!((read.return_to(), read.defence()), (login.return_to(), login.defence()));
+            assert_eq!(read.ask.claims, login.ask.claims);
+            assert_eq!(read.ask.max_age_secs, login.ask.max_age_secs);
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_and_not_shown() {
+        let json = login().to_json();
+        for (name, from, to) in [
+            ("version", "\"version\":1", "\"version\":2"),
+            ("issuer", "\"https://id.example\"", "\"http://id.example\""),
+            ("iss_needed", "\"iss_needed\":true", "\"iss_needed\":1"),
+            ("defence", "oidc_nonce", "hope"),
+            ("response_mode", "\"form_post\"", "\"fragment\""),
+            ("max_age", "\"max_age\":60", "\"max_age\":-1"),
+            ("verifier", "\"verifier\":\"", "\"verifier\":\"?"),
+            ("its JSON", "{", "["),
+        ] {
+            let spoilt = json.replacen(from, to, 1);
+            assert_ne!(spoilt, *json, "{name}");
+            assert_eq!(PendingLogin::parse(spoilt.as_bytes()).expect_err(name), NotALogin(name));
+        }
+    }
+}

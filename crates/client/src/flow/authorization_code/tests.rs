@@ -1,16 +1,19 @@
 //! The two halves of a login, without a server.
 
 use super::*;
-use crate::client_auth::Identity;
+use crate::client_auth::{ClientAuth, Identity};
 use crate::prover::Prover;
 use keybound_dpop::jose::algorithm::Algorithm;
 use keybound_dpop::jose::signer::SigningKey;
 use keybound_dpop::time::SystemClock;
-use keybound_oauth::authorization::AuthorizationRequest;
+use keybound_oauth::authorization::{AuthorizationRequest, Prompt};
+use keybound_oauth::authorization_details::AuthorizationDetails;
 use keybound_oauth::form::Form;
 use keybound_oauth::identifier::{ClientId, Issuer};
 use keybound_oauth::pkce::CodeChallenge;
 use keybound_oauth::provider_metadata::ProviderMetadata;
+use keybound_oauth::pushed::PushedResponse;
+use keybound_oauth::response_mode::ResponseMode;
 use keybound_oauth::scope::Scope;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -18,16 +21,16 @@ use std::sync::Arc;
 const ISSUER: &str = "https://id.example";
 
 /// A server, a client and its key.
-pub(super) struct World {
-    pub(super) server: ProviderMetadata,
-    pub(super) identity: Identity,
-    pub(super) rules: LoginRules,
-    pub(super) prover: Prover,
+pub(crate) struct World {
+    pub(crate) server: ProviderMetadata,
+    pub(crate) identity: Identity,
+    pub(crate) rules: LoginRules,
+    pub(crate) prover: Prover,
 }
 
 impl World {
     /// With that in the metadata besides.
-    pub(super) fn new(besides: &Value) -> Self {
+    pub(crate) fn new(besides: &Value) -> Self {
         let mut json = json!({
             "issuer": ISSUER,
             "authorization_endpoint": "https://id.example/authorize",
@@ -46,16 +49,16 @@ impl World {
         }
     }
 
-    pub(super) fn parties(&self) -> Parties<'_> {
+    pub(crate) fn parties(&self) -> Parties<'_> {
         Parties { server: &self.server, identity: &self.identity, rules: &self.rules }
     }
 
-    pub(super) fn begin(&self, ask: LoginAsk) -> Result<Begun, LoginImpossible> {
+    pub(crate) fn begin(&self, ask: LoginAsk) -> Result<Begun, LoginImpossible> {
         let entropy = LoginEntropy::draw().expect("entropy");
         begin(&self.parties(), "http://127.0.0.1:1/cb", ask, &self.prover, &entropy)
     }
 
-    pub(super) fn ready(&self, ask: LoginAsk) -> PendingLogin {
+    pub(crate) fn ready(&self, ask: LoginAsk) -> PendingLogin {
         match self.begin(ask).expect("begun") {
             Begun::Ready(login) => *login,
             Begun::ToPush(_) => panic!("nothing to push"),
@@ -63,11 +66,11 @@ impl World {
     }
 }
 
-pub(super) fn ask() -> LoginAsk {
+pub(crate) fn ask() -> LoginAsk {
     LoginAsk { scope: Scope::parse("openid read").ok(), ..LoginAsk::default() }
 }
 
-pub(super) fn sent(login: &PendingLogin) -> AuthorizationRequest {
+pub(crate) fn sent(login: &PendingLogin) -> AuthorizationRequest {
     let query = login.url.split_once('?').expect("a query").1;
     AuthorizationRequest::parse(&Form::parse_query(query).expect("a form")).expect("a request")
 }
@@ -138,4 +141,195 @@ fn debug_shows_neither_state_nor_verifier() {
     let login = login(true);
     let shown = format!("{login:?}");
     assert!(!shown.contains(login.state.reveal()) && !shown.contains(login.verifier.secret().reveal()));
+}
+
+fn key() -> RequestKey {
+    let signer = Arc::new(SigningKey::generate(Algorithm::Es256).expect("a key"));
+    RequestKey { signer, kid: Some("k".to_owned()) }
+}
+
+fn with(change: impl FnOnce(&mut LoginAsk)) -> LoginAsk {
+    let mut ask = ask();
+    change(&mut ask);
+    ask
+}
+
+#[test]
+fn requests_are_pushed_where_that_is_possible_required_or_wanted() {
+    let endpoint = json!({ "pushed_authorization_request_endpoint": "https://id.example/par" });
+    let required = json!({ "require_pushed_authorization_requests": true });
+    let mut both = endpoint.clone();
+    both["require_pushed_authorization_requests"] = true.into();
+    let (ready, pushed) = (Ok(false), Ok(true));
+    let (cannot, must) = (Err(LoginImpossible::CannotPush), Err(LoginImpossible::MustPush));
+    for (metadata, wanted, expected) in [
+        (&json!({}), When::Auto, &ready),
+        (&json!({}), When::Never, &ready),
+        (&json!({}), When::Always, &cannot),
+        (&endpoint, When::Auto, &pushed),
+        (&endpoint, When::Never, &ready),
+        (&endpoint, When::Always, &pushed),
+        (&required, When::Auto, &cannot),
+        (&required, When::Never, &must),
+        (&both, When::Auto, &pushed),
+        (&both, When::Never, &must),
+    ] {
+        let begun = World::new(metadata).begin(with(|ask| ask.pushed = wanted));
+        let is_pushed = begun.map(|begun| matches!(begun, Begun::ToPush(_)));
+        assert_eq!(is_pushed, *expected, "{metadata} {wanted:?}");
+    }
+}
+
+#[test]
+fn requests_are_signed_where_that_is_required_or_wanted() {
+    let required = json!({ "require_signed_request_object": true });
+    let (cannot, must) = (Err(LoginImpossible::CannotSign), Err(LoginImpossible::MustSign));
+    for (metadata, has_key, wanted, expected) in [
+        (&json!({}), false, When::Auto, &Ok(false)),
+        (&json!({}), true, When::Auto, &Ok(true)),
+        (&json!({}), true, When::Never, &Ok(false)),
+        (&json!({}), false, When::Always, &cannot),
+        (&required, false, When::Auto, &cannot),
+        (&required, true, When::Auto, &Ok(true)),
+        (&required, true, When::Never, &must),
+    ] {
+        let mut world = World::new(metadata);
+        world.rules.request_key = has_key.then(key);
+        let begun = world.begin(with(|ask| ask.signed = wanted));
+        let is_signed = begun.map(|begun| match begun {
+            Begun::Ready(login) => sent(&login).request.is_some(),
+            Begun::ToPush(_) => panic!("nothing to push"),
+        });
+        assert_eq!(is_signed, *expected, "{metadata} {has_key} {wanted:?}");
+    }
+}
+
+#[test]
+fn the_key_of_private_key_jwt_signs_requests_where_it_must() {
+    let mut world = World::new(&json!({}));
+    let RequestKey { signer, kid } = key();
+    world.identity.auth = ClientAuth::PrivateKeyJwt { signer, kid };
+    assert!(sent(&world.ready(ask())).request.is_none());
+    assert!(sent(&world.ready(with(|ask| ask.signed = When::Always))).request.is_some());
+}
+
+#[test]
+fn cl_flw_05_with_a_pushed_request_only_client_and_reference_go_through_the_browser() {
+    let endpoint = json!({ "pushed_authorization_request_endpoint": "https://id.example/par" });
+    let world = World::new(&endpoint);
+    let Begun::ToPush(unpushed) = world.begin(ask()).expect("begun") else { panic!("to be pushed") };
+    let response = PushedResponse { request_uri: Secret::new("urn:x:1"), expires_in_secs: 90 };
+    let now = world.prover.now();
+    let login = unpushed.pushed(&response, now);
+    assert_eq!(login.url(), "https://id.example/authorize?client_id=app&request_uri=urn%3Ax%3A1");
+    assert_eq!(login.url_expires_at(), Some(now.plus_secs(90)));
+}
+
+#[test]
+fn cl_flw_09_a_code_is_bound_to_the_key_where_the_server_knows_dpop() {
+    let bound = World::new(&json!({}));
+    assert_eq!(sent(&bound.ready(ask())).dpop_jkt, Some(bound.prover.jkt()));
+    let unbound = World::new(&json!({ "dpop_signing_alg_values_supported": [] }));
+    assert_eq!(sent(&unbound.ready(ask())).dpop_jkt, None);
+}
+
+#[test]
+fn everything_that_is_asked_for_is_sent() {
+    let details = AuthorizationDetails::parse(r#"[{"type":"a"}]"#).expect("details");
+    let ask = LoginAsk {
+        authorization_details: details.clone(),
+        prompt: vec![Prompt::Login],
+        max_age_secs: Some(60),
+        login_hint: Some("ada".to_owned()),
+        id_token_hint: Some(Secret::new("a.b.c")),
+        acr_values: Some("silver".to_owned()),
+        display: Some("page".to_owned()),
+        ui_locales: Some("de".to_owned()),
+        claims_locales: Some("fr".to_owned()),
+        response: ResponseMode::FormPost,
+        more: vec![("audience".to_owned(), "https://api.example".to_owned())],
+        ..ask().requiring_acr(["gold".to_owned()])
+    };
+    let login = World::new(&json!({})).ready(ask);
+    let request = sent(&login);
+    assert_eq!((request.authorization_details, request.prompt), (details, vec![Prompt::Login]));
+    assert_eq!((request.max_age_secs, request.login_hint.as_deref()), (Some(60), Some("ada")));
+    assert_eq!((request.acr_values.as_deref(), request.display.as_deref()), (Some("silver"), Some("page")));
+    assert_eq!((request.ui_locales.as_deref(), request.claims_locales.as_deref()), (Some("de"), Some("fr")));
+    assert_eq!(request.response_mode.as_deref(), Some("form_post"));
+    assert_eq!(request.id_token_hint, Some(Secret::new("a.b.c")));
+    let claims = r#"{"id_token":{"acr":{"essential":true,"values":["gold"]}}}"#;
+    assert_eq!(request.claims.to_string(), claims);
+    assert!(login.url().ends_with("&audience=https%3A%2F%2Fapi.example"));
+}
+
+#[test]
+fn no_parameter_of_the_logins_own_is_set_by_hand() {
+    for name in ["state", "redirect_uri", "request_uri", "dpop_jkt", "client_secret"] {
+        let refused = World::new(&json!({}))
+            .begin(with(|ask| ask.more = vec![(name.to_owned(), "x".to_owned())]))
+            .expect_err("refused");
+        assert_eq!(refused, LoginImpossible::Reserved(name.to_owned()));
+    }
+}
+
+#[test]
+fn a_response_mode_that_the_server_does_not_list_is_not_asked_for() {
+    let plain = json!({ "response_modes_supported": ["query", "form_post"] });
+    let signed = json!({ "response_modes_supported": ["jwt", "form_post.jwt"] });
+    for (metadata, mode, is_taken) in [
+        (&json!({}), ResponseMode::FormPost, true),
+        (&json!({}), ResponseMode::QueryJwt, false),
+        (&plain, ResponseMode::FormPost, true),
+        (&plain, ResponseMode::FormPostJwt, false),
+        (&signed, ResponseMode::QueryJwt, true),
+        (&signed, ResponseMode::FormPostJwt, true),
+        (&signed, ResponseMode::FormPost, false),
+        (&signed, ResponseMode::Query, true),
+    ] {
+        let begun = World::new(metadata).begin(with(|ask| ask.response = mode));
+        assert_eq!(begun.is_ok(), is_taken, "{metadata} {mode:?}");
+    }
+}
+
+#[test]
+fn bcp_inj_06_pkce_is_relied_on_where_the_metadata_says_so_only() {
+    let s256 = json!({ "code_challenge_methods_supported": ["plain", "S256"] });
+    let plain = json!({ "code_challenge_methods_supported": ["plain"] });
+    let nothing = json!({ "dpop_signing_alg_values_supported": [] });
+    let api_only = || with(|ask| ask.scope = Scope::parse("read").ok());
+    for (metadata, ask, defence) in [
+        (&s256, ask(), Defence::Pkce),
+        (&s256, api_only(), Defence::Pkce),
+        (&plain, ask(), Defence::OidcNonce),
+        (&json!({}), api_only(), Defence::Key),
+        (&nothing, api_only(), Defence::StateOnly),
+    ] {
+        let login = World::new(metadata).ready(ask);
+        assert_eq!(login.defence(), defence, "{metadata}");
+        let request = sent(&login);
+        assert!(request.state.is_some() && request.code_challenge.is_some(), "both are sent in any case");
+        assert_eq!(request.nonce.is_some(), login.ask.is_openid());
+    }
+}
+
+#[test]
+fn fapi_cl_09_the_nonce_has_at_most_64_characters() {
+    let nonce = sent(&login(true)).nonce.expect("a nonce");
+    assert!((43..=64).contains(&nonce.len()), "{nonce}");
+}
+
+#[test]
+fn a_login_ends_with_the_client_that_began_it() {
+    let (world, other) = (World::new(&json!({})), World::new(&json!({})));
+    let login = world.ready(ask());
+    assert_eq!(login.check_client(&world.parties(), world.prover.jkt()), Ok(()));
+    let refused = |name| Err(RedirectRefused::OtherClient(name));
+    assert_eq!(login.check_client(&world.parties(), other.prover.jkt()), refused("key"));
+    let mut renamed = World::new(&json!({}));
+    renamed.identity = Identity::public(ClientId::parse("other").expect("a client"));
+    assert_eq!(login.check_client(&renamed.parties(), world.prover.jkt()), refused("client"));
+    let mut moved = World::new(&json!({}));
+    moved.server.issuer = Issuer::parse("https://evil.example").expect("an issuer");
+    assert_eq!(login.check_client(&moved.parties(), world.prover.jkt()), refused("issuer"));
 }

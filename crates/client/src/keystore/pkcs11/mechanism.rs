@@ -29,7 +29,8 @@ pub(super) struct Pair {
     pub(super) private: ObjectHandle,
 }
 
-/// Makes a key pair that stays in the token for good and signs, nothing else.
+/// Makes a key pair that stays in the token for good, to sign with. What else it may do is not said: tokens differ in what
+/// they let one say.
 pub(super) fn generate(
     session: &Session,
     algorithm: Algorithm,
@@ -56,7 +57,6 @@ pub(super) fn generate(
     };
     let mut private = vec![
         Attribute::Sign(true),
-        Attribute::Decrypt(false),
         Attribute::Private(true),
         Attribute::Sensitive(true),
         Attribute::Extractable(false),

@@ -1,6 +1,6 @@
 //! Libraries, loaded once a process, and the tokens behind them.
 
-use super::{TokenError, TokenName};
+use super::{TokenError, TokenName, short};
 use crate::keystore::ask::{AskSecret, SecretFor};
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
 use cryptoki::error::{Error, RvError};
@@ -103,10 +103,10 @@ fn load(path: &Path) -> Result<Pkcs11, TokenError> {
     if found.mode() & 0o022 != 0 {
         return Err(refused("others may write to it, so that it could do anything in our name".to_owned()));
     }
-    let module = Pkcs11::new(path).map_err(|error| refused(error.to_string()))?;
+    let module = Pkcs11::new(path).map_err(|error| refused(short(&error)))?;
     match module.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)) {
         Ok(()) | Err(Error::Pkcs11(RvError::CryptokiAlreadyInitialized, _)) => {}
-        Err(error) => return Err(refused(error.to_string())),
+        Err(error) => return Err(refused(short(&error))),
     }
     loaded.push((path.to_owned(), module.clone()));
     Ok(module)

@@ -53,7 +53,11 @@ impl Sessions {
         let first = work(&opened.session, opened.key);
         match first {
             Err(error) if is_lost(&error) => {
-                tracing::info!(token = self.token.label(), %error, "a session with the token was lost");
+                tracing::info!(
+                    token = self.token.label(),
+                    error = super::short(&error),
+                    "a session with the token was lost"
+                );
                 self.drop_all(opened);
             }
             _ => {

@@ -1,0 +1,170 @@
+//! Logins that change while the agent runs: tokens that are renewed, and ones that are read again.
+
+use crate::common::{World, send};
+use axum::Router;
+use axum::extract::Request;
+use axum::http::StatusCode;
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use keybound_client::keystore::KeyStore;
+use keybound_client::session::{Origins, Session};
+use keybound_client::session_store::SessionStore;
+use keybound_client::tokens::Tokens;
+use keybound_dpop::jose::algorithm::Algorithm;
+use keybound_dpop::jose::signer::Signer;
+use keybound_dpop::secret::Secret;
+use keybound_oauth::identifier::{ClientId, Issuer};
+use keybound_oauth::token::TokenType;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::json;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::thread;
+use std::time::{Duration, Instant};
+
+const STALE: &str = "stale-access-token";
+const FRESH: &str = "fresh-access-token";
+const REFRESH: [&str; 2] = ["first-refresh-token", "second-refresh-token"];
+const CALLERS: usize = 20;
+
+/// A server that issues tokens, and takes the fresh one only.
+fn server(renewals: Arc<AtomicUsize>) -> String {
+    let (told, address) = std::sync::mpsc::channel();
+    thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        runtime.expect("a runtime").block_on(async move {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+            let issuer = format!("http://{}", listener.local_addr().expect("an address"));
+            told.send(issuer.clone()).expect("told");
+            let metadata = json!({
+                "issuer": issuer,
+                "authorization_endpoint": format!("{issuer}/authorize"),
+                "token_endpoint": format!("{issuer}/token"),
+                "jwks_uri": format!("{issuer}/jwks"),
+                "response_types_supported": ["code"],
+                "subject_types_supported": ["public"],
+                "id_token_signing_alg_values_supported": ["ES256"],
+                "dpop_signing_alg_values_supported": ["ES256"],
+            });
+            let router = Router::new()
+                .route(
+                    "/.well-known/openid-configuration",
+                    get(move || std::future::ready(json_answer(&metadata))),
+                )
+                .route("/token", post(move || renew(Arc::clone(&renewals))))
+                .fallback(resource);
+            axum::serve(listener, router).await.expect("served");
+        });
+    });
+    address.recv().expect("an address")
+}
+
+fn json_answer(value: &serde_json::Value) -> Response {
+    ([(CONTENT_TYPE, "application/json")], value.to_string()).into_response()
+}
+
+async fn renew(renewals: Arc<AtomicUsize>) -> Response {
+    renewals.fetch_add(1, SeqCst);
+    // Long enough for all callers to have come.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    json_answer(&json!({
+        "access_token": FRESH, "token_type": "DPoP", "expires_in": 3600, "refresh_token": REFRESH[1],
+    }))
+}
+
+async fn resource(request: Request) -> Response {
+    let token = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    if token == Some(&format!("DPoP {FRESH}")) && request.headers().contains_key("dpop") {
+        return "served".into_response();
+    }
+    (StatusCode::UNAUTHORIZED, [(WWW_AUTHENTICATE, "DPoP error=\"invalid_token\"")]).into_response()
+}
+
+fn keep(world: &World, issuer: &str, origins: &[&str]) {
+    let keys = KeyStore::open(world.path("home/keys")).expect("a store");
+    let jkt = match keys.load("k") {
+        Ok(key) => key.public_jwk().thumbprint(),
+        Err(_) => keys.create("k", Algorithm::Es256).expect("a key").public_jwk().thumbprint(),
+    };
+    let sessions = SessionStore::open(world.path("home/sessions")).expect("a store");
+    let session = sessions.load("default").unwrap_or_else(|_| Session {
+        issuer: Issuer::parse(issuer).expect("an issuer"),
+        client_id: ClientId::parse("cli").expect("a client"),
+        key: "k".to_owned(),
+        jkt,
+        tokens: Tokens {
+            access_token: Secret::new(STALE),
+            token_type: TokenType::Dpop,
+            refresh_token: Some(Secret::new(REFRESH[0])),
+            scope: None,
+            expires_at: None,
+            id_token: None,
+            authorization_details: keybound_oauth::authorization_details::AuthorizationDetails::default(),
+            subject: None,
+        },
+        origins: Origins::default(),
+    });
+    let origins = Origins::of(origins.iter().copied()).expect("origins");
+    sessions.save("default", &Session { origins, ..session }).expect("saved");
+}
+
+#[test]
+fn cl_tok_06_cl_tok_10_callers_at_once_share_one_renewal_and_logins_are_read_again() {
+    let (renewals, never) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (issuer, other) = (server(Arc::clone(&renewals)), server(Arc::clone(&never)));
+    let world = World::new();
+    keep(&world, &issuer, &[&issuer]);
+    let args = ["agent", "--listen", "127.0.0.1:0", "--upstream", &issuer, "--keep-token", "--quiet"];
+    let service = world.start(&args);
+    let listen = service.told("listen").to_owned();
+    let token = std::fs::read_to_string(world.path("home/agent/default.token")).expect("a token");
+    let fields = format!("Authorization: Bearer {token}\r\n");
+    let callers: Vec<_> = (0..CALLERS)
+        .map(|_| {
+            let (listen, fields) = (listen.clone(), fields.clone());
+            thread::spawn(move || send(&listen, "GET /x", &fields, ""))
+        })
+        .collect();
+    for caller in callers {
+        let answer = caller.join().expect("an answer");
+        assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("served"), "{answer}");
+    }
+    assert_eq!(renewals.load(SeqCst), 1);
+    let sessions = SessionStore::open(world.path("home/sessions")).expect("a store");
+    let kept = sessions.load("default").expect("a session").tokens;
+    assert_eq!(kept.access_token, Secret::new(FRESH));
+    assert_eq!(kept.refresh_token, Some(Secret::new(REFRESH[1])));
+
+    // Another origin, once the agent is told to look.
+    let proxied = format!("GET {other}/x");
+    let host = other.trim_start_matches("http://").to_owned();
+    let basic = data_encoding::BASE64.encode(format!("keybound:{token}").as_bytes());
+    let ask = || proxy(&listen, &proxied, &host, &basic);
+    assert!(ask().starts_with("HTTP/1.1 403 "));
+    keep(&world, &issuer, &[&issuer, &other]);
+    let id = i32::try_from(service.id()).ok().and_then(Pid::from_raw).expect("an id");
+    kill_process(id, Signal::HUP).expect("signalled");
+    let begun = Instant::now();
+    while !ask().starts_with("HTTP/1.1 200 ") {
+        assert!(begun.elapsed() < Duration::from_secs(30), "the logins were not read again");
+        thread::sleep(Duration::from_millis(50));
+    }
+    assert_eq!(never.load(SeqCst), 0);
+    let (code, log) = service.stop();
+    assert!(code == 0 && log.contains("the logins were read again"), "{log}");
+    for secret in [STALE, FRESH, REFRESH[0], REFRESH[1], &token, &basic] {
+        assert!(!log.contains(secret), "{secret} in {log}");
+    }
+}
+
+/// The whole answer to a request to a proxy.
+fn proxy(listen: &str, line: &str, host: &str, basic: &str) -> String {
+    use std::io::{Read, Write};
+    let mut stream = std::net::TcpStream::connect(listen).expect("connected");
+    let fields = format!("Host: {host}\r\nProxy-Authorization: Basic {basic}\r\nConnection: close\r\n");
+    stream.write_all(format!("{line} HTTP/1.1\r\n{fields}\r\n").as_bytes()).expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    answer
+}

@@ -1,0 +1,91 @@
+//! What goes wrong with tokens, and many who sign at once.
+
+use crate::for_each_token;
+use crate::stage::{PIN, Stage};
+use keybound_client::keystore::pkcs11::{TokenError, TokenName};
+use keybound_client::keystore::{KeyStoreError, SecretFor};
+use keybound_dpop::jose::algorithm::Algorithm;
+use keybound_dpop::jose::crypto;
+use keybound_dpop::jose::signer::Signer as _;
+use std::path::Path;
+use std::sync::Arc;
+
+for_each_token! {
+    cl_key_07_a_wrong_pin_is_tried_once
+    cl_key_07_a_session_that_is_lost_is_replaced
+    cl_key_07_many_sign_at_once
+    cl_key_07_what_is_not_there_is_said
+}
+
+fn cl_key_07_a_wrong_pin_is_tried_once(stage: &Stage) {
+    let (wrong, teller) = stage.keys("000000");
+    let refused = wrong.create_in_token("laptop", Algorithm::Es256, &stage.token()).err().expect("refused");
+    assert!(matches!(refused, KeyStoreError::Token(TokenError::Pin(_))), "{refused}");
+    assert!(!refused.to_string().contains("000000"));
+    assert_eq!(teller.asked().len(), 1);
+    assert!(wrong.names().expect("names").is_empty());
+    // The right one still opens it.
+    let (right, _) = stage.keys(PIN);
+    right.create_in_token("laptop", Algorithm::Es256, &stage.token()).expect("made");
+}
+
+fn cl_key_07_a_session_that_is_lost_is_replaced(stage: &Stage) {
+    let (keys, teller) = stage.keys(PIN);
+    keys.create_in_token("laptop", Algorithm::Es256, &stage.token()).expect("made");
+    let key = keys.load("laptop").expect("opened");
+    let asked = teller.asked().len();
+    for _ in 0..3 {
+        // Whoever logs out, logs the whole process out.
+        stage.session().logout().expect("logged out");
+        let signature = key.sign(b"message").expect("signed again");
+        assert_eq!(crypto::verify(Algorithm::Es256, key.public_jwk(), b"message", &signature), Ok(()));
+    }
+    assert_eq!(teller.asked().len(), asked, "nobody was asked again");
+}
+
+fn cl_key_07_many_sign_at_once(stage: &Stage) {
+    let (keys, _) = stage.keys(PIN);
+    let key = keys.create_in_token("laptop", Algorithm::Es256, &stage.token()).expect("made");
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().expect("a runtime");
+    runtime.block_on(async {
+        let tasks: Vec<_> = (0..64)
+            .map(|number: u32| {
+                let key = Arc::clone(&key);
+                tokio::spawn(async move {
+                    let message = number.to_be_bytes();
+                    let signature = key.sign(&message).expect("signed");
+                    crypto::verify(Algorithm::Es256, key.public_jwk(), &message, &signature)
+                })
+            })
+            .collect();
+        for task in tasks {
+            assert_eq!(task.await.expect("no panic"), Ok(()));
+        }
+    });
+    // Where there is one thread, it signs itself.
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    assert!(runtime.block_on(async { key.sign(b"message") }).is_ok());
+}
+
+fn cl_key_07_what_is_not_there_is_said(stage: &Stage) {
+    let (keys, teller) = stage.keys(PIN);
+    let try_with = |token: TokenName| {
+        let error = keys.create_in_token("laptop", Algorithm::Es256, &token).err().expect("refused");
+        error.to_string()
+    };
+    let told = try_with(TokenName { token: "werk".to_owned(), ..stage.token() });
+    assert!(told.starts_with("there is no token `werk`; there is `work` (serial number "), "{told}");
+    let told = try_with(TokenName { serial: Some("1".to_owned()), ..stage.token() });
+    assert!(told.contains("there is no token `work`"), "{told}");
+    for (module, expected) in [
+        ("/no/such/library.so", "No such file"),
+        ("library.so", "write its whole path"),
+        ("/etc/hostname", "cannot be used"),
+    ] {
+        let told = try_with(TokenName { module: Path::new(module).to_owned(), ..stage.token() });
+        assert!(told.contains(module) && told.contains(expected), "{told}");
+    }
+    assert!(teller.asked().is_empty(), "no PIN is asked for in vain");
+    let asked = SecretFor::Pin { token: "work", is_last_try: false }.to_string();
+    assert_eq!(asked, "the PIN of token `work`");
+}
