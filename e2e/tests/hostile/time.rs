@@ -38,3 +38,30 @@ async fn ops_tim_02_atk_124_no_date_gets_a_proof_of_the_future() {
         }
     }
 }
+
+/// A clock that runs ahead by and by gets no further than one that does so at once: proofs stay within ten minutes.
+#[tokio::test]
+async fn ops_tim_02_atk_124_small_steps_lead_no_further_than_the_bound() {
+    let hostile = Hostile::start(|asked, before| {
+        let date = format!("Fri, 15 Jan 2027 08:{:02}:00 GMT", (before * 4).min(59));
+        match asked.target() {
+            "/token" => says(400, &[("Date", &date)], r#"{"error":"invalid_dpop_proof"}"#),
+            _ => {
+                let refusal = ("WWW-Authenticate", r#"DPoP error="invalid_dpop_proof""#);
+                says(401, &[("Date", &date), refusal], "")
+            }
+        }
+    })
+    .await;
+    let (client, api) = (client(&hostile.origin), api(&hostile, ApiSettings::default()));
+    for _ in 0..8 {
+        let _ = client.client_credentials(None, Vec::new()).await;
+        let _ = api.send(get(&hostile.origin)).await;
+    }
+    let (begin, asked) = (BEGIN.as_secs(), hostile.asked());
+    for one in &asked {
+        let iat = one.proof()["iat"].as_u64().expect("a time");
+        assert!((begin..=begin + 600).contains(&iat), "{iat} at {begin}");
+    }
+    assert!(asked.len() <= 32, "each request is sent twice at the most: {}", asked.len());
+}
