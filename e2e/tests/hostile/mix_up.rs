@@ -59,7 +59,8 @@ async fn cl_flw_04_atk_115_an_error_of_another_server_is_a_mix_up() {
 
 #[tokio::test]
 async fn cl_dsc_01_atk_116_metadata_of_another_issuer_is_refused() {
-    let spoil: Vec<(&str, fn(&mut Value, &str))> = vec![
+    type Spoil = fn(&mut Value, &str);
+    let spoil: Vec<(&str, Spoil)> = vec![
         ("another", |document, _| document["issuer"] = "https://id.example".into()),
         ("a slash", |document, origin| document["issuer"] = format!("{origin}/").into()),
         ("case", |document, origin| document["issuer"] = origin.to_uppercase().into()),

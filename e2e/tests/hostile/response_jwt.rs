@@ -92,7 +92,8 @@ async fn cl_flw_08_atk_119_no_forged_answer_is_used() {
 #[tokio::test]
 async fn cl_flw_08_atk_119_plain_parameters_are_no_signed_answer() {
     let forged = |good: Forgery| good.claim("state", "other").sign();
-    let plain: [(&str, &dyn Fn(Forgery, &str) -> String); 4] = [
+    type Answer<'a> = &'a dyn Fn(Forgery, &str) -> String;
+    let plain: [(&str, Answer<'_>); 4] = [
         ("plain", &|_, plain| plain.to_owned()),
         ("beside a forged one", &|good, plain| format!("{plain}&response={}", forged(good))),
         ("before a forged one", &|good, plain| format!("response={}&{plain}", forged(good))),

@@ -14,7 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 const DRIP: Duration = Duration::from_millis(20);
 
 /// What an endless answer is made of.
-const PART: [u8; 64 * 1024] = [b'x'; 64 * 1024];
+static PART: [u8; 64 * 1024] = [b'x'; 64 * 1024];
 
 /// A request, every octet of it.
 #[derive(Clone, Debug)]
