@@ -38,6 +38,33 @@ fn atk_125_nobody_gets_in_without_the_token_and_no_page_with_it() {
 }
 
 #[test]
+fn cl_tok_08_a_tunnel_is_for_one_server() {
+    let stage = Stage::new();
+    let agent = stage.agent(&[]);
+    stage.world.write("agent-ca.pem", &stage.world.ok(&["agent", "ca"], ""));
+    let (https, proxy) = (format!("https://{}/x", stage.api), agent.proxy());
+    let ask = |args: &[&str]| {
+        stage.curl(&[&["--cacert", "agent-ca.pem"], args, &[&https]].concat(), &[("https_proxy", &proxy)])
+    };
+    for version in ["--http1.1", "--http2"] {
+        for other in ["Host: evil.example", "Host: localhost:1", "Host: localhost"] {
+            let told = ask(&[version, "-H", other]);
+            assert!(told.ends_with("\n421"), "{version} {other}: {told}");
+        }
+        assert!(ask(&[version, "--request-target", "*", "-X", "OPTIONS"]).ends_with("\n400"), "{version}");
+    }
+    let absolute = ["--http1.1", "--request-target", "http://evil.example/x"];
+    assert!(ask(&absolute).ends_with("\n421"));
+    let told = ask(&["--http1.1", "-X", "TRACE"]);
+    assert!(told.ends_with("\n405"), "{told}");
+    assert!(ask(&["-H", "Origin: https://evil.example"]).ends_with("\n403"));
+    assert!(stage.heads.lock().expect("a lock").is_empty());
+    let host = stage.api.replace("localhost", "LocalHost");
+    assert!(ask(&["-H", &format!("Host: {host}")]).ends_with("\n200"));
+    agent.service.stop();
+}
+
+#[test]
 fn cl_tok_08_other_origins_are_refused_or_passed_on_with_nothing_added() {
     let stage = Stage::new();
     let refusing = stage.agent(&[]);
