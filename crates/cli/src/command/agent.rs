@@ -1,17 +1,15 @@
 //! `keybound agent`
 
+use super::agent_logins;
 use super::agent_place::{Listener, PlaceArgs};
 use crate::error::CommandError;
 use crate::output;
 use crate::profile::Profiles;
-use crate::server::{NameArgs, NetworkArgs, SecretArgs};
-use crate::{places, shell, wallet};
+use crate::server::{NetworkArgs, SecretArgs};
+use crate::{places, shell};
 use clap::{Subcommand, ValueEnum};
-use keybound_client::agent::{Agent, Authority, Entrance, Others, Profile, Settings, hosts_of, token};
-use keybound_client::client::Client;
-use keybound_client::prover::Prover;
+use keybound_client::agent::{Agent, Authority, Entrance, Others, Settings, hosts_of, token};
 use keybound_client::session::Session;
-use keybound_client::shared_session::{Place, SharedSession, Upkeep};
 use keybound_dpop::jose::crypto::sha256;
 use keybound_dpop::secret::Secret;
 use keybound_dpop::time::{Clock, SystemClock};
@@ -19,12 +17,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::runtime::Handle;
+use tokio::sync::Notify;
 
 /// How long a server may take to begin its answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(300);
-/// How long after an authorization server could not be reached it is asked again.
-const RETRY: Duration = Duration::from_secs(30);
 
 const HELP: &str = "\
 Examples:
@@ -35,15 +31,15 @@ Examples:
 
   In the place of one API, for programs that take a base URL and an API key:
     keybound agent --upstream https://api.example/v1
-    curl -H \"Authorization: Bearer $KEYBOUND_AGENT_TOKEN\" http://127.0.0.1:8011/orders
+    echo \"Authorization: Bearer $KEYBOUND_AGENT_TOKEN\" | curl -H @- http://127.0.0.1:8011/orders
 
   For https:// URLs, once a program trusts the agent's certificate authority:
     keybound agent ca > agent-ca.pem
     curl --cacert agent-ca.pem https://api.example/orders
 
 Requests to the origins of the login get its token and a proof; other requests are refused. Whoever uses the agent over \
-TCP shows the token that it prints; on a Unix socket (--socket) the file's permissions do that. SIGHUP reads the logins \
-again; SIGTERM and SIGINT stop it. docs/agent.md has recipes.";
+TCP shows the token that it prints; on a Unix socket (--socket) the file's permissions do that. Another login, or a \
+logout, is noticed by itself, and at once at SIGHUP; SIGTERM and SIGINT stop it. docs/agent.md has recipes.";
 
 const CA_HELP: &str = "\
 Examples:
@@ -77,16 +73,16 @@ struct Ca {
 }
 
 #[derive(Clone, Debug, clap::Args)]
-struct ProfileArgs {
+pub(super) struct ProfileArgs {
     /// The login to use, by the name of its profile; may be given more than once
     #[arg(long = "profile", env = "KEYBOUND_PROFILE", hide_env_values = true, value_name = "NAME")]
     names: Vec<String>,
 }
 
 #[derive(Debug, clap::Args)]
-struct Setup {
+pub(super) struct Setup {
     #[command(flatten)]
-    profiles: ProfileArgs,
+    pub(super) profiles: ProfileArgs,
     #[command(flatten)]
     place: PlaceArgs,
     /// Stand for this API: requests for paths of the agent go below this URL
@@ -95,7 +91,7 @@ struct Setup {
     /// What to do with requests for origins of no login
     #[arg(long, value_enum, value_name = "WHAT", default_value_t = OthersArg::Refuse)]
     others: OthersArg,
-    /// Let pages of this origin in; may be given more than once
+    /// Let pages of this origin call the agent like an API, with its token; may be given more than once
     #[arg(long = "allow-origin", value_name = "ORIGIN")]
     pages: Vec<String>,
     /// Keep the agent's token in a private file, so that it is the same after a restart
@@ -105,9 +101,9 @@ struct Setup {
     #[arg(long, requires = "keep_token")]
     quiet: bool,
     #[command(flatten)]
-    secret: SecretArgs,
+    pub(super) secret: SecretArgs,
     #[command(flatten)]
-    network: NetworkArgs,
+    pub(super) network: NetworkArgs,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -147,7 +143,10 @@ fn print_ca(profiles: &ProfileArgs) -> Result<ExitCode, CommandError> {
 }
 
 async fn serve(setup: Setup) -> Result<ExitCode, CommandError> {
-    let (profiles, is_whole) = setup.profiles().await?;
+    let hangup = Arc::new(Notify::new());
+    let hung_up = Arc::clone(&hangup);
+    shell::on_hangup(move || hung_up.notify_one())?;
+    let logins = setup.logins().await?;
     let listener = setup.place.listen().await?;
     let entrance = match &listener {
         Listener::Tcp(listener) => {
@@ -165,45 +164,11 @@ async fn serve(setup: Setup) -> Result<ExitCode, CommandError> {
         answer_timeout: ANSWER_TIMEOUT,
     };
     let clock = Arc::new(SystemClock::start());
-    let agent = Agent::new(settings, &profiles, clock).map_err(CommandError::failed)?;
-    let (again, runtime, quiet) = (agent.clone(), Handle::current(), setup.quiet);
-    let setup = Arc::new(setup);
-    if !is_whole {
-        tokio::spawn(complete(Arc::clone(&setup), agent.clone()));
-    }
-    shell::on_hangup(move || {
-        runtime.block_on(reload(&setup, &again));
-    })?;
-    listener.run(agent, &told(&entrance, quiet)).await?;
+    let agent = Agent::new(settings, &logins.profiles, clock).map_err(CommandError::failed)?;
+    let told = told(&entrance, setup.quiet);
+    tokio::spawn(agent_logins::follow(setup, agent.clone(), logins, hangup));
+    listener.run(agent, &told).await?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// Reads the logins again; says whether all of them can be renewed. Where one cannot be used, everything stays as it is.
-async fn reload(setup: &Setup, agent: &Agent) -> bool {
-    let done = match setup.profiles().await {
-        Ok((profiles, is_whole)) => agent.replace(&profiles).map(|()| is_whole).map_err(CommandError::failed),
-        Err(error) => Err(error),
-    };
-    match done {
-        Ok(is_whole) => {
-            tracing::info!(target: "agent", "the logins were read again");
-            is_whole
-        }
-        Err(error) => {
-            tracing::error!(target: "agent", %error, "the old logins stay in use");
-            false
-        }
-    }
-}
-
-/// Asks the authorization servers that could not be reached at the start, until they can.
-async fn complete(setup: Arc<Setup>, agent: Agent) {
-    loop {
-        tokio::time::sleep(RETRY).await;
-        if reload(&setup, &agent).await {
-            return;
-        }
-    }
 }
 
 /// What is told at the start: lines for a shell. The one place that shows the token.
@@ -234,54 +199,18 @@ impl Setup {
         };
         token.map_err(CommandError::failed)
     }
-
-    /// The logins, and whether all of them can be renewed that are meant to.
-    async fn profiles(&self) -> Result<(Vec<Profile>, bool), CommandError> {
-        let (mut profiles, mut is_whole) = (Vec::new(), true);
-        for (name, session) in self.profiles.sessions()? {
-            let prover = wallet::prover(places::keys()?.load(&session.key)?);
-            let mut upkeep = Upkeep::default();
-            if session.tokens.refresh_token.is_some() {
-                upkeep.place = Some(Place { store: places::sessions()?, name: name.clone() });
-                upkeep.renewal = self.renewal(&name, &session, &prover).await?;
-                is_whole &= upkeep.renewal.is_some();
-            }
-            let session = SharedSession::new(prover, session, upkeep).map_err(CommandError::failed)?;
-            profiles.push(Profile { name, session });
-        }
-        Ok((profiles, is_whole))
-    }
-
-    /// Who renews a login; nobody as long as the server cannot be reached.
-    async fn renewal(
-        &self,
-        name: &str,
-        session: &Session,
-        prover: &Prover,
-    ) -> Result<Option<Client>, CommandError> {
-        let names = NameArgs { profile: Some(name.to_owned()), session: None };
-        let server = names.server(true)?.with_network(&self.network).with_secret(&self.secret);
-        let (transport, client_id) = (server.transport()?, session.client_id.clone());
-        match server.client(transport, &session.issuer, client_id, prover.clone()).await {
-            Ok(client) => Ok(Some(client)),
-            Err(error) => {
-                tracing::warn!(target: "agent", profile = name, %error, "tokens cannot be renewed for now");
-                Ok(None)
-            }
-        }
-    }
 }
 
 impl ProfileArgs {
     /// The names, or that of the default.
-    fn names(&self) -> Result<Vec<String>, CommandError> {
+    pub(super) fn names(&self) -> Result<Vec<String>, CommandError> {
         match self.names.as_slice() {
             [] => Ok(vec![Profiles::load()?.name(None)]),
             names => Ok(names.to_vec()),
         }
     }
 
-    fn sessions(&self) -> Result<Vec<(String, Session)>, CommandError> {
+    pub(super) fn sessions(&self) -> Result<Vec<(String, Session)>, CommandError> {
         let store = places::sessions()?;
         let load = |name: String| {
             let session = store.load(&name).map_err(|error| {

@@ -8,7 +8,7 @@ use keybound_serve::{Limits, Listen, Options, Server, bind, stop_signal};
 use std::fs::Permissions;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::net::{TcpListener, UnixListener, UnixStream};
@@ -51,16 +51,19 @@ impl PlaceArgs {
 /// A socket with mode 0600 in a folder with mode 0700, so that nobody else can open it even before its own mode is set.
 async fn unix(path: &Path) -> Result<UnixListener, CommandError> {
     let failed = |error: std::io::Error| CommandError::failed(format!("{}: {error}", path.display()));
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        PrivateDir::open(folder, ".sock").map_err(CommandError::failed)?;
-    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = PrivateDir::open(folder.unwrap_or(Path::new(".")), ".sock").map_err(CommandError::failed)?;
+    // Of two that find a dead socket, the second must not remove that of the first.
+    let _turn = folder.lock("agent-sockets").map_err(CommandError::failed)?;
     let listener = match UnixListener::bind(path) {
         Err(error) if error.kind() == ErrorKind::AddrInUse => {
-            if UnixStream::connect(path).await.is_ok() {
-                let what = format!("another process listens on {}", path.display());
-                return Err(CommandError::failed(what).advise("stop it, or choose another file"));
+            if !is_dead(path).await {
+                let what =
+                    format!("{} is there already, and is no socket that was left behind", path.display());
+                return Err(
+                    CommandError::failed(what).advise("stop the agent that uses it, or choose another file")
+                );
             }
-            // What a process left behind that did not end in order.
             std::fs::remove_file(path).map_err(failed)?;
             UnixListener::bind(path).map_err(failed)?
         }
@@ -70,23 +73,35 @@ async fn unix(path: &Path) -> Result<UnixListener, CommandError> {
     Ok(listener)
 }
 
+/// Whether a file is the socket of a process that did not end in order. One that is merely busy does not refuse.
+async fn is_dead(path: &Path) -> bool {
+    let is_socket = std::fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket());
+    let refused = |error: std::io::Error| error.kind() == ErrorKind::ConnectionRefused;
+    is_socket && UnixStream::connect(path).await.is_err_and(refused)
+}
+
 impl Listener {
     /// Runs the agent until SIGTERM or SIGINT. Says so in one line on stdout once requests are accepted, and then what
     /// else is to be told.
     pub(super) async fn run(self, agent: Agent, told: &str) -> Result<(), CommandError> {
         match self {
-            Self::Tcp(listener) => run(listener, agent, told).await,
+            Self::Tcp(listener) => run(listener, agent, told, || {}).await,
             Self::Unix(listener, path) => {
-                run(listener, agent, told).await?;
-                // Somebody may have been quicker.
-                let _ = std::fs::remove_file(path);
-                Ok(())
+                // Whoever comes next makes a socket of its own, while what is open here still ends.
+                let close = move || drop(std::fs::remove_file(path));
+                run(listener, agent, told, close).await
             }
         }
     }
 }
 
-async fn run<L: Listen>(listener: L, agent: Agent, told: &str) -> Result<(), CommandError> {
+/// `close` is done when it is told to stop, while it is still the one that listens.
+async fn run<L: Listen>(
+    listener: L,
+    agent: Agent,
+    told: &str,
+    close: impl FnOnce(),
+) -> Result<(), CommandError> {
     let stop = stop_signal()
         .map_err(|error| CommandError::failed(format!("signals cannot be received: {error}")))?;
     let place = listener.place().map_err(CommandError::failed)?;
@@ -96,6 +111,7 @@ async fn run<L: Listen>(listener: L, agent: Agent, told: &str) -> Result<(), Com
     output::line(&format!("ready listen={place}\n{told}"))?;
     let leave = async {
         let signal = stop.await;
+        close();
         tracing::info!(signal, "stopping");
     };
     server.run(leave).await;

@@ -1,6 +1,7 @@
 //! The commands, one a file.
 
 mod agent;
+mod agent_logins;
 mod agent_place;
 mod client;
 mod completions;

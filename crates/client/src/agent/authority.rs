@@ -2,7 +2,7 @@
 //! vouch for the hosts of the configured origins only, which its certificate says (RFC 5280 §4.2.1.10), and nothing
 //! trusts it until its user tells a program to.
 
-use super::authority_file::{Kept, read, write};
+use super::authority_file::{Kept, lock, read, write};
 use crate::private_dir::PrivateFileError;
 use keybound_dpop::jose::crypto::{self, CryptoError};
 use keybound_dpop::time::UnixTime;
@@ -39,6 +39,7 @@ pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
     certificate: CertificateDer<'static>,
     pem: String,
+    made_at: u64,
     leaves: Mutex<HashMap<String, Leaf>>,
 }
 
@@ -93,9 +94,13 @@ impl Authority {
             return Err(AuthorityError::NoHosts);
         }
         let fits = |kept: &Kept| {
-            let ends = kept.made_at + LIFE_SECS;
-            kept.hosts == hosts && kept.made_at <= now.as_secs() + DAY && now.as_secs() + REMADE_SECS < ends
+            kept.hosts == hosts && kept.made_at <= now.as_secs() + DAY && is_good(kept.made_at, now)
         };
+        if let Some(kept) = read(folder, name)?.filter(fits) {
+            return Ok((Self::of(&kept)?, false));
+        }
+        // Of all who want one at the same time, one makes it.
+        let _turn = lock(folder, name)?;
         match read(folder, name)?.filter(fits) {
             Some(kept) => Ok((Self::of(&kept)?, false)),
             None => {
@@ -110,13 +115,19 @@ impl Authority {
         let key = KeyPair::try_from(kept.key.as_slice())?;
         let issuer = Issuer::new(params(&kept.subject, &kept.hosts, kept.made_at), key);
         let certificate = CertificateDer::from(kept.certificate.clone());
-        Ok(Self { issuer, pem: kept.pem.clone(), certificate, leaves: Mutex::default() })
+        let (pem, made_at) = (kept.pem.clone(), kept.made_at);
+        Ok(Self { issuer, certificate, pem, made_at, leaves: Mutex::default() })
     }
 
     /// The certificate: what a program is told to trust. The key never leaves.
     #[must_use]
     pub fn certificate_pem(&self) -> &str {
         &self.pem
+    }
+
+    /// Whether it need not be made again yet.
+    pub(super) fn is_good_at(&self, now: UnixTime) -> bool {
+        is_good(self.made_at, now)
     }
 
     /// TLS as that host.
@@ -165,6 +176,10 @@ impl fmt::Debug for Authority {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Authority")
     }
+}
+
+fn is_good(made_at: u64, now: UnixTime) -> bool {
+    now.as_secs() + REMADE_SECS < made_at.saturating_add(LIFE_SECS)
 }
 
 fn make(name: &str, hosts: Vec<String>, now: u64) -> Result<Kept, AuthorityError> {
@@ -301,9 +316,28 @@ mod tests {
         assert!(is_taken(&again, "a.example", NOW));
         assert!(open(&folder, &["a.example"], NOW + DAY).1);
         assert!(!open(&folder, &["a.example"], NOW + 300 * DAY).1);
+        let at_hand = open(&folder, &["a.example"], NOW + 300 * DAY).0;
+        assert!(at_hand.is_good_at(UnixTime::from_secs(NOW + 300 * DAY)));
+        assert!(
+            !at_hand.is_good_at(UnixTime::from_secs(NOW + 340 * DAY)),
+            "whoever has it at hand makes another"
+        );
         assert!(open(&folder, &["a.example"], NOW + 340 * DAY).1);
         let none = Authority::open(&folder, "work", &[], UnixTime::from_secs(NOW));
         assert!(matches!(none, Err(AuthorityError::NoHosts)));
+    }
+
+    #[test]
+    fn agents_that_start_at_once_have_one_authority() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let folder = folder.path().join("agent");
+        let opened: Vec<_> = std::thread::scope(|scope| {
+            let agents: Vec<_> = (0..8).map(|_| scope.spawn(|| open(&folder, &["a.example"], NOW))).collect();
+            agents.into_iter().map(|agent| agent.join().expect("it ends")).collect()
+        });
+        let (first, _) = &opened[0];
+        assert!(opened.iter().all(|(one, _)| one.certificate_pem() == first.certificate_pem()));
+        assert_eq!(opened.iter().filter(|(_, is_new)| *is_new).count(), 1);
     }
 
     #[test]

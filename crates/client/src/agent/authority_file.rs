@@ -1,7 +1,7 @@
 //! The file of a certificate authority: its key and its certificate, and what it was made for.
 
 use super::authority::AuthorityError;
-use crate::private_dir::{PrivateDir, PrivateFileError};
+use crate::private_dir::{FileLock, PrivateDir, PrivateFileError};
 use keybound_dpop::jose::base64url;
 use keybound_dpop::jose::json::Object;
 use std::path::Path;
@@ -30,6 +30,11 @@ pub(super) fn read(folder: &Path, name: &str) -> Result<Option<Kept>, AuthorityE
         Err(PrivateFileError::Missing(_)) => Ok(None),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Waits until nobody else makes one of that name.
+pub(super) fn lock(folder: &Path, name: &str) -> Result<FileLock, AuthorityError> {
+    Ok(PrivateDir::open(folder, SUFFIX)?.lock(name)?)
 }
 
 /// Keeps it, in place of what was kept.

@@ -3,7 +3,7 @@
 
 use super::refusal::Refusal;
 use data_encoding::BASE64;
-use http::header::{AUTHORIZATION, HOST, ORIGIN, PROXY_AUTHORIZATION};
+use http::header::{ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, HOST, ORIGIN, PROXY_AUTHORIZATION};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use keybound_dpop::secret::Secret;
@@ -62,11 +62,11 @@ pub(super) struct Gate {
     /// By which names the agent itself is called, in `Host`.
     names: Vec<String>,
     /// Pages of these origins may use it.
-    pages: Vec<String>,
+    pages: Vec<HeaderValue>,
 }
 
 impl Gate {
-    pub(super) fn new(entrance: Entrance, pages: Vec<String>) -> Self {
+    pub(super) fn new(entrance: Entrance, pages: Vec<HeaderValue>) -> Self {
         let names = match &entrance {
             Entrance::Tcp(address, _) => vec![address.to_string(), format!("localhost:{}", address.port())],
             Entrance::Unix => Vec::new(),
@@ -90,21 +90,47 @@ impl Gate {
                 "TRACE would show the token to its caller",
             ));
         }
-        let Entrance::Tcp(_, token) = &self.entrance else { return Ok(()) };
+        let Entrance::Tcp(..) = &self.entrance else { return Ok(()) };
         if way == Way::Reverse && !self.is_called(request) {
             let text = "it is called by another name than that of its address, as a page in a browser would do; \
                         use http://ADDRESS:PORT as it told at its start";
             return Err(Refusal::new(StatusCode::MISDIRECTED_REQUEST, text));
         }
         self.check_page(request)?;
+        if self.is_preflight(way, request) {
+            return Ok(());
+        }
         let (fields, refusal): (&[HeaderName], fn() -> Refusal) = match way {
             Way::Inside => return Ok(()),
             Way::Reverse => (&[TOKEN, AUTHORIZATION], Refusal::of_reverse),
             Way::Forward | Way::Connect => (&[PROXY_AUTHORIZATION, TOKEN], Refusal::of_proxy),
         };
-        let shown =
-            fields.iter().any(|name| shown(&request.headers, name).is_some_and(|shown| shown == *token));
-        if shown { Ok(()) } else { Err(refusal()) }
+        let is_shown = fields.iter().any(|name| self.is_shown_in(&request.headers, name));
+        if is_shown { Ok(()) } else { Err(refusal()) }
+    }
+
+    /// Whether a field shows the agent's token.
+    pub(super) fn is_shown_in(&self, headers: &HeaderMap, name: &HeaderName) -> bool {
+        let Entrance::Tcp(_, token) = &self.entrance else { return false };
+        shown(headers, name).is_some_and(|shown| shown == *token)
+    }
+
+    /// The page that calls the agent like an API, and may. In a tunnel and at a proxy it is the server that answers
+    /// pages.
+    pub(super) fn page_of(&self, way: Way, request: &Parts) -> Option<&HeaderValue> {
+        if way != Way::Reverse || self.pages.is_empty() || !self.is_called(request) {
+            return None;
+        }
+        let origin = request.headers.get(ORIGIN)?;
+        self.pages.iter().find(|page| *page == origin)
+    }
+
+    /// Whether a browser asks what a page may send (Fetch §3.3.2, "CORS-preflight request"). It never has the token with
+    /// it, and no server is asked.
+    pub(super) fn is_preflight(&self, way: Way, request: &Parts) -> bool {
+        request.method == Method::OPTIONS
+            && request.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
+            && self.page_of(way, request).is_some()
     }
 
     /// A name that leads here without being ours is how a page reaches programs that listen on loopback ("DNS
@@ -137,7 +163,7 @@ impl Gate {
 
     /// Whether that is an origin whose pages may use the agent.
     pub(super) fn is_page(&self, origin: &HeaderValue) -> bool {
-        self.pages.iter().any(|page| origin == page.as_str())
+        self.pages.contains(origin)
     }
 
     /// Whether that is the origin which the request itself is for.
@@ -179,7 +205,10 @@ mod tests {
 
     fn gate() -> Gate {
         let address = "127.0.0.1:8111".parse().expect("an address");
-        Gate::new(Entrance::Tcp(address, Secret::new(T)), vec!["https://tool.example".to_owned()])
+        Gate::new(
+            Entrance::Tcp(address, Secret::new(T)),
+            vec![HeaderValue::from_static("https://tool.example")],
+        )
     }
 
     fn asked(gate: &Gate, line: &str, fields: &[(&str, &str)]) -> Result<(), StatusCode> {
@@ -254,6 +283,25 @@ mod tests {
         ] {
             let expected = if let_in { Ok(()) } else { Err(StatusCode::FORBIDDEN) };
             assert_eq!(with("localhost:8111", &fields), expected, "{fields:?}");
+        }
+    }
+
+    #[test]
+    fn atk_125_a_browser_may_ask_without_the_token_for_an_allowed_page_only() {
+        let (host, method) = (("host", "localhost:8111"), ("access-control-request-method", "GET"));
+        let page = ("origin", "https://tool.example");
+        assert_eq!(asked(&gate(), "OPTIONS /x", &[host, page, method]), Ok(()));
+        for (line, fields, status) in [
+            ("OPTIONS /x", vec![host, page], 401),
+            ("GET /x", vec![host, page, method], 401),
+            ("OPTIONS /x", vec![host, ("origin", "https://evil.example"), method], 403),
+            ("OPTIONS /x", vec![host, ("origin", "http://localhost:8111"), method], 401),
+            ("OPTIONS /x", vec![host, method], 401),
+            ("OPTIONS /x", vec![("host", "evil.example:8111"), page, method], 421),
+            ("OPTIONS http://api.example/x", vec![("host", "api.example"), page, method], 407),
+        ] {
+            let refused = asked(&gate(), line, &fields).map_err(|status| status.as_u16());
+            assert_eq!(refused, Err(status), "{line} {fields:?}");
         }
     }
 

@@ -64,6 +64,10 @@ fn remove_hop_by_hop(headers: &mut HeaderMap) {
             headers.remove(name);
         }
     }
+    // RFC 9112 §6.3: where both say how long a message is, the coding does.
+    if headers.contains_key(TRANSFER_ENCODING) {
+        headers.remove(CONTENT_LENGTH);
+    }
     for name in &HOP_BY_HOP {
         headers.remove(name);
     }
@@ -119,6 +123,18 @@ mod tests {
         for_server(&mut headers);
         assert_eq!(names(&headers), ["accept", "te"]);
         assert_eq!(headers.get(TE).expect("kept"), "trailers");
+    }
+
+    #[test]
+    fn atk_110_a_length_beside_a_coding_does_not_cross() {
+        for turn in [for_server, for_caller] {
+            let mut both = fields(&[("content-length", "5"), ("transfer-encoding", "chunked")]);
+            turn(&mut both);
+            assert!(both.is_empty());
+            let mut one = fields(&[("content-length", "5")]);
+            turn(&mut one);
+            assert_eq!(names(&one), ["content-length"]);
+        }
     }
 
     #[test]

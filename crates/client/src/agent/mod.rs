@@ -11,6 +11,7 @@
 //! | file | what |
 //! |---|---|
 //! | `gate` | who may come in |
+//! | `page` | what a page in a browser is told, where one may |
 //! | [`token`] | what they show |
 //! | `targets` | which servers there are, and with which login they are called |
 //! | `service` | a request from its coming in to its answer |
@@ -30,6 +31,7 @@ mod forward;
 mod gate;
 mod headers;
 mod location;
+mod page;
 mod refusal;
 mod service;
 mod targets;
@@ -40,5 +42,6 @@ pub use authority::{Authority, AuthorityError};
 pub use body::AnswerBody;
 pub use connections::RootsError;
 pub use gate::Entrance;
+pub use page::NotAnOrigin;
 pub use service::{Agent, AgentError, Others, Settings};
 pub use targets::{Profile, TargetsError, hosts_of};

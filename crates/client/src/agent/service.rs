@@ -6,10 +6,11 @@ use super::connect::Tunnel;
 use super::connections::{RootsError, Ways};
 use super::forward::{Passage, TooSlow};
 use super::gate::{Entrance, Gate, Way};
+use super::page::{self, NotAnOrigin};
 use super::refusal::Refusal;
 use super::targets::{Profile, Target, Targets, TargetsError};
 use bytes::Bytes;
-use http::header::HOST;
+use http::header::{AUTHORIZATION, HOST};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{Request, Response, StatusCode, Uri};
@@ -46,7 +47,7 @@ pub struct Settings {
     pub upstream: Option<String>,
     /// What it does with requests for other servers.
     pub others: Others,
-    /// Origins of pages that may use it.
+    /// Origins of pages that may use it, where it is called like an API.
     pub pages: Vec<String>,
     /// Authorities that it trusts besides the system's: a file in PEM.
     pub ca_file: Option<PathBuf>,
@@ -63,6 +64,9 @@ pub enum AgentError {
     /// The profiles do not do.
     #[error(transparent)]
     Targets(#[from] TargetsError),
+    /// A page's origin is none.
+    #[error(transparent)]
+    Page(#[from] NotAnOrigin),
     /// No server could be verified.
     #[error(transparent)]
     Roots(#[from] RootsError),
@@ -108,16 +112,21 @@ impl Agent {
         let Settings { entrance, upstream, others, pages, ca_file, authority, answer_timeout } = settings;
         let known = RwLock::new(Known::of(profiles, upstream.as_deref())?);
         let ways = Ways::new(ca_file.as_deref())?;
+        let pages = pages.iter().map(|page| page::origin(page)).collect::<Result<_, _>>()?;
         let gate = Gate::new(entrance, pages);
         Ok(Self(Arc::new(Shared { gate, upstream, others, ways, authority, answer_timeout, clock, known })))
     }
 
-    /// Other profiles in the place of these, for requests from now on.
+    /// Other profiles in the place of these, for requests from now on. Where none has the upstream's origin any more, the
+    /// agent stands for no API until one has.
     ///
     /// # Errors
     /// [`AgentError`]; then everything stays as it is.
     pub fn replace(&self, profiles: &[Profile]) -> Result<(), AgentError> {
-        let known = Known::of(profiles, self.0.upstream.as_deref())?;
+        let known = match Known::of(profiles, self.0.upstream.as_deref()) {
+            Err(TargetsError::Upstream(_)) => Known::of(profiles, None)?,
+            known => known?,
+        };
         *self.0.known.write() = known;
         Ok(())
     }
@@ -131,8 +140,8 @@ impl Agent {
         let (known, now) = (self.known(), self.0.clock.now().unix);
         let mut authority = known.authority.lock();
         let at_hand = match &*authority {
-            Some(at_hand) => Arc::clone(at_hand),
-            None => {
+            Some(at_hand) if at_hand.is_good_at(now) => Arc::clone(at_hand),
+            _ => {
                 let (folder, name) = self.0.authority.as_ref().ok_or(AuthorityError::NoHosts)?;
                 let (opened, is_new) = Authority::open(folder, name, &known.targets.hosts(), now)?;
                 if is_new {
@@ -152,10 +161,27 @@ impl Agent {
         B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     {
         let (parts, body) = request.into_parts();
-        let (way, line) = (self.0.gate.way_of(&parts), Line::of(&parts));
-        if let Err(refusal) = self.0.gate.check(way, &parts) {
-            return line.refused(way, refusal);
+        let (gate, line) = (&self.0.gate, Line::of(&parts));
+        let way = gate.way_of(&parts);
+        let page = gate.page_of(way, &parts).cloned();
+        let mut answer = match gate.check(way, &parts) {
+            Err(refusal) => line.refused(way, refusal),
+            Ok(()) if gate.is_preflight(way, &parts) => {
+                line.answered(way, "-", page::preflight(&parts.headers))
+            }
+            Ok(()) => self.answer_known(way, parts, body, line).await,
+        };
+        if let Some(page) = page {
+            page::let_read(answer.headers_mut(), page);
         }
+        answer
+    }
+
+    /// The same, once its caller may ask.
+    async fn answer_known<B>(&self, way: Way, parts: Parts, body: B, line: Line) -> Response<AnswerBody>
+    where
+        B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+    {
         let known = self.known();
         match way {
             Way::Connect => match self.connect(&known.targets, parts).await {
@@ -174,7 +200,7 @@ impl Agent {
                     let path = below(base, &parts.uri);
                     self.pass(&known, way, (target, path), (parts, body), line).await
                 }
-                None => line.refused(way, no_upstream()),
+                None => line.refused(way, self.no_upstream()),
             },
         }
     }
@@ -191,12 +217,13 @@ impl Agent {
         }
         let known = self.known();
         let named = named_host(&parts).and_then(|host| known.targets.named(host));
-        if named.is_none_or(|named| named.origin != target.origin) {
+        // The login is the one of now, which may be another than when the tunnel was opened.
+        let Some(target) = named.filter(|named| named.origin == target.origin) else {
             let text = "this tunnel is for another server";
             return line.refused(way, Refusal::new(StatusCode::MISDIRECTED_REQUEST, text));
-        }
+        };
         let path = parts.uri.path_and_query().cloned();
-        self.pass(&known, way, (&target, path), (parts, body), line).await
+        self.pass(&known, way, (target, path), (parts, body), line).await
     }
 
     async fn pass<B>(
@@ -225,7 +252,7 @@ impl Agent {
     }
 
     /// A request for a server that no profile names.
-    async fn elsewhere<B>(&self, parts: Parts, body: B, line: Line) -> Response<AnswerBody>
+    async fn elsewhere<B>(&self, mut parts: Parts, body: B, line: Line) -> Response<AnswerBody>
     where
         B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     {
@@ -233,10 +260,26 @@ impl Agent {
         if self.0.others == Others::Refuse || !is_http {
             return line.refused(Way::Forward, not_named());
         }
+        if self.0.gate.is_shown_in(&parts.headers, &AUTHORIZATION) {
+            parts.headers.remove(AUTHORIZATION);
+        }
         let time = TooSlow(self.0.answer_timeout);
         match super::forward::send_as_it_is(&self.0.ways, parts, body, time).await {
             Ok(answer) => line.answered(Way::Forward, "-", answer),
             Err(refusal) => line.failed(Way::Forward, "-", refusal),
+        }
+    }
+
+    fn no_upstream(&self) -> Refusal {
+        match self.0.upstream {
+            None => {
+                let text = "it stands for no API; start it with --upstream URL, or use it as a proxy";
+                Refusal::new(StatusCode::NOT_FOUND, text)
+            }
+            Some(_) => {
+                let text = "no login has the origin of its upstream any more; log in with `keybound login`";
+                Refusal::new(StatusCode::BAD_GATEWAY, text)
+            }
         }
     }
 
@@ -293,11 +336,6 @@ fn not_named() -> Refusal {
     let text = "no profile has that origin; log in with `keybound login --origin URL`, or let such requests pass with \
                 `keybound agent --others pass`";
     Refusal::new(StatusCode::FORBIDDEN, text)
-}
-
-fn no_upstream() -> Refusal {
-    let text = "it stands for no API; start it with --upstream URL, or use it as a proxy";
-    Refusal::new(StatusCode::NOT_FOUND, text)
 }
 
 /// The line of a request in the log: which method, which server, how it ended.

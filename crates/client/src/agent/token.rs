@@ -39,25 +39,42 @@ pub fn generate() -> Result<Secret, TokenError> {
 /// [`TokenError`]
 pub fn kept(folder: impl Into<PathBuf>, name: &str) -> Result<Secret, TokenError> {
     let files = PrivateDir::open(folder, ".token")?;
-    match files.read(name) {
-        Ok(bytes) => {
-            let text = std::str::from_utf8(&bytes).map(str::trim_end).unwrap_or_default();
-            let is_token = text.len() == LENGTH && base64url::decode(text).is_some();
-            is_token.then(|| Secret::new(text)).ok_or_else(|| TokenError::NotAToken(name.to_owned()))
-        }
-        Err(PrivateFileError::Missing(_)) => {
+    match read(&files, name) {
+        Err(TokenError::File(PrivateFileError::Missing(_))) => {
             let token = generate()?;
-            files.create(name, token.reveal().as_bytes())?;
-            Ok(token)
+            match files.create(name, token.reveal().as_bytes()) {
+                Ok(()) => Ok(token),
+                // Another agent was quicker.
+                Err(PrivateFileError::Present(_)) => read(&files, name),
+                Err(error) => Err(error.into()),
+            }
         }
-        Err(error) => Err(error.into()),
+        read => read,
     }
+}
+
+fn read(files: &PrivateDir, name: &str) -> Result<Secret, TokenError> {
+    let bytes = files.read(name)?;
+    let text = std::str::from_utf8(&bytes).map(str::trim_end).unwrap_or_default();
+    let is_token = text.len() == LENGTH && base64url::decode(text).is_some();
+    is_token.then(|| Secret::new(text)).ok_or_else(|| TokenError::NotAToken(name.to_owned()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt as _;
+
+    #[test]
+    fn agents_that_start_at_once_have_one_token() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let files = folder.path().join("agent");
+        let tokens: Vec<_> = std::thread::scope(|scope| {
+            let agents: Vec<_> = (0..8).map(|_| scope.spawn(|| kept(&files, "work"))).collect();
+            agents.into_iter().map(|agent| agent.join().expect("it ends").expect("a token")).collect()
+        });
+        assert!(tokens.iter().all(|token| *token == tokens[0]));
+    }
 
     #[test]
     fn atk_126_a_kept_token_is_in_a_file_that_nobody_else_can_read() {

@@ -1,7 +1,10 @@
 //! Who does not get in, where nothing goes, and how much is held.
 
 use super::stage::Stage;
+use rustix::process::{Pid, Signal, kill_process};
+use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 #[test]
@@ -35,6 +38,33 @@ fn atk_125_nobody_gets_in_without_the_token_and_no_page_with_it() {
 }
 
 #[test]
+fn cl_tok_08_a_tunnel_is_for_one_server() {
+    let stage = Stage::new();
+    let agent = stage.agent(&[]);
+    stage.world.write("agent-ca.pem", &stage.world.ok(&["agent", "ca"], ""));
+    let (https, proxy) = (format!("https://{}/x", stage.api), agent.proxy());
+    let ask = |args: &[&str]| {
+        stage.curl(&[&["--cacert", "agent-ca.pem"], args, &[&https]].concat(), &[("https_proxy", &proxy)])
+    };
+    for version in ["--http1.1", "--http2"] {
+        for other in ["Host: evil.example", "Host: localhost:1", "Host: localhost"] {
+            let told = ask(&[version, "-H", other]);
+            assert!(told.ends_with("\n421"), "{version} {other}: {told}");
+        }
+        assert!(ask(&[version, "--request-target", "*", "-X", "OPTIONS"]).ends_with("\n400"), "{version}");
+    }
+    let absolute = ["--http1.1", "--request-target", "http://evil.example/x"];
+    assert!(ask(&absolute).ends_with("\n421"));
+    let told = ask(&["--http1.1", "-X", "TRACE"]);
+    assert!(told.ends_with("\n405"), "{told}");
+    assert!(ask(&["-H", "Origin: https://evil.example"]).ends_with("\n403"));
+    assert!(stage.heads.lock().expect("a lock").is_empty());
+    let host = stage.api.replace("localhost", "LocalHost");
+    assert!(ask(&["-H", &format!("Host: {host}")]).ends_with("\n200"));
+    agent.service.stop();
+}
+
+#[test]
 fn cl_tok_08_other_origins_are_refused_or_passed_on_with_nothing_added() {
     let stage = Stage::new();
     let refusing = stage.agent(&[]);
@@ -56,6 +86,15 @@ fn cl_tok_08_other_origins_are_refused_or_passed_on_with_nothing_added() {
     let admin = format!("http://{}/livez", stage.gateway.told("admin"));
     let told = stage.curl(&[&admin], &[("http_proxy", &proxy)]);
     assert!(told.ends_with("\n200"), "{told}");
+    // What a program has of its own goes on, and the agent's token does not.
+    let plain = format!("http://{}/x", stage.upstream);
+    let ask = |field: &str| stage.curl(&["-H", field, &plain], &[("http_proxy", &proxy)]);
+    let own = ask("Authorization: Bearer theirs");
+    assert!(own.contains("authorization: Bearer theirs\n") && own.ends_with("\n200"), "{own}");
+    for field in [passing.bearer(), format!("Keybound-Agent-Token: {}", passing.token)] {
+        let told = ask(&field);
+        assert!(told.ends_with("\n200") && !told.contains(&passing.token), "{told}");
+    }
     passing.service.stop();
 }
 
@@ -73,7 +112,7 @@ fn atk_125_a_socket_is_for_its_user_alone() {
     let told = stage.curl(&["--unix-socket", socket, "http://localhost/orders"], &[]);
     assert!(told.starts_with("GET /orders\n") && told.ends_with("\n200"), "{told}");
     let second = stage.world.run(&args, "");
-    assert!(second.code == 1 && second.stderr.contains("another process"), "{}", second.stderr);
+    assert!(second.code == 1 && second.stderr.contains("stop the agent that uses it"), "{}", second.stderr);
     assert_eq!(service.stop().0, 0);
     assert!(!path.exists());
 
@@ -83,6 +122,78 @@ fn atk_125_a_socket_is_for_its_user_alone() {
     assert!(open.code == 1 && open.stderr.contains("chmod 700"), "{}", open.stderr);
     let far = stage.world.run(&["agent", "--listen", "0.0.0.0:0"], "");
     assert!(far.code == 2 && far.stderr.contains("loopback"), "{}", far.stderr);
+}
+
+#[test]
+fn atk_125_a_socket_takes_the_place_of_a_dead_one_only() {
+    let stage = Stage::new();
+    let upstream = format!("https://{}", stage.api);
+    let run = stage.world.path("run");
+    std::fs::create_dir(&run).expect("a folder");
+    std::fs::set_permissions(&run, std::fs::Permissions::from_mode(0o700)).expect("set");
+    let args = |socket| ["agent", "--ca-file", "ca.pem", "--upstream", upstream.as_str(), "--socket", socket];
+    // A file that is no socket stays.
+    stage.world.write("run/notes", "mine");
+    let refused = stage.world.run(&args("run/notes"), "");
+    assert!(refused.code == 1 && refused.stderr.contains("no socket"), "{}", refused.stderr);
+    assert_eq!(std::fs::read_to_string(stage.world.path("run/notes")).expect("kept"), "mine");
+    // The folder of the program itself is a folder too.
+    std::fs::set_permissions(stage.world.path("."), std::fs::Permissions::from_mode(0o755)).expect("set");
+    let refused = stage.world.run(&args("agent.sock"), "");
+    assert!(refused.code == 1 && refused.stderr.contains("chmod 700"), "{}", refused.stderr);
+
+    let path = stage.world.path("run/agent.sock");
+    drop(std::os::unix::net::UnixListener::bind(&path).expect("bound"));
+    assert!(path.exists(), "a dead socket");
+    let mut first = stage.world.start(&args("run/agent.sock"));
+    let mut open = UnixStream::connect(&path).expect("connected");
+    open.write_all(b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("sent");
+    let mut begun = [0; 12];
+    open.read_exact(&mut begun).expect("an answer");
+    assert_eq!(&begun, b"HTTP/1.1 200");
+    // One that leaves, and still has something to finish, is not in the way of the next.
+    let id = i32::try_from(first.id()).ok().and_then(Pid::from_raw).expect("an id");
+    kill_process(id, Signal::TERM).expect("signalled");
+    first.wait_for_log("stopping");
+    assert!(!path.exists());
+    let second = stage.world.start(&args("run/agent.sock"));
+    drop(open);
+    first.stop();
+    let told = stage.curl(&["--unix-socket", path.to_str().expect("text"), "http://localhost/x"], &[]);
+    assert!(told.ends_with("\n200"), "{told}");
+    second.stop();
+}
+
+#[test]
+fn atk_125_a_page_that_is_allowed_reads_answers_and_no_other_does() {
+    let stage = Stage::new();
+    let upstream = format!("https://{}", stage.api);
+    for bad in ["null", "*", "https://a.example/"] {
+        let args = ["agent", "--ca-file", "ca.pem", "--listen", "127.0.0.1:0", "--allow-origin", bad];
+        let refused = stage.world.run(&args, "");
+        assert!(refused.code != 0 && refused.stderr.contains("no origin of a page"), "{}", refused.stderr);
+    }
+    let agent = stage.agent(&["--upstream", &upstream, "--allow-origin", "http://localhost:3000"]);
+    let (url, bearer, page) = (agent.url("/orders"), agent.bearer(), "Origin: http://localhost:3000");
+    let asks = ["-i", "-X", "OPTIONS", "-H", "Access-Control-Request-Method: PUT", "-H"];
+    let told = stage.curl(&[&asks[..], &[page, &url]].concat(), &[]);
+    assert!(told.contains("access-control-allow-origin: http://localhost:3000\r\n"), "{told}");
+    assert!(told.contains("access-control-allow-headers: authorization\r\n"), "{told}");
+    assert!(told.ends_with("\n204") && !told.contains("private-network"), "{told}");
+    let told = stage.curl(&["-i", "-H", page, "-H", &bearer, &url], &[]);
+    assert!(told.contains("access-control-allow-origin: http://localhost:3000\r\n"), "{told}");
+    assert!(told.contains("\r\nvary: origin\r\n") && told.ends_with("\n200"), "{told}");
+    let told = stage.curl(&["-i", "-H", page, &url], &[]);
+    assert!(told.contains("access-control-allow-origin: ") && told.ends_with("\n401"), "{told}");
+    let told = stage.curl(&[&asks[..], &["Origin: http://localhost:3001", &url]].concat(), &[]);
+    assert!(!told.contains("access-control") && told.ends_with("\n403"), "{told}");
+    let told = stage.curl(&["-i", "-H", &bearer, &url], &[]);
+    assert!(!told.contains("access-control") && told.ends_with("\n200"), "{told}");
+    // A browser's question is no request of the API.
+    let heads = stage.heads.lock().expect("a lock");
+    assert!(heads.len() == 2 && heads.iter().all(|head| head.starts_with("GET ")), "{heads:?}");
+    drop(heads);
+    agent.service.stop();
 }
 
 #[test]

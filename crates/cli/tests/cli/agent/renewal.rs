@@ -19,6 +19,8 @@ use keybound_oauth::identifier::{ClientId, Issuer};
 use keybound_oauth::token::TokenType;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::thread;
@@ -156,10 +158,76 @@ fn cl_tok_06_cl_tok_10_callers_at_once_share_one_renewal_and_logins_are_read_aga
     }
 }
 
+#[test]
+fn cl_tok_10_a_new_login_is_taken_up_by_itself_in_open_tunnels_too() {
+    let never = Arc::new(AtomicUsize::new(0));
+    let issuer = server(Arc::clone(&never));
+    let world = World::new();
+    keep(&world, &issuer, &[&issuer]);
+    let sessions = SessionStore::open(world.path("home/sessions")).expect("a store");
+    let mut session = sessions.load("default").expect("a session");
+    session.tokens.refresh_token = None;
+    sessions.save("default", &session).expect("saved");
+    let args = ["agent", "--listen", "127.0.0.1:0", "--upstream", &issuer, "--keep-token", "--quiet"];
+    let mut service = world.start(&args);
+    let listen = service.told("listen").to_owned();
+    let token = std::fs::read_to_string(world.path("home/agent/default.token")).expect("a token");
+    let host = issuer.trim_start_matches("http://").to_owned();
+    let mut tunnel = BufReader::new(TcpStream::connect(&listen).expect("connected"));
+    let fields = format!("Host: {host}\r\nProxy-Authorization: Bearer {token}\r\n\r\n");
+    assert_eq!(ask(&mut tunnel, &format!("CONNECT {host} HTTP/1.1\r\n{fields}")), 200);
+    let inside = format!("GET /x HTTP/1.1\r\nHost: {host}\r\n\r\n");
+    assert_eq!(ask(&mut tunnel, &inside), 401);
+
+    // Another login, with another key.
+    let keys = KeyStore::open(world.path("home/keys")).expect("a store");
+    session.jkt = keys.create("other", Algorithm::Es256).expect("a key").public_jwk().thumbprint();
+    session.key = "other".to_owned();
+    session.tokens.access_token = Secret::new(FRESH);
+    sessions.save("default", &session).expect("saved");
+    let before = service.wait_for_log("the logins were read again");
+    assert_eq!(ask(&mut tunnel, &inside), 200);
+    let fields = format!("Authorization: Bearer {token}\r\n");
+    assert!(send(&listen, "GET /x", &fields, "").starts_with("HTTP/1.1 200 "));
+
+    // None at all.
+    sessions.delete("default").expect("deleted");
+    let more = service.wait_for_log("the logins were read again");
+    assert!(more.contains("there is no login any more"), "{more}");
+    assert_eq!(ask(&mut tunnel, &inside), 421);
+    let gone = send(&listen, "GET /x", &fields, "");
+    assert!(gone.starts_with("HTTP/1.1 502 ") && gone.contains("keybound login"), "{gone}");
+
+    // And one again.
+    sessions.save("default", &session).expect("saved");
+    service.wait_for_log("the logins were read again");
+    assert!(send(&listen, "GET /x", &fields, "").starts_with("HTTP/1.1 200 "));
+    assert!(!before.contains(FRESH) && !before.contains(&token));
+    service.stop();
+}
+
+/// The status of an answer, which is read to its end.
+fn ask(stream: &mut BufReader<TcpStream>, request: &str) -> u16 {
+    stream.get_mut().write_all(request.as_bytes()).expect("sent");
+    let (mut status, mut length) = (None, 0);
+    loop {
+        let mut line = String::new();
+        stream.read_line(&mut line).expect("a line");
+        let line = line.trim_end().to_ascii_lowercase();
+        if line.is_empty() {
+            break;
+        }
+        status = status.or_else(|| line.split(' ').nth(1)?.parse().ok());
+        length =
+            line.strip_prefix("content-length: ").map_or(length, |value| value.parse().expect("a length"));
+    }
+    stream.read_exact(&mut vec![0; length]).expect("a body");
+    status.expect("a status")
+}
+
 /// The whole answer to a request to a proxy.
 fn proxy(listen: &str, line: &str, host: &str, basic: &str) -> String {
-    use std::io::{Read, Write};
-    let mut stream = std::net::TcpStream::connect(listen).expect("connected");
+    let mut stream = TcpStream::connect(listen).expect("connected");
     let fields = format!("Host: {host}\r\nProxy-Authorization: Basic {basic}\r\nConnection: close\r\n");
     stream.write_all(format!("{line} HTTP/1.1\r\n{fields}\r\n").as_bytes()).expect("sent");
     let mut answer = String::new();

@@ -23,6 +23,8 @@ pub(crate) struct Stage {
     pub(crate) api: String,
     /// What the API itself was asked: a request line and fields each.
     pub(crate) heads: Arc<Mutex<Vec<String>>>,
+    /// The API's own address, behind the gateway.
+    pub(crate) upstream: String,
     _provider: Service,
     pub(crate) gateway: Service,
 }
@@ -72,7 +74,8 @@ impl Stage {
             ),
         );
         let gateway = world.start(&["gateway"]);
-        let stage = Self { world, api, heads, _provider: provider, gateway };
+        let upstream = upstream.to_string();
+        let stage = Self { world, api, heads, upstream, _provider: provider, gateway };
         stage.login("default", &issuer.to_string());
         stage
     }

@@ -4,6 +4,7 @@ use super::stage::Stage;
 use crate::common::get;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 /// What the gateway's admin page counts under that name.
@@ -103,6 +104,41 @@ fn rs_gw_07_events_and_sockets_pass() {
     assert_eq!(code, 0, "{log}");
 }
 
+#[test]
+fn rs_gw_07_a_socket_passes_through_a_tunnel_with_tls() {
+    let stage = Stage::new();
+    let agent = stage.agent(&[]);
+    stage.world.write("agent-ca.pem", &stage.world.ok(&["agent", "ca"], ""));
+    stage.world.write("token", &agent.token);
+    let mut command = Command::new("openssl");
+    command.args([
+        "s_client",
+        "-quiet",
+        "-verify_return_error",
+        "-CAfile",
+        "agent-ca.pem",
+        "-alpn",
+        "http/1.1",
+    ]);
+    command.args(["-connect", &stage.api, "-servername", "localhost", "-proxy", &agent.listen]);
+    command.args(["-proxy_user", "keybound", "-proxy_pass", "file:token"]);
+    command.current_dir(stage.world.path(".")).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut client = command.stderr(Stdio::null()).spawn().expect("openssl");
+    let (mut to, mut from) = (client.stdin.take().expect("stdin"), client.stdout.take().expect("stdout"));
+    let fields = "Connection: Upgrade\r\nUpgrade: websocket";
+    write!(to, "GET /socket HTTP/1.1\r\nHost: {}\r\n{fields}\r\n\r\n", stage.api).expect("sent");
+    let head = read_until(&mut from, b"\r\n\r\n");
+    assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+    let frame = [&[0x81, 0x84, 0, 0, 0, 0][..], b"ping"].concat();
+    to.write_all(&frame).expect("sent");
+    let mut back = vec![0; frame.len()];
+    from.read_exact(&mut back).expect("sent back");
+    assert_eq!(back, frame);
+    client.kill().expect("it ran");
+    client.wait().expect("it ended");
+    agent.service.stop();
+}
+
 fn ask(listen: &str, line: &str, fields: &str) -> TcpStream {
     let mut stream = TcpStream::connect(listen).expect("connected");
     stream.set_read_timeout(Some(Duration::from_secs(30))).expect("set");
@@ -110,7 +146,7 @@ fn ask(listen: &str, line: &str, fields: &str) -> TcpStream {
     stream
 }
 
-fn read_until(stream: &mut TcpStream, end: &[u8]) -> String {
+fn read_until(stream: &mut impl Read, end: &[u8]) -> String {
     let mut read = Vec::new();
     while !read.windows(end.len()).any(|window| window == end) {
         let mut byte = [0];
