@@ -10,6 +10,7 @@ mod clocks;
 mod device;
 #[cfg(test)]
 mod discovery;
+mod echoes;
 #[cfg(test)]
 mod grants;
 #[cfg(test)]
