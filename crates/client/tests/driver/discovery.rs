@@ -149,6 +149,10 @@ async fn cl_dsc_04_atk_128_metadata_of_strangers_are_bounded_and_never_from_insi
         let is_refused = matches!(refused, Err(ClientError::Fetch(FetchError::Address { .. })));
         assert!(is_refused, "{inside}: {refused:?}");
     }
+    let operator = Fetcher::for_operator(&Settings::default()).expect("a fetcher");
+    let unguarded =
+        transport().discover_resource(&operator, &resource("https://api.example/"), None, &[]).await;
+    assert_eq!(refusal(unguarded), ResourceDiscoverError::NotForStrangers);
     let plain = challenge(&format!("{}/meta", target.origin));
     let refused =
         transport().discover_resource(&strangers, &resource("https://api.example/"), Some(&plain), &[]).await;

@@ -41,7 +41,7 @@ async fn client() -> (Mock, Client) {
 }
 
 fn shown<T: std::fmt::Debug, E: std::error::Error>(result: Result<T, E>) -> String {
-    let error = result.expect_err("refused");
+    let Err(error) = result else { panic!("refused") };
     let text = format!("{error} {error:?}");
     assert!(!text.contains("hunter2") && text.contains("[redacted]"), "{text}");
     text

@@ -314,6 +314,17 @@ fn bcp_inj_06_pkce_is_relied_on_where_the_metadata_says_so_only() {
 }
 
 #[test]
+fn cl_flw_06_atk_118_the_id_token_is_held_against_all_that_was_asked_for() {
+    let ask = LoginAsk { max_age_secs: Some(60), ..ask().requiring_acr(["gold".to_owned()]) };
+    let login = World::new(&json!({})).ready(ask);
+    let grant = judge(&login, "code=c&state=STATE").expect("taken");
+    let asked = login.asked(&grant);
+    assert_eq!((asked.nonce, asked.max_age_secs), (sent(&login).nonce.as_deref(), Some(60)));
+    assert_eq!((asked.claims, asked.code), (Some(&login.ask.claims), Some(&Secret::new("c"))));
+    assert!(!login.ask.claims.id_token.is_empty());
+}
+
+#[test]
 fn bcp_inj_03_where_servers_share_a_redirect_uri_each_answer_says_whose_it_is() {
     let promised = json!({ "authorization_response_iss_parameter_supported": true });
     let signed = json!({ "response_modes_supported": ["jwt"] });
