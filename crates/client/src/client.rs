@@ -79,8 +79,10 @@ impl Client {
         Self { prover, new_key: None, ..self }
     }
 
-    /// The same client under a key that nobody has used.
-    pub(crate) fn with_new_key(self, prover: Prover) -> Self {
+    /// The same client under a key that was made for one login, and that nobody has used:
+    /// [`Client::under_new_key`] makes one.
+    #[must_use]
+    pub fn with_new_key(self, prover: Prover) -> Self {
         Self { prover, new_key: Some(Arc::new(AtomicBool::new(true))), ..self }
     }
 

@@ -10,6 +10,7 @@ mod clocks;
 mod device;
 #[cfg(test)]
 mod discovery;
+#[cfg(test)]
 mod echoes;
 #[cfg(test)]
 mod grants;
