@@ -56,6 +56,11 @@ impl BoundKey {
         Ok(Self { keys, name: name.to_owned(), signer, is_to_go: false })
     }
 
+    /// Whether it was made now, for one session.
+    pub(crate) const fn is_new(&self) -> bool {
+        self.is_to_go
+    }
+
     /// The key of a session, for another one of the same client.
     pub(crate) fn of(session: &Session) -> Result<Self, CommandError> {
         let keys = places::keys()?;

@@ -17,6 +17,7 @@ use http::Response;
 use keybound_dpop::jose::algorithm::{Algorithm, AlgorithmSet};
 use keybound_dpop::jose::jws::{JwtError, UnverifiedJwt, VerifiedJwt};
 use keybound_dpop::nonce_cache::Role;
+use keybound_dpop::secret::Secret;
 use keybound_fetch::JwksSource;
 use keybound_oauth::form::FormWriter;
 use keybound_oauth::id_token::IdTokenClaims;
@@ -25,6 +26,7 @@ use keybound_oauth::provider_metadata::{Endpoints, ProviderMetadata};
 use keybound_oauth::scope::Scope;
 use keybound_oauth::token::{GrantRequest, TokenRequest, TokenResponse};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Bytes in an answer of an authorization server, at the most.
 pub(crate) const MAX_ANSWER_BYTES: usize = 256 * 1024;
@@ -39,6 +41,8 @@ pub struct Client {
     keys: Option<JwksSource>,
     wanted: Wanted,
     login_rules: LoginRules,
+    /// Whether no login has begun under the key that was made for one.
+    new_key: Option<Arc<AtomicBool>>,
 }
 
 impl Client {
@@ -52,7 +56,8 @@ impl Client {
             .as_ref()
             .map(|url| JwksSource::new(transport.fetcher().clone(), url.url().clone(), prover.clock()));
         let (wanted, login_rules) = (Wanted::Bound, LoginRules::default());
-        Self { transport, server: Arc::new(server), identity, prover, keys, wanted, login_rules }
+        let server = Arc::new(server);
+        Self { transport, server, identity, prover, keys, wanted, login_rules, new_key: None }
     }
 
     /// The same client, which takes bearer tokens too where the server issues no others; not under FAPI 2.0.
@@ -71,7 +76,19 @@ impl Client {
     /// The same client under another key.
     #[must_use]
     pub fn with_prover(self, prover: Prover) -> Self {
-        Self { prover, ..self }
+        Self { prover, new_key: None, ..self }
+    }
+
+    /// The same client under a key that was made for one login, and that nobody has used:
+    /// [`Client::under_new_key`] makes one.
+    #[must_use]
+    pub fn with_new_key(self, prover: Prover) -> Self {
+        Self { prover, new_key: Some(Arc::new(AtomicBool::new(true))), ..self }
+    }
+
+    /// Whether the key was made for one login, and this is that login.
+    pub(crate) fn spend_new_key(&self) -> bool {
+        self.new_key.as_ref().is_some_and(|is_new| is_new.swap(false, Ordering::Relaxed))
     }
 
     /// The same client, held to FAPI 2.0: pushed requests, `private_key_jwt` or a certificate, bound tokens, `iss` in
@@ -175,7 +192,24 @@ impl Client {
             (Wanted::RefreshBound, GrantRequest::RefreshToken { .. }) => Wanted::BearerToo,
             (wanted, _) => wanted,
         };
-        Ok(token_endpoint::judge(&response, wanted)?)
+        self.judge_tokens(&response, wanted, grant)
+    }
+
+    /// What an answer of the token endpoint to that grant means; a refusal does not show what was handed in.
+    pub(crate) fn judge_tokens(
+        &self,
+        response: &Response<Bytes>,
+        wanted: Wanted,
+        grant: &TokenRequest,
+    ) -> Result<TokenResponse, ClientError> {
+        let judged = token_endpoint::judge(response, wanted);
+        Ok(judged.map_err(|error| error.without(&self.secrets(grant.grant.secrets())))?)
+    }
+
+    /// These secrets and the client's own: what was sent, and is not to be shown.
+    pub(crate) fn secrets<'s>(&'s self, mut sent: Vec<&'s Secret>) -> Vec<&'s Secret> {
+        sent.extend(self.identity.secret());
+        sent
     }
 
     /// Where this client meets that endpoint; `name` is its member in the metadata.

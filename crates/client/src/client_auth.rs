@@ -116,7 +116,7 @@ impl ClientAuth {
 
 /// A server's list, fit for a terminal.
 fn told(listed: &[String]) -> String {
-    keybound_oauth::error::sanitise(&listed.join(" "))
+    keybound_oauth::error::shown(&listed.join(" "))
 }
 
 impl fmt::Debug for Credentials {
@@ -150,6 +150,14 @@ impl Identity {
     #[must_use]
     pub const fn is_confidential(&self) -> bool {
         !matches!(self.auth, ClientAuth::None)
+    }
+
+    /// The secret that it authenticates with, if it does by one.
+    pub(crate) const fn secret(&self) -> Option<&Secret> {
+        match &self.auth {
+            ClientAuth::SecretBasic(secret) | ClientAuth::SecretPost(secret) => Some(secret),
+            ClientAuth::None | ClientAuth::PrivateKeyJwt { .. } | ClientAuth::TlsCertificate => None,
+        }
     }
 
     /// What one request to that issuer shows. An assertion is made anew each time, with its own `jti`; its audience is

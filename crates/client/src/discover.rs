@@ -116,7 +116,7 @@ pub fn choose_algorithm(
 ) -> Result<Algorithm, AlgorithmError> {
     let listed = &server.supported.dpop_signing_alg_values_supported;
     let lists = |algorithm: &Algorithm| listed.iter().any(|name| name == algorithm.name());
-    let theirs = || keybound_oauth::error::sanitise(&listed.join(" "));
+    let theirs = || keybound_oauth::error::shown(&listed.join(" "));
     match configured {
         Some(algorithm) if listed.is_empty() || lists(&algorithm) => Ok(algorithm),
         Some(algorithm) => {

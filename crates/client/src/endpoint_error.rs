@@ -3,6 +3,7 @@
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
+use keybound_dpop::secret::Secret;
 use keybound_oauth::error::{ErrorBody, ErrorCode};
 
 /// An endpoint of an authorization server did not do what it was asked to.
@@ -52,6 +53,19 @@ pub enum EndpointError {
         /// What is wrong with it.
         detail: String,
     },
+}
+
+impl EndpointError {
+    /// The same without these secrets, which a server may repeat.
+    #[must_use]
+    pub fn without(self, secrets: &[&Secret]) -> Self {
+        match self {
+            Self::Refused { endpoint, status, body } => {
+                Self::Refused { endpoint, status, body: body.without(secrets) }
+            }
+            other => other,
+        }
+    }
 }
 
 /// Whether an answer has one of the statuses of success; any will do that begins with 2.

@@ -22,7 +22,7 @@ const PAGE_TIMEOUT: Duration = Duration::from_secs(2);
 const MAX_CONNECTIONS: usize = 16;
 /// Where the browser ends: a URL without code and state.
 const DONE: &str = "/done";
-const PAGE: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Signed in</title>\
+const PAGE: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Answer received</title>\
     <p>The answer has arrived. You can close this window and go back to the program.</p></html>";
 
 /// A listener for one authorization response. It stops when it is dropped.

@@ -25,6 +25,11 @@ pub enum ResourceDiscoverError {
         "the resource does not say where its metadata are (`{RESOURCE_METADATA}`); name the authorization server"
     )]
     NoUrl,
+    /// The HTTP client would go anywhere, and a stranger chose the URL (RFC 9728 §7.7).
+    #[error(
+        "metadata of resources are fetched with `Fetcher::for_strangers`, so that no URL leads inside; give one"
+    )]
+    NotForStrangers,
     /// There is nothing at the URL.
     #[error(
         "{host} answered {status} where the resource's metadata should be; name the authorization server"
@@ -117,6 +122,9 @@ impl Transport {
         answer: Option<&HeaderMap>,
         acceptable: &[Issuer],
     ) -> Result<FoundResource, ClientError> {
+        if !strangers.is_for_strangers() {
+            return Err(ResourceDiscoverError::NotForStrangers.into());
+        }
         let url = metadata_url(resource, answer)?;
         let mut request = Request::new(Bytes::new());
         *request.uri_mut() = url.as_str().parse().map_err(|_| ResourceDiscoverError::NoUrl)?;

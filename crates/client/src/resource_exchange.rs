@@ -142,9 +142,7 @@ pub fn check_algorithms<'a>(ours: Algorithm, answer: impl Into<Answer<'a>>) -> R
     let mut lists =
         dpop_challenges(answer.headers).filter_map(|challenge| challenge.get("algs").map(str::to_owned));
     match lists.find(|algs| !algs.split(' ').any(|name| name == ours.name())) {
-        Some(algs) => {
-            Err(ResourceError::Algorithm { ours, accepted: keybound_oauth::error::sanitise(&algs) })
-        }
+        Some(algs) => Err(ResourceError::Algorithm { ours, accepted: keybound_oauth::error::shown(&algs) }),
         None => Ok(()),
     }
 }

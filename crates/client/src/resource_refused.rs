@@ -6,7 +6,7 @@ use crate::nonce_rule::challenges;
 use http::StatusCode;
 use keybound_dpop::challenge::Challenge;
 use keybound_dpop::time::UnixTime;
-use keybound_oauth::error::{ErrorCode, sanitise};
+use keybound_oauth::error::{ErrorCode, sanitise, shown};
 use std::fmt;
 
 /// A resource answered with 401 or 403. All text of the resource is made plain; nothing in it is to be trusted.
@@ -134,7 +134,7 @@ impl fmt::Display for ResourceRefused {
             write!(f, ": {error}")?;
         }
         if let Some(description) = &self.description {
-            write!(f, " ({description})")?;
+            write!(f, " ({})", shown(description))?;
         }
         write!(f, "; {}", self.advice())
     }

@@ -23,7 +23,9 @@ impl ReturnTo {
         let is_plain = text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
         let is_local = text.starts_with('/') && !text.starts_with("//");
         let here = url::Url::parse("https://here.invalid/").map_err(|_| NoReturn)?;
-        let stays = here.join(text).is_ok_and(|there| there.origin() == here.origin());
+        // Somebody between us and the browser may take the dots away, and what is left must not begin with a host.
+        let is_of_here = |there: url::Url| there.origin() == here.origin() && !there.path().starts_with("//");
+        let stays = here.join(text).is_ok_and(is_of_here);
         if is_plain && is_local && stays { Ok(Self(text.to_owned())) } else { Err(NoReturn) }
     }
 
@@ -73,6 +75,9 @@ mod tests {
             "orders",
             "//evil.example",
             "///evil.example",
+            "/.//evil.example",
+            "/a/..//evil.example",
+            "/%2e//evil.example",
             "/\\evil.example",
             "\\\\evil.example",
             "/\t/evil.example",

@@ -7,6 +7,7 @@ use crate::outgoing::{Outgoing, OutgoingError, form_post};
 use crate::prover::Prover;
 use bytes::Bytes;
 use http::{Response, StatusCode};
+use keybound_dpop::secret::Secret;
 use keybound_oauth::error::ErrorBody;
 use keybound_oauth::provider_metadata::ProviderMetadata;
 use keybound_oauth::token::{TokenRequest, TokenResponse, TokenResponseError, TokenType};
@@ -56,6 +57,17 @@ pub enum TokenError {
          tell the server's operator, or log in again"
     )]
     Downgraded,
+}
+
+impl TokenError {
+    /// The same without these secrets, which a server may repeat.
+    #[must_use]
+    pub fn without(self, secrets: &[&Secret]) -> Self {
+        match self {
+            Self::Refused { status, body } => Self::Refused { status, body: body.without(secrets) },
+            other => other,
+        }
+    }
 }
 
 /// The request; to be made anew for each sending.

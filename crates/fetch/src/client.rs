@@ -159,6 +159,12 @@ impl Fetcher {
         Self::new(settings, if nearby { Author::StrangersNearby } else { Author::Strangers })
     }
 
+    /// Whether it is one for URLs that others chose.
+    #[must_use]
+    pub fn is_for_strangers(&self) -> bool {
+        self.author != Author::Operator
+    }
+
     fn new(settings: &Settings, author: Author) -> Result<Self, FetchError> {
         let roots = || settings.roots.0.iter().cloned();
         let http = builder(settings, author)?.tls_certs_merge(roots()).build();

@@ -26,6 +26,15 @@ impl Author {
             Self::Strangers | Self::StrangersNearby => special_use(address),
         }
     }
+
+    /// What a name server said, if all of it will do. One address out of place spoils them all: which one would be
+    /// connected to is not ours to say.
+    pub(crate) fn judge(self, addresses: Vec<SocketAddr>) -> Result<Addrs, AddressRefused> {
+        match addresses.iter().find_map(|address| self.objection(address.ip())) {
+            Some(range) => Err(AddressRefused(range)),
+            None => Ok(Box::new(addresses.into_iter())),
+        }
+    }
 }
 
 impl Resolve for Author {
@@ -33,11 +42,7 @@ impl Resolve for Author {
         let author = *self;
         Box::pin(async move {
             let addresses = look_up(name.as_str()).await?;
-            // One address out of place spoils them all: which one would be connected to is not ours to say.
-            match addresses.iter().find_map(|address| author.objection(address.ip())) {
-                Some(range) => Err(AddressRefused(range).into()),
-                None => Ok(Box::new(addresses.into_iter()) as Addrs),
-            }
+            Ok(author.judge(addresses)?)
         })
     }
 }

@@ -5,7 +5,7 @@
 
 use crate::authorization_details::AuthorizationDetails;
 use crate::claims_request::ClaimsRequest;
-use crate::error::{ErrorBody, ErrorCode, Problem, sanitise};
+use crate::error::{ErrorBody, ErrorCode, Problem};
 use crate::form::{Form, FormWriter};
 use crate::identifier::{ClientId, Endpoint, ResourceId};
 use crate::pkce::CodeChallenge;
@@ -260,11 +260,9 @@ impl AuthorizationResponse {
     pub fn parse(form: &Form) -> Result<Self, NotAnAuthorizationResponse> {
         let outcome = match (form.secret("code"), form.get("error")) {
             (Some(code), None) => Ok(code),
-            (None, Some(error)) => Err(ErrorBody {
-                error: sanitise(error),
-                error_description: form.get("error_description").map(sanitise),
-                error_uri: form.get("error_uri").map(sanitise),
-            }),
+            (None, Some(error)) => {
+                Err(ErrorBody::told(error, form.get("error_description"), form.get("error_uri")))
+            }
             _ => return Err(NotAnAuthorizationResponse),
         };
         let text = |name| form.get(name).map(str::to_owned);

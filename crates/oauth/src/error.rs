@@ -1,7 +1,13 @@
 //! Errors as they travel: the registered codes, the JSON body, and what is wrong with one parameter.
 
 use keybound_dpop::jose::json::{JsonError, Object};
+use keybound_dpop::secret::Secret;
 use std::fmt;
+
+/// Characters of somebody else's text that are shown, at the most.
+const MAX_SHOWN: usize = 400;
+/// Secrets shorter than this are not looked for in texts: they would be found in any.
+const MIN_SECRET_BYTES: usize = 8;
 
 macro_rules! error_codes {
     ($($(#[$doc:meta])* $variant:ident = $text:literal),* $(,)?) => {
@@ -137,6 +143,16 @@ impl ErrorBody {
         Self { error: code.as_str().to_owned(), error_description, error_uri: None }
     }
 
+    /// An error that somebody else told us, fit for a terminal and a log.
+    #[must_use]
+    pub fn told(error: &str, description: Option<&str>, uri: Option<&str>) -> Self {
+        Self {
+            error: shown(error),
+            error_description: description.map(sanitise),
+            error_uri: uri.map(sanitise),
+        }
+    }
+
     /// The code, where we know it.
     #[must_use]
     pub fn code(&self) -> Option<ErrorCode> {
@@ -156,6 +172,24 @@ impl ErrorBody {
         serde_json::Value::Object(object).to_string()
     }
 
+    /// The same without these secrets: a server may repeat what was sent to it, and an error is shown and logged.
+    #[must_use]
+    pub fn without(self, secrets: &[&Secret]) -> Self {
+        let is_long = |secret: &&&Secret| secret.reveal().len() >= MIN_SECRET_BYTES;
+        let hide = |text: String| {
+            secrets.iter().filter(is_long).fold(text, |text, secret| {
+                let shown = sanitise(secret.reveal());
+                if text.contains(&shown) { text.replace(&shown, "[redacted]") } else { text }
+            })
+        };
+        let error = if self.code().is_some() { self.error } else { hide(self.error) };
+        Self {
+            error,
+            error_description: self.error_description.map(hide),
+            error_uri: self.error_uri.map(hide),
+        }
+    }
+
     /// Reads an error response. What came is made fit for a terminal and a log.
     ///
     /// # Errors
@@ -163,19 +197,15 @@ impl ErrorBody {
     pub fn parse(json: &[u8]) -> Result<Self, NotAnErrorBody> {
         let object = Object::parse(json).map_err(|_: JsonError| NotAnErrorBody)?;
         let error = object.string("error").ok().flatten().ok_or(NotAnErrorBody)?;
-        let text = |name| object.string(name).ok().flatten().map(sanitise);
-        Ok(Self {
-            error: sanitise(error),
-            error_description: text("error_description"),
-            error_uri: text("error_uri"),
-        })
+        let text = |name| object.string(name).ok().flatten();
+        Ok(Self::told(error, text("error_description"), text("error_uri")))
     }
 }
 
 impl fmt::Display for ErrorBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.error_description {
-            Some(description) => write!(f, "{}: {description}", self.error),
+            Some(description) => write!(f, "{}: {}", self.error, shown(description)),
             None => f.write_str(&self.error),
         }
     }
@@ -191,6 +221,16 @@ pub fn sanitise(text: &str) -> String {
         _ => '?',
     };
     text.chars().map(replace).collect()
+}
+
+/// As [`sanitise`], and cut: a text of somebody else that is shown to a person.
+#[must_use]
+pub fn shown(text: &str) -> String {
+    let end = text.char_indices().nth(MAX_SHOWN).map(|(at, _)| at);
+    match end.and_then(|end| text.get(..end)) {
+        Some(begin) => sanitise(begin) + "...",
+        None => sanitise(text),
+    }
 }
 
 /// What is wrong with one parameter of a request; the sender's fault. Says what was expected, never what came.
@@ -235,6 +275,33 @@ mod tests {
         for bad in ["", "[]", "{}", r#"{"error":1}"#, r#"{"error":"a","error":"b"}"#] {
             assert_eq!(ErrorBody::parse(bad.as_bytes()), Err(NotAnErrorBody), "{bad}");
         }
+    }
+
+    #[test]
+    fn secrets_that_a_server_repeats_are_not_shown() {
+        let (code, pin, odd) =
+            (Secret::new("SplxlOBeZQQYbYS6"), Secret::new("s"), Secret::new("a\\b\"cdefg"));
+        let json = serde_json::json!({
+            "error": "invalid_grant", "error_description": "SplxlOBeZQQYbYS6 is used, as is a\\b\"cdefg",
+            "error_uri": "https://id.example/?SplxlOBeZQQYbYS6",
+        });
+        let body = ErrorBody::parse(json.to_string().as_bytes()).expect("an error");
+        let hidden = body.clone().without(&[&code, &pin, &odd]);
+        assert_eq!(hidden.to_string(), "invalid_grant: [redacted] is used, as is [redacted]");
+        assert_eq!(hidden.error_uri.as_deref(), Some("https://id.example/?[redacted]"));
+        let same_word = Secret::new("invalid_grant");
+        assert_eq!(body.clone().without(&[&same_word]), body, "a code that we know is none");
+        assert_eq!(
+            ErrorBody { error: "no SplxlOBeZQQYbYS6".to_owned(), ..body }.without(&[&code]).error,
+            "no [redacted]"
+        );
+    }
+
+    #[test]
+    fn what_others_say_is_cut() {
+        let body = ErrorBody::told(&"e".repeat(9000), Some(&"ü".repeat(9000)), None);
+        assert_eq!(body.to_string().len(), 2 * (MAX_SHOWN + 3) + 2);
+        assert_eq!((shown("a\tb").as_str(), shown("").as_str()), ("a?b", ""));
     }
 
     #[test]

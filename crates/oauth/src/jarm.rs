@@ -3,7 +3,7 @@
 
 use crate::audience::Audience;
 use crate::authorization::AuthorizationResponse;
-use crate::error::{ErrorBody, sanitise};
+use crate::error::ErrorBody;
 use crate::identifier::{ClientId, Issuer};
 use keybound_dpop::jose::algorithm::{Algorithm, AlgorithmSet};
 use keybound_dpop::jose::json::{Object, WrongType};
@@ -102,11 +102,9 @@ pub fn verify(response: &Secret, expected: &Expected<'_>) -> Result<Authorizatio
 fn read(claims: &Object<'_>, issuer: &Issuer) -> Result<AuthorizationResponse, JarmError> {
     let outcome = match (claims.string("code")?, claims.string("error")?) {
         (Some(code), None) => Ok(Secret::new(code)),
-        (None, Some(error)) => Err(ErrorBody {
-            error: sanitise(error),
-            error_description: claims.string("error_description")?.map(sanitise),
-            error_uri: claims.string("error_uri")?.map(sanitise),
-        }),
+        (None, Some(error)) => {
+            Err(ErrorBody::told(error, claims.string("error_description")?, claims.string("error_uri")?))
+        }
         _ => return Err(JarmError::Mismatch("code")),
     };
     let state = claims.string("state")?.map(str::to_owned);

@@ -51,6 +51,24 @@ pub enum GrantRequest {
     Other(String),
 }
 
+impl GrantRequest {
+    /// What is handed in for tokens, and nobody else is to see.
+    #[must_use]
+    pub fn secrets(&self) -> Vec<&Secret> {
+        match self {
+            Self::AuthorizationCode { code, code_verifier, .. } => {
+                code_verifier.iter().map(CodeVerifier::secret).chain([code]).collect()
+            }
+            Self::RefreshToken { refresh_token, .. } => vec![refresh_token],
+            Self::DeviceCode { device_code } => vec![device_code],
+            Self::TokenExchange(exchange) => {
+                exchange.actor.iter().chain([&exchange.subject]).map(|typed| &typed.token).collect()
+            }
+            Self::ClientCredentials { .. } | Self::Other(_) => Vec::new(),
+        }
+    }
+}
+
 /// A token request, without the part that says who the client is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenRequest {

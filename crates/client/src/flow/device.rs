@@ -56,10 +56,15 @@ impl PendingDevice {
     /// [`EndpointError`]
     pub fn judge(response: &Response<Bytes>, ask: TokenAsk, now: UnixTime) -> Result<Self, EndpointError> {
         expect_success(ENDPOINT, response)?;
+        let malformed = |detail| EndpointError::Malformed { endpoint: ENDPOINT, detail };
         let response = DeviceAuthorizationResponse::parse(response.body())
-            .map_err(|error| EndpointError::Malformed { endpoint: ENDPOINT, detail: error.to_string() })?;
+            .map_err(|error| malformed(error.to_string()))?;
         let expires_at = now.plus_secs(response.expires_in_secs);
-        let interval_secs = response.interval_secs;
+        // Never without a pause, whatever the server says.
+        let interval_secs = response.interval_secs.max(1);
+        if u64::from(interval_secs) >= response.expires_in_secs {
+            return Err(malformed("its code expires before the first poll".to_owned()));
+        }
         Ok(Self { response, ask, expires_at, interval_secs })
     }
 
@@ -170,7 +175,8 @@ impl Client {
         let response = self
             .post_form(ENDPOINT, |at| at.device_authorization_endpoint.as_ref(), || request.to_form())
             .await?;
-        Ok(PendingDevice::judge(&response, ask, self.prover().now())?)
+        let judged = PendingDevice::judge(&response, ask, self.prover().now());
+        Ok(judged.map_err(|error| error.without(&self.secrets(Vec::new())))?)
     }
 
     /// Asks once whether the user has answered.

@@ -9,6 +9,7 @@ use crate::outgoing::{Outgoing, OutgoingError, form_post};
 use crate::prover::Prover;
 use bytes::Bytes;
 use http::{Response, StatusCode};
+use keybound_dpop::secret::Secret;
 use keybound_oauth::authorization::AuthorizationRequest;
 use keybound_oauth::error::{ErrorBody, ErrorCode};
 use keybound_oauth::pushed::{PushedResponse, PushedResponseError};
@@ -37,6 +38,24 @@ pub enum PushedError {
     /// The answer has no reference.
     #[error("the endpoint for pushed requests gave no reference: {0}")]
     Response(#[from] PushedResponseError),
+}
+
+impl PushedError {
+    /// Whether the server has something against the client, and not against what it asks for.
+    #[must_use]
+    pub fn is_of_the_client(&self) -> bool {
+        let Self::Refused { body, .. } = self else { return false };
+        matches!(body.code(), Some(ErrorCode::InvalidClient | ErrorCode::UnauthorizedClient))
+    }
+
+    /// The same without these secrets, which a server may repeat.
+    #[must_use]
+    pub fn without(self, secrets: &[&Secret]) -> Self {
+        match self {
+            Self::Refused { status, body } => Self::Refused { status, body: body.without(secrets) },
+            other => other,
+        }
+    }
 }
 
 /// The request; to be made anew for each sending. With a key it goes as a signed object, alone (RFC 9126 §3).
@@ -88,7 +107,10 @@ pub fn judge(response: &Response<Bytes>) -> Result<PushedResponse, PushedError> 
 
 fn advice(body: &ErrorBody) -> &'static str {
     match body.code() {
-        Some(ErrorCode::InvalidClient) => "; check the client identifier, its credentials and their method",
+        Some(ErrorCode::InvalidClient | ErrorCode::UnauthorizedClient) => {
+            "; check the client identifier, its credentials and their method; if the server takes pushed requests of \
+             clients with credentials only, let the login not push"
+        }
         Some(ErrorCode::InvalidDpopProof) => "; compare this machine's clock with the server's",
         Some(ErrorCode::InvalidRequest) => {
             "; are the redirect URI and the scopes registered for this client?"
@@ -103,7 +125,6 @@ mod tests {
     use crate::flow::authorization_code::tests::World;
     use keybound_dpop::jose::algorithm::Algorithm;
     use keybound_dpop::jose::signer::SigningKey;
-    use keybound_dpop::secret::Secret;
     use keybound_oauth::form::Form;
     use serde_json::json;
     use std::sync::Arc;

@@ -35,6 +35,15 @@ pub enum InitialAccess {
     Bound(Secret, Prover),
 }
 
+impl InitialAccess {
+    fn token(&self) -> Option<&Secret> {
+        match self {
+            Self::Open => None,
+            Self::Bearer(token) | Self::Bound(token, _) => Some(token),
+        }
+    }
+}
+
 /// What the server keeps of a client, and what the client needs to be it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Registration {
@@ -49,6 +58,11 @@ pub enum RegistrationUnusable {
     /// The server answers with something that is no client identifier.
     #[error("the registration's `client_id` is none; tell the server's operator")]
     ClientId,
+    /// The server answers with the registration of another client.
+    #[error(
+        "the server answered with the registration of another client; it is not used: tell the server's operator"
+    )]
+    OtherClient,
     /// A method of authentication that we do not have.
     #[error(
         "the client is registered for an authentication method that is unknown here; register it for another"
@@ -145,6 +159,22 @@ impl Registration {
         self.information.management.as_ref().ok_or(RegistrationUnusable::NotManaged)
     }
 
+    /// The registration after a read or a change. It is the same client's, or none.
+    fn answered(&self, response: &Response<Bytes>) -> Result<Self, ClientError> {
+        let new = Self::judge(CLIENT_URI, response).map_err(|error| self.hidden_in(error))?;
+        if new.client_id != self.client_id {
+            return Err(RegistrationUnusable::OtherClient.into());
+        }
+        Ok(self.renewed(new))
+    }
+
+    /// An error that does not show the secrets of this registration.
+    fn hidden_in(&self, error: EndpointError) -> EndpointError {
+        let token = self.information.management.as_ref().map(|management| &management.access_token);
+        let secrets: Vec<_> = token.into_iter().chain(&self.information.client_secret).collect();
+        error.without(&secrets)
+    }
+
     /// What a read or a change answers; the token and the secret stay where the server does not give new ones
     /// (RFC 7592 §3).
     fn renewed(&self, mut new: Self) -> Self {
@@ -177,7 +207,8 @@ impl Transport {
         let body = Bytes::from(request.to_json());
         let make = || make(&Method::POST, &to, access, body.clone());
         let response = self.exchange_with(access, make).await?;
-        Ok(Registration::judge(ENDPOINT, &response)?)
+        let judged = Registration::judge(ENDPOINT, &response);
+        Ok(judged.map_err(|error| error.without(access.token().as_slice()))?)
     }
 
     /// Reads a registration (RFC 7592 §2.1).
@@ -186,7 +217,7 @@ impl Transport {
     /// [`ClientError`]
     pub async fn read_registration(&self, registration: &Registration) -> Result<Registration, ClientError> {
         let response = self.manage(registration, &Method::GET, Bytes::new()).await?;
-        Ok(registration.renewed(Registration::judge(CLIENT_URI, &response)?))
+        registration.answered(&response)
     }
 
     /// Changes a registration to that metadata, all of it (RFC 7592 §2.2): what is left out is deleted.
@@ -205,7 +236,7 @@ impl Transport {
             request.metadata.insert("client_secret".to_owned(), secret.reveal().into());
         }
         let response = self.manage(registration, &Method::PUT, Bytes::from(request.to_json())).await?;
-        Ok(registration.renewed(Registration::judge(CLIENT_URI, &response)?))
+        registration.answered(&response)
     }
 
     /// Ends a registration (RFC 7592 §2.3): the client and all its tokens.
@@ -214,7 +245,7 @@ impl Transport {
     /// [`ClientError`]
     pub async fn delete_registration(&self, registration: &Registration) -> Result<(), ClientError> {
         let response = self.manage(registration, &Method::DELETE, Bytes::new()).await?;
-        Ok(expect_with_token(CLIENT_URI, &response)?)
+        Ok(expect_with_token(CLIENT_URI, &response).map_err(|error| registration.hidden_in(error))?)
     }
 
     async fn manage(

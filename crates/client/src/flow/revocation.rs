@@ -39,7 +39,7 @@ impl Client {
             RevocationRequest { token: token.clone(), token_type_hint: Some(kind.hint().to_owned()) };
         let response =
             self.post_form(ENDPOINT, |at| at.revocation_endpoint.as_ref(), || request.to_form()).await?;
-        Ok(expect_success(ENDPOINT, &response)?)
+        Ok(expect_success(ENDPOINT, &response).map_err(|error| error.without(&self.secrets(vec![token])))?)
     }
 
     /// Gives a login back: the refresh token, with which a server ends the whole grant (§2.1), and the access token for

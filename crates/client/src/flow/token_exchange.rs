@@ -4,7 +4,6 @@
 use crate::client::Client;
 use crate::error::ClientError;
 use crate::flow::ask::TokenAsk;
-use crate::token_endpoint;
 use crate::tokens::Tokens;
 use bytes::Bytes;
 use http::Response;
@@ -98,11 +97,12 @@ impl Client {
         let scope = ask.scope.clone();
         let request = TokenExchangeRequest { subject, actor, requested_token_type, scope, audiences };
         let grant = GrantRequest::TokenExchange(Box::new(request));
-        let answer = self.ask_for_tokens(&ask.request(grant)).await?;
+        let request = ask.request(grant);
+        let answer = self.ask_for_tokens(&request).await?;
         if let Some(other) = read_other(&answer) {
             return Ok(other);
         }
-        let mut response = token_endpoint::judge(&answer, self.wanted())?;
+        let mut response = self.judge_tokens(&answer, self.wanted(), &request)?;
         let issued_token_type = response.issued_token_type.take();
         let tokens = Tokens::granted(response, ask.scope.as_ref(), self.prover().now());
         Ok(Exchanged::Access { tokens: Box::new(tokens), issued_token_type })

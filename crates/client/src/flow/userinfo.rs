@@ -35,7 +35,7 @@ impl Client {
         let make = || -> Result<Outgoing, ClientError> { Ok(prepare(&session, self.prover(), &request)?) };
         let role = Role::ResourceServer;
         let response = self.transport().exchange(self.prover(), role, MAX_ANSWER_BYTES, make).await?;
-        expect_with_token(ENDPOINT, &response)?;
+        expect_with_token(ENDPOINT, &response).map_err(|error| error.without(&[&tokens.access_token]))?;
         self.read_userinfo(&response, subject).await
     }
 

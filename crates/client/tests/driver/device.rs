@@ -171,6 +171,24 @@ async fn cl_flw_11_nobody_polls_after_the_code_has_expired() {
 }
 
 #[tokio::test]
+async fn cl_flw_06_an_id_token_that_a_device_did_not_ask_for_is_dropped_unread() {
+    const UNASKED: (u16, &str) = (200, r#"{"access_token":"a","token_type":"DPoP","id_token":"a.b.c"}"#);
+    let (tokens, _) = login(None, &[UNASKED]).await;
+    let tokens = tokens.expect("tokens");
+    assert_eq!((tokens.id_token, tokens.subject), (None, None));
+}
+
+#[tokio::test]
+async fn cl_flw_11_a_server_that_asks_for_no_pause_is_not_flooded() {
+    let (end, waits) = login(Some(0), &[PENDING, PENDING, (200, TOKENS)]).await;
+    assert!(end.is_ok(), "{end:?}");
+    assert_eq!(waits, [1, 1, 1]);
+    let mock = server(Some(60), &[PENDING]).await;
+    let told = client(&mock.origin, ClientAuth::None).begin_device(ask()).await.expect_err("of no use");
+    assert!(told.to_string().contains("expires before the first poll"), "{told}");
+}
+
+#[tokio::test]
 async fn device_answers_that_are_none_are_told_with_the_endpoint() {
     for (status, body, says) in [
         (400, r#"{"error":"unauthorized_client"}"#, "registered for this grant type"),

@@ -124,6 +124,23 @@ async fn cl_dsc_02_cl_dsc_03_atk_116_metadata_of_another_resource_or_a_hostile_i
 }
 
 #[tokio::test]
+async fn cl_dsc_02_challenges_that_name_several_urls_name_none() {
+    let server = server().await;
+    let api = api(&json!({ "resource": "SELF/v1", "authorization_servers": [server.origin] })).await;
+    let at = format!("{}/meta", api.origin);
+    for (other, is_taken) in [(at.clone(), true), (format!("{at}?other"), false)] {
+        let mut answer = challenge(&at);
+        let line = format!(r#"Bearer resource_metadata="{other}""#);
+        answer.append("WWW-Authenticate", line.parse().expect("a value"));
+        let found = discover(&api.origin, Some(&answer), &[issuer(&server.origin)]).await;
+        match is_taken {
+            true => assert!(found.is_ok(), "{found:?}"),
+            false => assert_eq!(refusal(found), ResourceDiscoverError::NoUrl),
+        }
+    }
+}
+
+#[tokio::test]
 async fn cl_dsc_01_fapi_cl_07_atk_116_an_issuer_whose_metadata_name_another_is_not_used() {
     let liar = Mock::start(|_, _| reply(200, &[], &metadata("https://id.example").to_string())).await;
     let api = api(&json!({ "resource": "SELF/v1", "authorization_servers": [liar.origin] })).await;
@@ -149,6 +166,10 @@ async fn cl_dsc_04_atk_128_metadata_of_strangers_are_bounded_and_never_from_insi
         let is_refused = matches!(refused, Err(ClientError::Fetch(FetchError::Address { .. })));
         assert!(is_refused, "{inside}: {refused:?}");
     }
+    let operator = Fetcher::for_operator(&Settings::default()).expect("a fetcher");
+    let unguarded =
+        transport().discover_resource(&operator, &resource("https://api.example/"), None, &[]).await;
+    assert_eq!(refusal(unguarded), ResourceDiscoverError::NotForStrangers);
     let plain = challenge(&format!("{}/meta", target.origin));
     let refused =
         transport().discover_resource(&strangers, &resource("https://api.example/"), Some(&plain), &[]).await;

@@ -188,6 +188,19 @@ async fn cl_non_11_the_nonce_of_a_login_and_those_of_proofs_do_not_meet() {
 }
 
 #[tokio::test]
+async fn cl_flw_06_an_id_token_that_nobody_asked_for_is_dropped_unread() {
+    let unasked = r#"{"access_token":"a","token_type":"DPoP","id_token":"a.b.c"}"#;
+    let mock = Mock::start(|_, _| reply(200, &[], unasked)).await;
+    let client = client(&mock.origin, ClientAuth::None);
+    let login = client.begin_login(LoginAsk::default(), "http://127.0.0.1:1/cb").await.expect("begun");
+    let state = sent_request(login.url()).state.expect("a state");
+    let query = Secret::new(format!("code=c&state={state}&iss={}", mock.origin));
+    let tokens = client.finish_login(login, &query).await.expect("tokens");
+    assert_eq!((tokens.id_token, tokens.subject), (None, None));
+    assert_eq!(mock.seen().len(), 1);
+}
+
+#[tokio::test]
 async fn cl_flw_06_openid_without_an_id_token_is_refused() {
     let mock = Mock::start(|_, _| reply(200, &[], r#"{"access_token":"a","token_type":"DPoP"}"#)).await;
     let client = client(&mock.origin, ClientAuth::None);

@@ -11,6 +11,8 @@ mod device;
 #[cfg(test)]
 mod discovery;
 #[cfg(test)]
+mod echoes;
+#[cfg(test)]
 mod grants;
 #[cfg(test)]
 mod layer;

@@ -6,7 +6,7 @@ use keybound_client::client_auth::ClientAuth;
 use keybound_client::error::ClientError;
 use keybound_client::flow::authorization_code::fapi::NotFapi;
 use keybound_client::flow::authorization_code::{
-    LoginAsk, LoginImpossible, LoginRules, PendingLogin, RequestKey, When,
+    Defence, LoginAsk, LoginImpossible, LoginRules, PendingLogin, RequestKey, When,
 };
 use keybound_client::flow::pushed::PushedError;
 use keybound_client::token_endpoint::TokenError;
@@ -127,6 +127,49 @@ async fn cl_red_04_a_pushed_request_follows_no_redirect_and_a_refusal_is_told() 
         }
         assert_eq!(mock.seen().len(), 1);
     }
+}
+
+/// A server that lists its endpoint for pushed requests, and takes them of clients with credentials only.
+#[tokio::test]
+async fn a_client_without_credentials_that_may_not_push_goes_through_the_browser_where_it_may() {
+    let refusal = r#"{"error":"invalid_client","error_description":"no"}"#;
+    for (auth, besides, wanted, is_taken) in [
+        (ClientAuth::None, json!({}), When::Auto, true),
+        (ClientAuth::None, json!({}), When::Always, false),
+        (ClientAuth::None, json!({ "require_pushed_authorization_requests": true }), When::Auto, false),
+        (ClientAuth::SecretPost(Secret::new("s")), json!({}), When::Auto, false),
+    ] {
+        let mock = Mock::start(move |_, _| reply(401, &[], refusal)).await;
+        let mut metadata = par(&mock.origin);
+        metadata.as_object_mut().expect("an object").extend(besides.as_object().expect("an object").clone());
+        let client = client_at(&mock.origin, metadata, auth);
+        match begin(&client, LoginAsk { pushed: wanted, ..ask() }).await {
+            Ok(login) => {
+                assert!(is_taken, "{wanted:?}");
+                assert!(login.url().contains("&code_challenge=") && login.url_expires_at().is_none());
+            }
+            Err(error) => {
+                assert!(!is_taken && error.to_string().contains("let the login not push"), "{error}");
+            }
+        }
+        assert_eq!(mock.seen().len(), 1);
+    }
+    let mock = Mock::start(|_, _| reply(400, &[], r#"{"error":"invalid_scope"}"#)).await;
+    let client = client_at(&mock.origin, par(&mock.origin), ClientAuth::None);
+    assert!(begin(&client, ask()).await.is_err(), "what is asked for is no better in a URL");
+}
+
+#[tokio::test]
+async fn cl_key_05_a_key_is_relied_on_for_the_one_login_that_it_was_made_for() {
+    let mock = server().await;
+    let api_only = || LoginAsk { scope: Scope::parse("read").ok(), ..LoginAsk::default() };
+    let without_s256 = json!({ "code_challenge_methods_supported": ["plain"] });
+    let client = client_at(&mock.origin, without_s256, ClientAuth::None);
+    let old = begin(&client, api_only()).await.expect("begun");
+    assert_eq!(old.defence(), Defence::StateOnly, "others may have codes for this key");
+    let (client, _) = client.under_new_key().expect("a key");
+    assert_eq!(begin(&client, api_only()).await.expect("begun").defence(), Defence::Key);
+    assert_eq!(begin(&client.clone(), api_only()).await.expect("begun").defence(), Defence::StateOnly);
 }
 
 #[tokio::test]

@@ -123,6 +123,15 @@ async fn as_dcr_11_a_registration_is_read_changed_and_ended_with_its_own_token()
     assert!(seen.iter().all(|seen| seen.target == "/register/c1"));
 }
 
+#[tokio::test]
+async fn as_dcr_11_the_registration_of_another_client_is_not_taken_for_ours() {
+    let mock = Mock::start(|_, _| reply(200, &[], r#"{"client_id":"evil","client_secret":"e"}"#)).await;
+    let ours = registered(&json!({ "client_secret": "s1", "registration_access_token": "t1",
+        "registration_client_uri": format!("{}/register/c1", mock.origin) }));
+    let refused = transport().read_registration(&ours).await;
+    assert!(matches!(refused, Err(ClientError::Registration(RegistrationUnusable::OtherClient))));
+}
+
 #[test]
 fn as_dcr_03_what_is_missing_is_told() {
     let secret = |expires: u64| json!({ "client_secret": "s", "client_secret_expires_at": expires });

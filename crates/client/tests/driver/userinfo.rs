@@ -1,6 +1,6 @@
 //! UserInfo as JSON and signed, and the way out: logout.
 
-use crate::mock::{CHALLENGE, Mock, Seen, client, reply};
+use crate::mock::{CHALLENGE, Mock, Seen, client, client_at, reply};
 use axum::body::Body;
 use http::Response;
 use keybound_client::client::Client;
@@ -87,17 +87,20 @@ async fn userinfo_that_refuses_is_told() {
 
 /// Signs its answer under a key, and publishes another one if it is told to.
 async fn signing(claims: Value, is_known: bool) -> Result<Map<String, Value>, ClientError> {
+    told(&signer(claims, is_known).await).await
+}
+
+async fn signer(claims: Value, is_known: bool) -> Mock {
     let key = SigningKey::generate(Algorithm::Es256).expect("a key");
     let other = SigningKey::generate(Algorithm::Es256).expect("a key");
     let published = if is_known { key.public_jwk() } else { other.public_jwk() };
     let named = NamedKey { kid: Some("k".to_owned()), algorithm: None, key: published.clone() };
     let keys = KeySet::of(vec![named]).to_json();
-    let mock = Mock::start(move |seen, _| match seen.target.as_str() {
+    Mock::start(move |seen, _| match seen.target.as_str() {
         "/jwks" => reply(200, &[], &keys),
         _ => signed(&key, &claims, seen),
     })
-    .await;
-    told(&mock).await
+    .await
 }
 
 fn signed(key: &SigningKey, claims: &Value, seen: &Seen) -> Response<Body> {
@@ -113,6 +116,11 @@ async fn cl_flw_07_signed_userinfo_is_verified_and_is_for_us_about_the_same_user
     let claims = signing(good.clone(), true).await.expect("claims");
     assert_eq!(Value::Object(claims), json!({ "sub": "ada", "name": "Ada" }));
     assert!(matches!(signing(good.clone(), false).await, Err(ClientError::IdToken(_))), "another key");
+    let mock = signer(good.clone(), true).await;
+    let listed = json!({ "userinfo_signing_alg_values_supported": ["PS256"] });
+    let client = client_at(&mock.origin, listed, ClientAuth::None);
+    let refused = client.userinfo(&held(Some("ada"))).await;
+    assert!(matches!(refused, Err(ClientError::IdToken(_))), "another algorithm: {refused:?}");
     for (name, value) in [("iss", "https://evil.example"), ("aud", "other"), ("sub", "eve")] {
         let mut bad = good.clone();
         bad[name] = value.into();

@@ -1,7 +1,10 @@
 use super::*;
 use crate::error::Culprit;
 use crate::testing::{Server, answer};
+use reqwest::dns::{Name, Resolve, Resolving};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 
@@ -145,6 +148,40 @@ async fn ops_ssrf_01_strangers_reach_public_addresses_only() {
     let error = strangers.get(&server.url).await.expect_err("http");
     assert!(matches!(error, FetchError::Url { .. }), "{error}");
     assert!(server.requests().is_empty());
+}
+
+/// A name server that says where a name leads, and something else when it is asked again.
+#[derive(Default)]
+struct Rebinding(AtomicUsize);
+
+impl Resolve for Rebinding {
+    fn resolve(&self, _: Name) -> Resolving {
+        let answers: [&[[u8; 4]]; 3] =
+            [&[[127, 0, 0, 1]], &[[127, 0, 0, 1], [10, 0, 0, 1]], &[[169, 254, 169, 254]]];
+        let answer = answers[self.0.fetch_add(1, Ordering::SeqCst).min(2)];
+        let addresses = answer.iter().map(|address| SocketAddr::from((*address, 0))).collect();
+        Box::pin(async move { Ok(Author::StrangersNearby.judge(addresses)?) })
+    }
+}
+
+#[tokio::test]
+async fn cl_dsc_04_atk_128_a_name_that_changes_its_address_leads_nowhere_else() {
+    let (names, settings) = (Arc::<Rebinding>::default(), Settings::default());
+    let author = Author::StrangersNearby;
+    let made = builder(&settings, author).expect("a builder").dns_resolver(Arc::clone(&names)).build();
+    let (timeout, max_body_bytes) = (settings.timeout, settings.max_body_bytes);
+    let strangers = Fetcher { http: made.expect("a client"), author, timeout, max_body_bytes };
+    let server = Server::start(|_| answer("200 OK", "connection: close\r\n", "{}")).await;
+    let at = url(&format!("http://name.localhost:{}/", server.url.port().expect("a port")));
+    assert!(strangers.get(&at).await.is_ok());
+    assert_eq!(names.0.load(Ordering::SeqCst), 1, "it is asked once, and connected to as judged");
+    for range in ["private use", "link local"] {
+        match strangers.get(&at).await.expect_err(range) {
+            FetchError::Address { range: told, .. } => assert_eq!(told, range),
+            other => panic!("{other}"),
+        }
+    }
+    assert_eq!(server.requests().len(), 1);
 }
 
 #[tokio::test]

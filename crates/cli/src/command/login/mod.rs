@@ -193,7 +193,9 @@ impl Begun {
         let identity = server.identity(client_id, &metadata)?;
         let origins = origins(&server, &metadata)?;
         let key = key(&metadata)?;
-        let client = Client::new(transport, metadata, identity, wallet::prover(key.signer()));
+        let prover = wallet::prover(key.signer());
+        let client = Client::new(transport, metadata, identity, prover.clone());
+        let client = if key.is_new() { client.with_new_key(prover) } else { client };
         Ok(Self { server, client, session: session.to_owned(), origins, key })
     }
 

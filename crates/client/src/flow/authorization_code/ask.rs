@@ -129,6 +129,9 @@ pub struct LoginRules {
     pub id_token_algorithm: Option<Algorithm>,
     /// `authorization_signed_response_alg`, as registered; left out, whatever the server lists.
     pub response_algorithm: Option<Algorithm>,
+    /// Whether answers of other servers come to the same redirect URI. Then each must say whose it is, by `iss` or by its
+    /// signature, or one server could have the code of another sent to it (RFC 9700 §4.4.2).
+    pub shares_redirect_uri: bool,
 }
 
 /// How strict a client is.

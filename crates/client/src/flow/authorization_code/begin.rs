@@ -66,6 +66,12 @@ pub enum LoginImpossible {
     /// The server does not list the response mode.
     #[error("the authorization server does not list the response mode `{0}`")]
     ResponseMode(&'static str),
+    /// Nothing would tell this server's answer from another one's (RFC 9700 §4.4.2).
+    #[error(
+        "the authorization server does not say that it sends `iss`, and other servers answer to the same redirect URI; \
+         give it a redirect URI of its own, or ask for a signed answer"
+    )]
+    MixUp,
     /// A parameter of the client's own has the name of one that is ours to set.
     #[error("the parameter `{0}` is set by the login itself, and not by hand")]
     Reserved(String),
@@ -86,6 +92,9 @@ impl From<LoginImpossible> for crate::error::ClientError {
     }
 }
 
+/// For how long a login waits for its answer, at the most: people look for passwords, and no code lives that long.
+const LIFE_SECS: u64 = 3600;
+
 /// What comes next.
 #[derive(Debug)]
 pub enum Begun {
@@ -102,6 +111,7 @@ pub struct Unpushed {
     key: Option<RequestKey>,
     client_id: ClientId,
     endpoint: Endpoint,
+    is_optional: bool,
     login: PendingLogin,
 }
 
@@ -116,6 +126,21 @@ impl Unpushed {
     #[must_use]
     pub const fn key(&self) -> Option<&RequestKey> {
         self.key.as_ref()
+    }
+
+    /// Whether the request may go through the browser where the server takes pushed requests of no client without
+    /// credentials, though it lists its endpoint: nobody demands the push, and the client is such a one.
+    #[must_use]
+    pub const fn is_optional(&self) -> bool {
+        self.is_optional
+    }
+
+    /// The login with its request in the URL.
+    ///
+    /// # Errors
+    /// [`ProveError`] where it cannot be signed.
+    pub fn in_url(self, parties: &Parties<'_>, now: UnixTime) -> Result<PendingLogin, ProveError> {
+        in_url(parties, (&self.endpoint, self.key.as_ref()), (self.login, self.request), now)
     }
 
     /// The login, now that the server has answered. Only `client_id` and `request_uri` go through the browser
@@ -152,18 +177,43 @@ pub fn begin(
         return Err(LoginImpossible::Reserved(name.clone()));
     }
     check_response_mode(server, ask.response)?;
+    if parties.rules.shares_redirect_uri && !promises_iss(server) && !ask.response.is_signed() {
+        return Err(LoginImpossible::MixUp);
+    }
+    let is_optional = ask.pushed == When::Auto && !must_push(parties) && !parties.identity.is_confidential();
     let (is_pushed, key) = (is_pushed(parties, ask.pushed)?, signing_key(parties, ask.signed)?);
     let login = pending(parties, redirect_uri, ask, prover, entropy);
     let request = login.request(server);
     if is_pushed {
         let client_id = parties.identity.client_id.clone();
-        return Ok(Begun::ToPush(Box::new(Unpushed { request, key, client_id, endpoint, login })));
+        return Ok(Begun::ToPush(Box::new(Unpushed {
+            request,
+            key,
+            client_id,
+            endpoint,
+            is_optional,
+            login,
+        })));
     }
-    let request = match &key {
-        Some(key) => request_object::signed(parties, &request, key, prover.now())?,
+    let login = in_url(parties, (&endpoint, key.as_ref()), (login, request), prover.now())?;
+    Ok(Begun::Ready(Box::new(login)))
+}
+
+fn in_url(
+    parties: &Parties<'_>,
+    (endpoint, key): (&Endpoint, Option<&RequestKey>),
+    (login, request): (PendingLogin, AuthorizationRequest),
+    now: UnixTime,
+) -> Result<PendingLogin, ProveError> {
+    let request = match key {
+        Some(key) => request_object::signed(parties, &request, key, now)?,
         None => request,
     };
-    Ok(Begun::Ready(Box::new(PendingLogin { url: request.to_url(&endpoint), ..login })))
+    Ok(PendingLogin { url: request.to_url(endpoint), ..login })
+}
+
+fn promises_iss(server: &ProviderMetadata) -> bool {
+    server.flags.authorization_response_iss_parameter_supported == Some(true)
 }
 
 fn pending(
@@ -174,14 +224,14 @@ fn pending(
     entropy: &LoginEntropy,
 ) -> PendingLogin {
     let server = parties.server;
-    let is_promised = server.flags.authorization_response_iss_parameter_supported == Some(true);
     let nonce = ask.is_openid().then(|| OidcNonce::new(base64url::encode(&entropy.nonce)));
     PendingLogin {
         url: String::new(),
         url_expires_at: None,
+        expires_at: prover.now().plus_secs(LIFE_SECS),
         issuer: server.issuer.clone(),
         client_id: parties.identity.client_id.clone(),
-        is_iss_needed: is_promised || parties.rules.profile == Profile::Fapi2,
+        is_iss_needed: promises_iss(server) || parties.rules.profile == Profile::Fapi2,
         redirect_uri: redirect_uri.to_owned(),
         jkt: prover.jkt(),
         defence: defence(server, nonce.is_some()),
@@ -226,11 +276,14 @@ impl PendingLogin {
     }
 }
 
+fn must_push(parties: &Parties<'_>) -> bool {
+    parties.server.flags.require_pushed_authorization_requests == Some(true)
+        || parties.rules.profile == Profile::Fapi2
+}
+
 fn is_pushed(parties: &Parties<'_>, wanted: When) -> Result<bool, LoginImpossible> {
-    let server = parties.server;
-    let is_possible = server.endpoints.pushed_authorization_request_endpoint.is_some();
-    let is_required = server.flags.require_pushed_authorization_requests == Some(true)
-        || parties.rules.profile == Profile::Fapi2;
+    let is_possible = parties.server.endpoints.pushed_authorization_request_endpoint.is_some();
+    let is_required = must_push(parties);
     match wanted {
         When::Never if is_required => Err(LoginImpossible::MustPush),
         When::Never => Ok(false),

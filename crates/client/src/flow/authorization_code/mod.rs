@@ -103,18 +103,34 @@ impl Client {
         let parties = self.parties();
         let login = match begin(&parties, redirect_uri, ask, self.prover(), &entropy)? {
             Begun::Ready(login) => *login,
-            Begun::ToPush(unpushed) => {
-                let (request, key) = (unpushed.request(), unpushed.key());
-                let make = || Ok(pushed::request(&parties, request, key, self.prover())?);
-                let response = self.ask_server(make).await?;
-                unpushed.pushed(&pushed::judge(&response)?, self.prover().now())
-            }
+            Begun::ToPush(unpushed) => self.push(*unpushed).await?,
         };
-        if login.defence() != Defence::Pkce {
-            let (issuer, defence) = (login.issuer(), login.defence());
+        // RFC 9449 §10: a key is a defence where it is new for each login.
+        let defence = match (login.defence, self.spend_new_key()) {
+            (Defence::Key, false) => Defence::StateOnly,
+            (defence, _) => defence,
+        };
+        let login = PendingLogin { defence, ..login };
+        if defence != Defence::Pkce {
+            let issuer = login.issuer();
             tracing::warn!(%issuer, ?defence, "the server does not say that it checks PKCE with S256");
         }
         Ok(login)
+    }
+
+    async fn push(&self, unpushed: Unpushed) -> Result<PendingLogin, ClientError> {
+        let parties = self.parties();
+        let (request, key) = (unpushed.request(), unpushed.key());
+        let make = || Ok(pushed::request(&parties, request, key, self.prover())?);
+        let response = self.ask_server(make).await?;
+        match pushed::judge(&response) {
+            Ok(reference) => Ok(unpushed.pushed(&reference, self.prover().now())),
+            Err(error) if error.is_of_the_client() && unpushed.is_optional() => {
+                tracing::warn!(%error, "the server takes no pushed request of this client, so it goes through the browser");
+                Ok(unpushed.in_url(&parties, self.prover().now())?)
+            }
+            Err(error) => Err(error.without(&self.secrets(Vec::new())).into()),
+        }
     }
 
     /// The same client under a new key, for one login: so no two authorization servers, users or logins share a key
@@ -126,7 +142,7 @@ impl Client {
         let algorithm = choose_algorithm(self.server(), Some(self.prover().algorithm()))?;
         let key = Arc::new(SigningKey::generate(algorithm).map_err(ProveError::from)?);
         let signer: SharedSigner = Arc::<SigningKey>::clone(&key);
-        Ok((self.clone().with_prover(self.prover().under(signer)), key))
+        Ok((self.clone().with_new_key(self.prover().under(signer)), key))
     }
 
     /// Ends a login with the browser's answer: the query of the redirect, or the body of the form that was posted to it.
@@ -136,6 +152,7 @@ impl Client {
     /// [`ClientError`]; where the answer is refused, no code was sent.
     pub async fn finish_login(&self, login: PendingLogin, answer: &Secret) -> Result<Tokens, ClientError> {
         login.check_client(&self.parties(), self.prover().jkt())?;
+        login.check_time(self.prover().now())?;
         let grant = self.judge_answer(&login, answer).await?;
         let response = self.request_tokens(&grant).await?;
         let mut tokens = Tokens::granted(response, login.ask.scope.as_ref(), self.prover().now());

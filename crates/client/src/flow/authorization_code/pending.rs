@@ -19,6 +19,14 @@ use std::fmt;
 
 /// The `nonce` of OpenID Connect: it ties the ID token to the login. It has nothing to do with the nonces of proofs.
 ///
+/// ```
+/// # use keybound_client::flow::authorization_code::OidcNonce;
+/// # use keybound_dpop::nonce::Nonce;
+/// fn of_an_id_token(nonce: OidcNonce) -> OidcNonce {
+///     nonce
+/// }
+/// ```
+///
 /// ```compile_fail,E0308
 /// # use keybound_client::flow::authorization_code::OidcNonce;
 /// # use keybound_dpop::nonce::Nonce;
@@ -38,7 +46,10 @@ pub enum Defence {
     /// It does not say so. The `nonce` of the ID token does it: no token is used before that is checked.
     OidcNonce,
     /// It does not say so, and there is no ID token. The key does it that the code is bound to, if that key is made for
-    /// this login alone (RFC 9449 §10): see [`Client::under_new_key`](crate::client::Client::under_new_key).
+    /// this login alone (RFC 9449 §10): see [`Client::under_new_key`](crate::client::Client::under_new_key). A [`Client`]
+    /// says this of the first login under such a key only.
+    ///
+    /// [`Client`]: crate::client::Client
     Key,
     /// Nothing but `state`, which protects from forged answers and not from stolen codes.
     StateOnly,
@@ -48,6 +59,7 @@ pub enum Defence {
 pub struct PendingLogin {
     pub(super) url: String,
     pub(super) url_expires_at: Option<UnixTime>,
+    pub(super) expires_at: UnixTime,
     pub(super) issuer: Issuer,
     pub(super) client_id: ClientId,
     pub(super) is_iss_needed: bool,
@@ -97,6 +109,12 @@ pub enum RedirectRefused {
     /// The login was begun by another client, at another server, or under another key.
     #[error("this login was begun with another {0}; end it with the client that began it")]
     OtherClient(&'static str),
+    /// The answer came to the redirect URI of another login: a mix-up attack, or a host program that mixes them up.
+    #[error("the browser's answer did not come to the redirect URI of this login; the code was not used")]
+    RedirectUri,
+    /// The login has waited too long.
+    #[error("this login was begun too long ago; start it again")]
+    TooLate,
     /// The server, or the user, said no.
     #[error("the login was refused: {0}")]
     Denied(ErrorBody),
@@ -125,6 +143,36 @@ impl PendingLogin {
     #[must_use]
     pub const fn url_expires_at(&self) -> Option<UnixTime> {
         self.url_expires_at
+    }
+
+    /// Until when its answer is taken.
+    #[must_use]
+    pub const fn expires_at(&self) -> UnixTime {
+        self.expires_at
+    }
+
+    /// Where the answer comes to.
+    #[must_use]
+    pub fn redirect_uri(&self) -> &str {
+        &self.redirect_uri
+    }
+
+    /// Whether the answer came to where it was to come: the redirect URI of this login, without what the server added to
+    /// its query. To be checked where each server has a redirect URI of its own, since otherwise that is of no use: an
+    /// answer to another one's would find this login by the browser's session (RFC 9700 §4.4.2.2).
+    ///
+    /// # Errors
+    /// [`RedirectRefused::RedirectUri`]
+    pub fn check_redirect_uri(&self, came_to: &str) -> Result<(), RedirectRefused> {
+        if came_to == self.redirect_uri { Ok(()) } else { Err(RedirectRefused::RedirectUri) }
+    }
+
+    /// Whether the login still waits for its answer.
+    ///
+    /// # Errors
+    /// [`RedirectRefused::TooLate`]
+    pub fn check_time(&self, now: UnixTime) -> Result<(), RedirectRefused> {
+        if now < self.expires_at { Ok(()) } else { Err(RedirectRefused::TooLate) }
     }
 
     /// The issuer that was asked: the answer must be from this one.

@@ -41,6 +41,7 @@ impl PendingLogin {
         let mut put = |name: &str, value: serde_json::Value| json.insert(name.to_owned(), value);
         put("version", VERSION.into());
         put("url", self.url.as_str().into());
+        put("expires_at", self.expires_at.as_secs().into());
         put("issuer", self.issuer.as_str().into());
         put("client_id", self.client_id.as_str().into());
         put("iss_needed", self.is_iss_needed.into());
@@ -86,6 +87,7 @@ impl PendingLogin {
         Ok(Self {
             url: text("url")?.to_owned(),
             url_expires_at: object.numeric_date("url_expires_at").map_err(|_| NotALogin("url_expires_at"))?,
+            expires_at: object.numeric_date("expires_at").ok().flatten().ok_or(NotALogin("expires_at"))?,
             issuer: Issuer::parse(text("issuer")?).map_err(|_| NotALogin("issuer"))?,
             client_id: ClientId::parse(text("client_id")?).map_err(|_| NotALogin("client_id"))?,
             is_iss_needed: match object.get("iss_needed") {
@@ -174,6 +176,7 @@ mod tests {
         let json = login().to_json();
         for (name, from, to) in [
             ("version", "\"version\":1", "\"version\":2"),
+            ("expires_at", "\"expires_at\":", "\"expires\":"),
             ("issuer", "\"https://id.example\"", "\"http://id.example\""),
             ("iss_needed", "\"iss_needed\":true", "\"iss_needed\":1"),
             ("defence", "oidc_nonce", "hope"),

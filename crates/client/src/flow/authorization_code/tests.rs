@@ -314,6 +314,58 @@ fn bcp_inj_06_pkce_is_relied_on_where_the_metadata_says_so_only() {
 }
 
 #[test]
+fn cl_flw_06_atk_118_the_id_token_is_held_against_all_that_was_asked_for() {
+    let ask = LoginAsk { max_age_secs: Some(60), ..ask().requiring_acr(["gold".to_owned()]) };
+    let login = World::new(&json!({})).ready(ask);
+    let grant = judge(&login, "code=c&state=STATE").expect("taken");
+    let asked = login.asked(&grant);
+    assert_eq!((asked.nonce, asked.max_age_secs), (sent(&login).nonce.as_deref(), Some(60)));
+    assert_eq!((asked.claims, asked.code), (Some(&login.ask.claims), Some(&Secret::new("c"))));
+    assert!(!login.ask.claims.id_token.is_empty());
+}
+
+#[test]
+fn bcp_inj_03_where_servers_share_a_redirect_uri_each_answer_says_whose_it_is() {
+    let promised = json!({ "authorization_response_iss_parameter_supported": true });
+    let signed = json!({ "response_modes_supported": ["jwt"] });
+    for (metadata, mode, is_taken) in [
+        (&json!({}), ResponseMode::Query, false),
+        (&json!({}), ResponseMode::FormPost, false),
+        (&promised, ResponseMode::Query, true),
+        (&signed, ResponseMode::QueryJwt, true),
+    ] {
+        let mut world = World::new(metadata);
+        assert!(world.begin(with(|ask| ask.response = mode)).is_ok(), "with a redirect URI of its own");
+        world.rules.shares_redirect_uri = true;
+        match world.begin(with(|ask| ask.response = mode)) {
+            Ok(_) => assert!(is_taken, "{metadata} {mode:?}"),
+            Err(error) => assert_eq!((error, is_taken), (LoginImpossible::MixUp, false), "{metadata}"),
+        }
+    }
+}
+
+#[test]
+fn bcp_inj_04_an_answer_at_another_servers_redirect_uri_is_refused() {
+    let login = login(false);
+    assert_eq!(login.check_redirect_uri(login.redirect_uri()), Ok(()));
+    for other in ["http://127.0.0.1:1/cb/", "http://127.0.0.1:1/other", "http://127.0.0.1:2/cb", ""] {
+        assert_eq!(login.check_redirect_uri(other), Err(RedirectRefused::RedirectUri), "{other}");
+    }
+}
+
+#[test]
+fn a_login_does_not_wait_for_ever() {
+    let world = World::new(&json!({}));
+    let login = world.ready(ask());
+    let (now, end) = (world.prover.now(), login.expires_at());
+    assert_eq!(login.check_time(now), Ok(()));
+    assert!(now.plus_secs(600) < end && end < now.plus_secs(24 * 3600), "long enough to find a password");
+    assert_eq!(login.check_time(end), Err(RedirectRefused::TooLate));
+    let kept = PendingLogin::parse(login.to_json().as_bytes()).expect("kept");
+    assert_eq!(kept.expires_at().as_secs(), end.as_secs());
+}
+
+#[test]
 fn fapi_cl_09_the_nonce_has_at_most_64_characters() {
     let nonce = sent(&login(true)).nonce.expect("a nonce");
     assert!((43..=64).contains(&nonce.len()), "{nonce}");
