@@ -15,6 +15,7 @@ use keybound_dpop::jose::thumbprint::Thumbprint;
 use keybound_dpop::secret::Secret;
 use keybound_dpop::token_hash::TokenHash;
 use keybound_oauth::error::ErrorCode;
+use keybound_oauth::identifier::{ClientId, Issuer};
 use keybound_oauth::token::TokenType;
 
 /// A request to a resource cannot be made, or not with this key.
@@ -35,6 +36,16 @@ pub enum ResourceError {
         bound: Thumbprint,
         /// The thumbprint of the prover's key.
         at_hand: Thumbprint,
+    },
+    /// The session is not one of the client that would renew it.
+    #[error(
+        "this session is of {issuer}, for {client_id}, and would be renewed elsewhere or as another; log in again"
+    )]
+    OtherLogin {
+        /// Who issued its tokens.
+        issuer: Issuer,
+        /// To which client.
+        client_id: ClientId,
     },
     /// The resource does not take proofs under the key's algorithm.
     #[error(

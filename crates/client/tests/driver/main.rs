@@ -30,6 +30,8 @@ mod proxy;
 mod pushed;
 #[cfg(test)]
 mod registration;
+#[cfg(test)]
+mod renewal;
 #[cfg(feature = "reqwest")]
 #[cfg(test)]
 mod reqwest_client;
