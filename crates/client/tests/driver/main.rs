@@ -40,6 +40,8 @@ mod review;
 #[cfg(test)]
 mod rotation;
 #[cfg(test)]
+mod sendings;
+#[cfg(test)]
 mod signed;
 #[cfg(test)]
 mod streaming;
