@@ -14,6 +14,7 @@ use keybound_oauth::identifier::{ClientId, Issuer};
 use parking_lot::RwLock;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::sync::OwnedMutexGuard;
 
 /// How a session is kept up.
 #[derive(Clone, Debug, Default)]
@@ -45,7 +46,7 @@ struct Shared {
     upkeep: Upkeep,
     held: RwLock<Arc<Held>>,
     /// Held by whoever renews.
-    renewing: tokio::sync::Mutex<Renewals>,
+    renewing: Arc<tokio::sync::Mutex<Renewals>>,
     /// How many renewals have failed.
     failures: AtomicU64,
 }
@@ -135,28 +136,41 @@ impl SharedSession {
     }
 
     pub(crate) async fn renew_held(&self, stale: &Session) -> Result<Arc<Held>, ClientError> {
-        let (shared, token) = (Arc::clone(&self.shared), stale.tokens.access_token.clone());
+        let shared = Arc::clone(&self.shared);
+        let failures = shared.failures.load(Ordering::Acquire);
+        let turn = Arc::clone(&shared.renewing).lock_owned().await;
+        if let Some(held) = shared.renewed_meanwhile(&turn, stale, failures)? {
+            return Ok(held);
+        }
         // A task of its own: a caller who goes away must not lose tokens that the server has already rotated.
-        tokio::spawn(async move { shared.renew(&token).await }).await.map_err(|_| ClientError::Task)?
+        tokio::spawn(async move { shared.renew(turn).await }).await.map_err(|_| ClientError::Task)?
     }
 }
 
 impl Shared {
-    /// One at a time: within this process by the mutex, among processes by the lock on the session's file. Who waited while
-    /// another one failed has its answer: else all would ask a server that is away, one after the other.
-    async fn renew(&self, stale: &Secret) -> Result<Arc<Held>, ClientError> {
-        let failures = self.failures.load(Ordering::Acquire);
-        let mut turn = self.renewing.lock().await;
+    /// What came of a renewal that another caller began. Who waited while it failed has its answer: else all would ask a
+    /// server that is away, one after the other.
+    fn renewed_meanwhile(
+        &self,
+        turn: &Renewals,
+        stale: &Session,
+        failures_before: u64,
+    ) -> Result<Option<Arc<Held>>, ClientError> {
         let current = Arc::clone(&self.held.read());
-        if current.session.tokens.access_token != *stale {
-            return Ok(current);
+        if current.session.tokens.access_token != stale.tokens.access_token {
+            return Ok(Some(current));
         }
         match &turn.failure {
-            Some(failure) if self.failures.load(Ordering::Acquire) != failures => {
-                return Err(ClientError::Renewal(failure.clone()));
+            Some(failure) if self.failures.load(Ordering::Acquire) != failures_before => {
+                Err(ClientError::Renewal(failure.clone()))
             }
-            _ => {}
+            _ => Ok(None),
         }
+    }
+
+    /// One at a time: within this process by the mutex, among processes by the lock on the session's file.
+    async fn renew(&self, mut turn: OwnedMutexGuard<Renewals>) -> Result<Arc<Held>, ClientError> {
+        let current = Arc::clone(&self.held.read());
         let renewed = self.renew_in_turn(&mut turn, &current.session).await;
         turn.failure = renewed.as_ref().err().map(ToString::to_string);
         if turn.failure.is_some() {
