@@ -15,7 +15,6 @@ use keybound_dpop::jose::thumbprint::Thumbprint;
 use keybound_dpop::secret::Secret;
 use keybound_dpop::token_hash::TokenHash;
 use keybound_oauth::error::ErrorCode;
-use keybound_oauth::identifier::{ClientId, Issuer};
 use keybound_oauth::token::TokenType;
 
 /// A request to a resource cannot be made, or not with this key.
@@ -43,9 +42,9 @@ pub enum ResourceError {
     )]
     OtherLogin {
         /// Who issued its tokens.
-        issuer: Issuer,
+        issuer: String,
         /// To which client.
-        client_id: ClientId,
+        client_id: String,
     },
     /// The resource does not take proofs under the key's algorithm.
     #[error(

@@ -218,7 +218,8 @@ fn check_login(session: &Session, (issuer, client_id): (&Issuer, &ClientId)) -> 
     if (&session.issuer, &session.client_id) == (issuer, client_id) {
         return Ok(());
     }
-    Err(ResourceError::OtherLogin { issuer: session.issuer.clone(), client_id: session.client_id.clone() })
+    let (issuer, client_id) = (session.issuer.as_str().to_owned(), session.client_id.as_str().to_owned());
+    Err(ResourceError::OtherLogin { issuer, client_id })
 }
 
 impl Place {

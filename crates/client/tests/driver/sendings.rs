@@ -68,8 +68,7 @@ async fn sendings(asks: [Ask; 4], origin: &str, client: Client) -> usize {
     });
     let request = Request::put(format!("{origin}/x")).body(Full::from("all")).expect("a request");
     let _ = DpopLayer::new(session).layer(server).oneshot(request).await;
-    let sent = seen.lock().len();
-    sent
+    seen.lock().len()
 }
 
 #[tokio::test]
