@@ -89,13 +89,10 @@ impl Api {
         let mut followed = 0;
         loop {
             let mut service = self.transport.collecting(self.max_body_bytes);
-            let sending = request.clone().map(|body| Some(Full::new(body)));
+            let kept = self.may_follow(followed).then(|| request.clone());
+            let sending = request.map(|body| Some(Full::new(body)));
             let response = drive(&mut service, &self.session, self.rules, sending).await?;
-            let next = match self.redirects {
-                Redirects::SameOrigin if followed < MAX_REDIRECTS => follow(&request, &response),
-                _ => None,
-            };
-            let Some(next) = next else { return Ok(response) };
+            let Some(next) = kept.and_then(|kept| follow(&kept, &response)) else { return Ok(response) };
             request = next;
             followed += 1;
         }
@@ -113,25 +110,19 @@ impl Api {
     where
         B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
     {
-        let (parts, body) = request.into_parts();
-        let mut head = Request::from_parts(parts.clone(), Bytes::new());
-        let mut sending = Request::from_parts(parts, Some(body));
+        let mut sending = request.map(Some);
         let mut service = self.transport.beginning();
         let mut followed = 0;
         loop {
-            let method = sending.method().clone();
             let had_body = sending.body().as_ref().is_some_and(|body| !body.is_end_stream());
+            let kept = self.may_follow(followed).then(|| head(&sending));
             let response = drive(&mut service, &self.session, self.rules, sending).await?;
             let answer = Answer::begun(response.status(), response.headers());
-            let next = match self.redirects {
-                Redirects::SameOrigin if followed < MAX_REDIRECTS => follow(&head, answer),
-                _ => None,
-            };
-            let Some(next) = next.filter(|next| !had_body || *next.method() != method) else {
-                return Ok(response);
-            };
-            sending = next.clone().map(|_| None);
-            head = next;
+            let next = kept.and_then(|kept| {
+                follow(&kept, answer).filter(|next| !had_body || next.method() != kept.method())
+            });
+            let Some(next) = next else { return Ok(response) };
+            sending = next.map(|_| None);
             followed += 1;
         }
     }
@@ -143,4 +134,17 @@ impl Api {
     pub async fn renew(&self, stale: &Session) -> Result<Arc<Session>, ClientError> {
         self.session.renew(stale).await
     }
+
+    fn may_follow(&self, followed: u8) -> bool {
+        self.redirects == Redirects::SameOrigin && followed < MAX_REDIRECTS
+    }
+}
+
+/// A request without its body.
+fn head<B>(request: &Request<B>) -> Request<Bytes> {
+    let mut head = Request::new(Bytes::new());
+    head.method_mut().clone_from(request.method());
+    head.uri_mut().clone_from(request.uri());
+    head.headers_mut().clone_from(request.headers());
+    head
 }

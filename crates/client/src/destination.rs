@@ -54,6 +54,10 @@ impl Destination {
     /// # Errors
     /// [`DestinationError`]
     pub fn at(&self, path: PathAndQuery) -> Result<Self, DestinationError> {
+        // `*`, and whatever would go on with the host.
+        if !path.path().starts_with('/') {
+            return Err(DestinationError::NotAbsolute);
+        }
         let mut parts = self.uri.clone().into_parts();
         parts.path_and_query = Some(path);
         let uri = Uri::from_parts(parts).map_err(|_| DestinationError::NotAbsolute)?;
@@ -80,7 +84,9 @@ impl Destination {
         let authority = uri.authority()?.as_str();
         let here = origin.strip_prefix(uri.scheme_str()?)?.strip_prefix("://")?;
         let (path, query) = (uri.path(), uri.query().unwrap_or_default());
+        // An address of IPv6 can be written in several ways.
         let is_plain = here == authority
+            && !here.starts_with('[')
             && uri.path_and_query()?.as_str().starts_with('/')
             && is_plain_path(path)
             && query.bytes().all(is_plain_in_query);
@@ -128,6 +134,7 @@ fn is_unreserved(byte: u8) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn cl_prf_03_a_path_on_the_same_server_reads_as_its_url_does() {
@@ -240,6 +247,48 @@ mod tests {
                 }
             }
         }
-        assert_eq!(plain, 6);
+        assert_eq!(plain, 5);
+    }
+
+    #[test]
+    fn cl_prf_03_another_path_does_not_lead_to_another_server() {
+        let server = Destination::parse("https://api.example/v1").expect("a destination");
+        for odd in ["*", "@evil.example/", ":8443/", ".evil.example/", "evil", "?q", "//evil.example/"] {
+            let Ok(path) = odd.parse::<PathAndQuery>() else { continue };
+            let at = server.at(path);
+            assert!(at.is_err() || at.is_ok_and(|at| at.origin() == server.origin()), "{odd}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn cl_prf_02_cl_prf_03_whatever_is_not_read_again_is_as_if_it_were(
+            host in prop_oneof![
+                Just("https://h"), Just("https://h:8443"), Just("https://[2001:db8::1]"), Just("http://127.0.0.1:1"),
+                Just("https://[::ffff:1.2.3.4]"), Just("https://[::1.2.3.4]"), Just("https://xn--bcher-kva.example."),
+                Just("https://a_b~!$&'()*+,;=c"), Just("http://x.localhost"), Just("https://192.0.2.1"),
+            ],
+            path in "(/|/[-._~a-z0-9]{0,3}|/\\.{1,2}|[%:@;|'!$&*+,=\\\\\"^`{}\\[\\]]|%2[eEfF]|%7E|é|\u{7f}){0,6}",
+            query in "(\\?([-._~a-z0-9=&+%,:/?@!#]|[;|'$*\\\\\"^`{}\\[\\]<>]|é){0,6})?",
+        ) {
+            let server = Destination::parse(host);
+            prop_assume!(server.is_ok());
+            let (server, shown) = (server.expect("a destination"), |to: &Destination| {
+                (to.uri().to_string(), to.htu().to_owned(), to.origin().to_owned())
+            });
+            for written in [host, server.origin()] {
+                let Ok(uri) = format!("{written}{path}{query}").parse::<Uri>() else { continue };
+                let read = Destination::parse(&uri.to_string());
+                if let Some(plain) = Destination::plainly_at(server.origin(), &uri) {
+                    prop_assert_eq!(shown(&plain), shown(&read.expect("what is plain is read")));
+                }
+            }
+            if let Ok(path) = format!("{path}{query}").parse::<PathAndQuery>()
+                && let Ok(at) = server.at(path.clone())
+            {
+                let url = Destination::parse(&format!("{}{path}", server.origin())).expect("what is plain is read");
+                prop_assert_eq!(shown(&at), shown(&url));
+            }
+        }
     }
 }

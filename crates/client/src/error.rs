@@ -101,6 +101,9 @@ pub enum ClientError {
     /// There is nothing to get a new access token with.
     #[error("the access token is no longer good and there is no refresh token; log in again")]
     NoRefreshToken,
+    /// The access token is no longer good, and another request that had it renewed meanwhile failed, as this says.
+    #[error("{0}")]
+    Renewal(String),
     /// A task of ours ended before its time.
     #[error("a task of this program ended before its time; this is a fault of ours")]
     Task,

@@ -183,16 +183,19 @@ impl Round {
     ) -> Result<Next, NonceError> {
         let answer = answer.into();
         prover.learn(self.role, to, proof, answer.headers);
-        self.last = match after_challenge(self.role, proof.and_then(Proof::nonce), answer) {
+        // A request without a proof has no place for a nonce, nor a time.
+        let Some(proof) = proof else {
+            self.last = None;
+            return Ok(Next::Done);
+        };
+        self.last = match after_challenge(self.role, proof.nonce(), answer) {
             Retry::Broken(error) => return Err(error),
             Retry::Again(_) if self.challenged => return Err(NonceError::AskedAgain),
             Retry::Again(_) => Some(Resend::Nonce),
-            Retry::No => match proof {
-                Some(proof) if self.refuses_time(answer) && prover.correct(to, proof) => {
-                    (!self.corrected).then_some(Resend::Clock)
-                }
-                _ => None,
-            },
+            Retry::No if self.refuses_time(answer) && prover.correct(to, proof) => {
+                (!self.corrected).then_some(Resend::Clock)
+            }
+            Retry::No => None,
         };
         self.challenged |= self.last == Some(Resend::Nonce);
         self.corrected |= self.last == Some(Resend::Clock);

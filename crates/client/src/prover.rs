@@ -68,39 +68,50 @@ pub enum ProveError {
 /// One key, with what it takes to make proofs with it. Clones share the nonces.
 #[derive(Clone)]
 pub struct Prover {
-    signer: SharedSigner,
-    header: Arc<ProofHeader>,
-    jkt: Thumbprint,
+    key: Key,
     nonces: Arc<NonceCache>,
     servers: Arc<KnownServers>,
     clock: Arc<dyn Clock>,
+}
+
+/// A key with what is made of it once.
+#[derive(Clone)]
+struct Key {
+    signer: SharedSigner,
+    header: Arc<ProofHeader>,
+    jkt: Thumbprint,
+}
+
+impl Key {
+    fn of(signer: SharedSigner) -> Self {
+        let header = Arc::new(ProofHeader::of(signer.algorithm(), signer.public_jwk()));
+        Self { header, jkt: signer.public_jwk().thumbprint(), signer }
+    }
 }
 
 impl Prover {
     /// A prover for that key. Provers may share one cache: nonces belong to servers, not to keys.
     #[must_use]
     pub fn new(signer: SharedSigner, nonces: Arc<NonceCache>, clock: Arc<dyn Clock>) -> Self {
-        let header = Arc::new(ProofHeader::of(signer.algorithm(), signer.public_jwk()));
-        let jkt = signer.public_jwk().thumbprint();
-        Self { signer, header, jkt, nonces, servers: Arc::default(), clock }
+        Self { key: Key::of(signer), nonces, servers: Arc::default(), clock }
     }
 
     /// A prover for another key, with the same nonces and clock.
     #[must_use]
     pub fn under(&self, signer: SharedSigner) -> Self {
-        Self { jkt: signer.public_jwk().thumbprint(), signer, ..self.clone() }
+        Self { key: Key::of(signer), ..self.clone() }
     }
 
     /// The thumbprint of the key: what tokens are bound to.
     #[must_use]
     pub const fn jkt(&self) -> Thumbprint {
-        self.jkt
+        self.key.jkt
     }
 
     /// The algorithm under which it signs.
     #[must_use]
     pub fn algorithm(&self) -> Algorithm {
-        self.signer.algorithm()
+        self.key.signer.algorithm()
     }
 
     /// The time by the clock of this prover.
@@ -148,7 +159,7 @@ impl Prover {
             entropy: crypto::random()?,
             iat: shift(made_at.unix, corrected_by),
         };
-        let compact = new.sign_under(&self.header, &self.signer)?;
+        let compact = new.sign_under(&self.key.header, &self.key.signer)?;
         let mut value = HeaderValue::from_maybe_shared(Bytes::from(compact))
             .map_err(|_| SignError("the signer's key is no plain text".to_owned()))?;
         value.set_sensitive(true);
@@ -303,6 +314,18 @@ mod tests {
             };
             assert_eq!(names(&header["jwk"]), members);
         }
+    }
+
+    #[test]
+    fn cl_prf_05_a_prover_for_another_key_names_that_one() {
+        let (first, other) = (prover(), Arc::new(SigningKey::generate(Algorithm::EdDsa).expect("a key")));
+        let under = first.under(Arc::<SigningKey>::clone(&other));
+        let proof =
+            under.prove(ProofFor::AuthorizationServer, &Method::POST, &destination()).expect("a proof");
+        let (header, _) = decode(&proof);
+        assert_eq!((header["alg"].as_str(), &header["jwk"]["crv"]), (Some("EdDSA"), &"Ed25519".into()));
+        let named: Value = serde_json::from_str(&other.public_jwk().to_json()).expect("JSON");
+        assert_eq!((&header["jwk"], under.jkt()), (&named, other.public_jwk().thumbprint()));
     }
 
     #[test]

@@ -36,6 +36,16 @@ pub enum ResourceError {
         /// The thumbprint of the prover's key.
         at_hand: Thumbprint,
     },
+    /// The session is not one of the client that would renew it.
+    #[error(
+        "this session is of {issuer}, for {client_id}, and would be renewed elsewhere or as another; log in again"
+    )]
+    OtherLogin {
+        /// Who issued its tokens.
+        issuer: String,
+        /// To which client.
+        client_id: String,
+    },
     /// The resource does not take proofs under the key's algorithm.
     #[error(
         "the resource takes proofs under {accepted}, and this session's key signs with {ours}; the token is bound to \
@@ -133,18 +143,19 @@ impl Credentials {
 /// is bound to it.
 ///
 /// # Errors
-/// [`ResourceError::Algorithm`] where a challenge lists algorithms, and the key's is not among them.
+/// [`ResourceError::Algorithm`] where challenges list algorithms, and the key's is in none of the lists.
 pub fn check_algorithms<'a>(ours: Algorithm, answer: impl Into<Answer<'a>>) -> Result<(), ResourceError> {
     let answer = answer.into();
     if answer.status != StatusCode::UNAUTHORIZED {
         return Ok(());
     }
-    let mut lists =
+    let lists =
         dpop_challenges(answer.headers).filter_map(|challenge| challenge.get("algs").map(str::to_owned));
-    match lists.find(|algs| !algs.split(' ').any(|name| name == ours.name())) {
-        Some(algs) => Err(ResourceError::Algorithm { ours, accepted: keybound_oauth::error::shown(&algs) }),
-        None => Ok(()),
+    let accepted = Vec::from_iter(lists).join(" ");
+    if accepted.is_empty() || accepted.split(' ').any(|name| name == ours.name()) {
+        return Ok(());
     }
+    Err(ResourceError::Algorithm { ours, accepted: keybound_oauth::error::shown(&accepted) })
 }
 
 /// Whether the resource says that the token is no longer good (RFC 6750 §3.1), under whichever scheme.
@@ -256,6 +267,8 @@ mod tests {
         let told = check_algorithms(Algorithm::Es256, &refused).expect_err("told").to_string();
         assert!(told.contains("PS256 EdDSA") && told.contains("ES256") && told.contains("log in again"));
         let fits = refusal(r#"DPoP error="invalid_dpop_proof", algs="PS256 ES256""#);
+        let either = refusal(r#"DPoP realm="a", algs="PS256", DPoP realm="b", algs="ES256""#);
+        assert_eq!(check_algorithms(Algorithm::Es256, &either), Ok(()));
         assert_eq!(check_algorithms(Algorithm::Es256, &fits), Ok(()));
         assert_eq!(check_algorithms(Algorithm::Es256, &refusal("DPoP")), Ok(()));
     }

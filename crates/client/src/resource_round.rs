@@ -63,6 +63,11 @@ impl ResourceRound {
         &self.to
     }
 
+    /// Goes on with the token that the session has now: another round may have had it renewed.
+    pub(crate) fn catch_up(&mut self) {
+        self.held = self.shared.held();
+    }
+
     /// Puts the token and a new proof into the headers, in place of any that are there. To be called before each
     /// sending.
     ///

@@ -10,8 +10,11 @@ use crate::session::Session;
 use crate::session_store::{SessionStore, SessionStoreError};
 use http::{HeaderMap, Method};
 use keybound_dpop::secret::Secret;
+use keybound_oauth::identifier::{ClientId, Issuer};
 use parking_lot::RwLock;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::sync::OwnedMutexGuard;
 
 /// How a session is kept up.
 #[derive(Clone, Debug, Default)]
@@ -43,7 +46,18 @@ struct Shared {
     upkeep: Upkeep,
     held: RwLock<Arc<Held>>,
     /// Held by whoever renews.
-    renewing: tokio::sync::Mutex<()>,
+    renewing: Arc<tokio::sync::Mutex<Renewals>>,
+    /// How many renewals have failed.
+    failures: AtomicU64,
+}
+
+/// What one renewal leaves to the next.
+#[derive(Debug, Default)]
+struct Renewals {
+    /// What the last failure said, for those who waited meanwhile.
+    failure: Option<String>,
+    /// The access token in the file, where the session in memory is newer and could not be kept.
+    outdated: Option<Secret>,
 }
 
 /// A session, and what all requests with its token have in common.
@@ -74,7 +88,8 @@ impl SharedSession {
     /// A session whose token is bound to the prover's key.
     ///
     /// # Errors
-    /// [`ResourceError::WrongKey`] where it is bound to another one.
+    /// [`ResourceError::WrongKey`] where it is bound to another one; [`ResourceError::OtherLogin`] where it is not one of
+    /// the client that is to renew it.
     pub fn new(prover: Prover, session: Session, upkeep: Upkeep) -> Result<Self, ResourceError> {
         let renewing_key = upkeep.renewal.as_ref().map(|client| client.prover().jkt());
         for at_hand in [Some(prover.jkt()), renewing_key].into_iter().flatten() {
@@ -82,9 +97,13 @@ impl SharedSession {
                 return Err(ResourceError::WrongKey { bound: session.jkt, at_hand });
             }
         }
+        if let Some(client) = &upkeep.renewal {
+            let ours = (&client.server().issuer, &client.identity().client_id);
+            check_login(&session, ours)?;
+        }
         let held = RwLock::new(Held::of(session)?);
-        let renewing = tokio::sync::Mutex::default();
-        Ok(Self { shared: Arc::new(Shared { prover, upkeep, held, renewing }) })
+        let (renewing, failures) = Default::default();
+        Ok(Self { shared: Arc::new(Shared { prover, upkeep, held, renewing, failures }) })
     }
 
     /// The session as it is now.
@@ -117,38 +136,74 @@ impl SharedSession {
     }
 
     pub(crate) async fn renew_held(&self, stale: &Session) -> Result<Arc<Held>, ClientError> {
-        let (shared, token) = (Arc::clone(&self.shared), stale.tokens.access_token.clone());
+        let shared = Arc::clone(&self.shared);
+        let failures = shared.failures.load(Ordering::Acquire);
+        let turn = Arc::clone(&shared.renewing).lock_owned().await;
+        if let Some(held) = shared.renewed_meanwhile(&turn, stale, failures)? {
+            return Ok(held);
+        }
         // A task of its own: a caller who goes away must not lose tokens that the server has already rotated.
-        tokio::spawn(async move { shared.renew(&token).await }).await.map_err(|_| ClientError::Task)?
+        tokio::spawn(async move { shared.renew(turn).await }).await.map_err(|_| ClientError::Task)?
     }
 }
 
 impl Shared {
-    /// One at a time: within this process by the mutex, among processes by the lock on the session's file.
-    async fn renew(&self, stale: &Secret) -> Result<Arc<Held>, ClientError> {
-        let _turn = self.renewing.lock().await;
+    /// What came of a renewal that another caller began. Who waited while it failed has its answer: else all would ask a
+    /// server that is away, one after the other.
+    fn renewed_meanwhile(
+        &self,
+        turn: &Renewals,
+        stale: &Session,
+        failures_before: u64,
+    ) -> Result<Option<Arc<Held>>, ClientError> {
         let current = Arc::clone(&self.held.read());
-        if current.session.tokens.access_token != *stale {
-            return Ok(current);
+        if current.session.tokens.access_token != stale.tokens.access_token {
+            return Ok(Some(current));
         }
-        let current = &current.session;
+        match &turn.failure {
+            Some(failure) if self.failures.load(Ordering::Acquire) != failures_before => {
+                Err(ClientError::Renewal(failure.clone()))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// One at a time: within this process by the mutex, among processes by the lock on the session's file.
+    async fn renew(&self, mut turn: OwnedMutexGuard<Renewals>) -> Result<Arc<Held>, ClientError> {
+        let current = Arc::clone(&self.held.read());
+        let renewed = self.renew_in_turn(&mut turn, &current.session).await;
+        turn.failure = renewed.as_ref().err().map(ToString::to_string);
+        if turn.failure.is_some() {
+            self.failures.fetch_add(1, Ordering::Release);
+        }
+        renewed
+    }
+
+    async fn renew_in_turn(&self, turn: &mut Renewals, stale: &Session) -> Result<Arc<Held>, ClientError> {
         let client = self.upkeep.renewal.as_ref().ok_or(ClientError::NoRefreshToken)?;
         let Some(place) = &self.upkeep.place else {
-            let tokens = client.refresh(&current.tokens).await?;
-            return self.put(Session { tokens, ..(**current).clone() });
+            let tokens = client.refresh(&stale.tokens).await?;
+            return self.put(Session { tokens, ..stale.clone() });
         };
         let (_lock, kept) = place.lock_and_load().await?;
-        if kept.jkt != current.jkt {
-            return Err(ResourceError::WrongKey { bound: kept.jkt, at_hand: current.jkt }.into());
+        let in_file = kept.tokens.access_token.clone();
+        let newest = if turn.outdated.as_ref() == Some(&in_file) { stale.clone() } else { kept };
+        if newest.jkt != stale.jkt {
+            return Err(ResourceError::WrongKey { bound: newest.jkt, at_hand: stale.jkt }.into());
         }
-        if kept.tokens.access_token != *stale {
-            return self.put(kept);
+        check_login(&newest, (&stale.issuer, &stale.client_id))?;
+        let is_new = newest.tokens.access_token != stale.tokens.access_token;
+        if is_new && !newest.tokens.is_expired(self.prover.now()) {
+            return self.put(newest);
         }
-        let tokens = client.refresh(&kept.tokens).await?;
-        // Kept before it is used: what the server has rotated must not be lost, whatever the token looks like.
-        let renewed = Session { tokens, ..kept };
-        place.save(renewed.clone()).await?;
-        self.put(renewed)
+        let tokens = client.refresh(&newest.tokens).await?;
+        // Kept before it is used: what the server has rotated must not be lost, whatever the token looks like. Nor where it
+        // cannot be kept.
+        let renewed = Session { tokens, ..newest };
+        let saved = place.save(renewed.clone()).await;
+        turn.outdated = saved.is_err().then_some(in_file);
+        let held = self.put(renewed)?;
+        saved.map(|()| held)
     }
 
     fn put(&self, session: Session) -> Result<Arc<Held>, ClientError> {
@@ -156,6 +211,15 @@ impl Shared {
         *self.held.write() = Arc::clone(&held);
         Ok(held)
     }
+}
+
+/// A refresh token is shown to nobody but the server that issued it.
+fn check_login(session: &Session, (issuer, client_id): (&Issuer, &ClientId)) -> Result<(), ResourceError> {
+    if (&session.issuer, &session.client_id) == (issuer, client_id) {
+        return Ok(());
+    }
+    let (issuer, client_id) = (session.issuer.as_str().to_owned(), session.client_id.as_str().to_owned());
+    Err(ResourceError::OtherLogin { issuer, client_id })
 }
 
 impl Place {

@@ -378,11 +378,12 @@ fn builder(settings: &Settings, author: Author) -> Result<reqwest::ClientBuilder
 }
 
 fn convert(request: http::Request<impl Into<Body>>) -> Result<reqwest::Request, FetchError> {
-    let url = request.uri().to_string();
-    let reason = "it is not an absolute URL";
-    let shown = url.split('?').next().unwrap_or_default().to_owned();
-    reqwest::Request::try_from(request.map(|body| body.into().0))
-        .map_err(|_| FetchError::Url { url: shown, reason })
+    let uri = request.uri().clone();
+    reqwest::Request::try_from(request.map(|body| body.into().0)).map_err(|_| {
+        // What cannot be read as a URL may hold a password all the same.
+        let url = [uri.host().unwrap_or_default(), uri.path()].concat();
+        FetchError::Url { url, reason: "it is not an absolute URL" }
+    })
 }
 
 async fn read_whole(

@@ -61,6 +61,7 @@ where
     let mut body = ReplayBody::of(body, rules.max_kept_bytes);
     if !body.fits() && round.may_be_challenged(rules.nonces_are_good_for) {
         ask_for_nonce(service, shared, &parts).await?;
+        round.catch_up();
     }
     loop {
         round.authorize(&mut parts.headers)?;

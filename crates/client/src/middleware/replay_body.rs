@@ -117,7 +117,8 @@ impl<B: Body<Data = Bytes>> Shared<B> {
         match self.room.checked_sub(data.len()) {
             Some(room) => {
                 self.room = room;
-                if let Some(kept) = &mut self.kept {
+                // Parts without octets take no room, and there may be any number of them.
+                if let (Some(kept), false) = (&mut self.kept, data.is_empty()) {
                     kept.push(data.clone());
                 }
             }
@@ -153,7 +154,10 @@ where
             None => shared.poll(cx),
         };
         match &polled {
-            Poll::Ready(Some(Ok(frame))) if frame.is_data() => this.sent += 1,
+            Poll::Ready(Some(Ok(frame))) => match frame.data_ref() {
+                Some(data) => this.sent += usize::from(!data.is_empty()),
+                None => this.ended = true,
+            },
             Poll::Ready(_) => this.ended = true,
             Poll::Pending => {}
         }
@@ -186,5 +190,142 @@ where
 impl<B> fmt::Debug for ReplayBody<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.shared.is_some() { "ReplayBody(..)" } else { "ReplayBody()" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+    use std::collections::VecDeque;
+    use std::convert::Infallible;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::task::Wake;
+
+    type Polled = Poll<Option<Result<Frame<Bytes>, Box<dyn Error + Send + Sync>>>>;
+
+    /// What has come of a body so far, and whether that is all.
+    #[derive(Clone, Default)]
+    struct Coming(Arc<Mutex<(VecDeque<Frame<Bytes>>, bool)>>);
+
+    impl Coming {
+        fn give(&self, part: &'static str) {
+            self.0.lock().0.push_back(Frame::data(Bytes::from(part)));
+        }
+
+        fn end(&self, trailers: HeaderMap) {
+            let mut coming = self.0.lock();
+            coming.0.push_back(Frame::trailers(trailers));
+            coming.1 = true;
+        }
+    }
+
+    impl Body for Coming {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            let mut coming = self.0.lock();
+            match coming.0.pop_front() {
+                Some(frame) => Poll::Ready(Some(Ok(frame))),
+                None if coming.1 => Poll::Ready(None),
+                None => Poll::Pending,
+            }
+        }
+    }
+
+    fn body(max_kept_bytes: usize) -> (Coming, ReplayBody<Coming>) {
+        let coming = Coming::default();
+        (coming.clone(), ReplayBody::of(Some(coming), max_kept_bytes))
+    }
+
+    fn poll(sending: &mut ReplayBody<Coming>) -> Polled {
+        Pin::new(sending).poll_frame(&mut Context::from_waker(Waker::noop()))
+    }
+
+    fn part(sending: &mut ReplayBody<Coming>) -> String {
+        let Poll::Ready(Some(Ok(frame))) = poll(sending) else { return "nothing".to_owned() };
+        String::from_utf8(frame.into_data().expect("data").to_vec()).expect("UTF-8")
+    }
+
+    #[test]
+    fn cl_non_12_a_body_that_was_sent_in_part_is_sent_from_its_beginning() {
+        let (coming, mut body) = body(100);
+        for text in ["one", "two", "three"] {
+            coming.give(text);
+        }
+        let mut first = body.handle();
+        assert_eq!((part(&mut first), part(&mut first)), ("one".to_owned(), "two".to_owned()));
+        assert!(body.rewind());
+        let mut second = body.handle();
+        assert_eq!(second.size_hint().lower(), 6, "what is kept is counted");
+        assert_eq!(part(&mut second), "one");
+        // The first one gets nothing any more, and does not look complete.
+        assert!(!first.is_end_stream());
+        assert!(matches!(poll(&mut first), Poll::Ready(Some(Err(_)))));
+        assert_eq!((part(&mut second), part(&mut second)), ("two".to_owned(), "three".to_owned()));
+        let trailers = HeaderMap::from_iter([(http::header::TRAILER, HeaderValue::from_static("x"))]);
+        coming.end(trailers.clone());
+        let read = |polled: Polled| match polled {
+            Poll::Ready(Some(Ok(frame))) => frame.into_trailers().ok(),
+            _ => None,
+        };
+        assert_eq!(read(poll(&mut second)).as_ref(), Some(&trailers));
+        assert!(matches!(poll(&mut second), Poll::Ready(None)));
+        assert!(body.rewind());
+        let mut third = body.handle();
+        assert_eq!(third.size_hint().exact(), Some(11));
+        let all = [part(&mut third), part(&mut third), part(&mut third)];
+        assert!(all == ["one", "two", "three"] && !third.is_end_stream());
+        assert_eq!(read(poll(&mut third)), Some(trailers));
+        assert!(third.is_end_stream());
+    }
+
+    #[test]
+    fn cl_non_12_a_sending_that_waits_is_told_that_another_one_has_the_body() {
+        struct Woken(AtomicBool);
+        impl Wake for Woken {
+            fn wake(self: Arc<Self>) {
+                self.0.store(true, Ordering::SeqCst);
+            }
+        }
+        let (_coming, mut body) = body(100);
+        let (mut first, woken) = (body.handle(), Arc::new(Woken(AtomicBool::new(false))));
+        let waker = Waker::from(Arc::clone(&woken));
+        assert!(Pin::new(&mut first).poll_frame(&mut Context::from_waker(&waker)).is_pending());
+        assert!(body.rewind() && woken.0.load(Ordering::SeqCst));
+    }
+
+    #[test]
+    fn cl_non_12_more_than_may_be_kept_is_not_and_cannot_be_sent_again() {
+        let (coming, mut body) = body(5);
+        assert!(!body.fits(), "nobody knows how long it will be");
+        let mut first = body.handle();
+        for text in ["one", "two", "3"] {
+            coming.give(text);
+            assert_eq!(part(&mut first), text);
+        }
+        assert!(body.shared.as_ref().is_some_and(|shared| shared.lock().kept.is_none()));
+        assert!(!body.rewind());
+    }
+
+    #[test]
+    fn cl_non_12_parts_without_octets_are_not_kept() {
+        let (coming, mut body) = body(5);
+        let mut first = body.handle();
+        for text in ["", "one", "", ""] {
+            coming.give(text);
+            assert_eq!(part(&mut first), text);
+        }
+        let kept = || body.shared.as_ref().map(|shared| shared.lock().kept.as_ref().map_or(0, Vec::len));
+        assert_eq!(kept(), Some(1));
+        coming.give("2");
+        assert_eq!(part(&mut first), "2");
+        assert!(body.rewind());
+        let mut second = body.handle();
+        assert_eq!((part(&mut second), part(&mut second)), ("one".to_owned(), "2".to_owned()));
     }
 }

@@ -32,6 +32,8 @@ mod proxy;
 mod pushed;
 #[cfg(test)]
 mod registration;
+#[cfg(test)]
+mod renewal;
 #[cfg(feature = "reqwest")]
 #[cfg(test)]
 mod reqwest_client;
@@ -39,6 +41,8 @@ mod reqwest_client;
 mod review;
 #[cfg(test)]
 mod rotation;
+#[cfg(test)]
+mod sendings;
 #[cfg(test)]
 mod signed;
 #[cfg(test)]

@@ -7,6 +7,7 @@ use keybound_client::error::ClientError;
 use keybound_client::redirect::Redirects;
 use keybound_client::resource_refused;
 use keybound_dpop::time::UnixTime;
+use keybound_oauth::token::TokenType;
 
 #[tokio::test]
 async fn atk_120_a_bearer_token_where_a_bound_one_was_asked_for() {
@@ -45,6 +46,19 @@ async fn atk_121_cl_tok_03_a_challenge_for_bearer_tokens_alone_is_no_reason_to_s
         assert_eq!((answer.status().as_u16(), seen.len()), (401, 1));
         assert_eq!(seen[0].authorization(), Some("DPoP token-1"));
         resource_refused::judge(&answer, UnixTime::from_secs(0)).expect_err("refused");
+    }
+}
+
+#[tokio::test]
+async fn cl_non_04_a_request_with_a_bearer_token_is_not_sent_again_for_a_nonce() {
+    for given in [&[CHALLENGE, ("DPoP-Nonce", "n")][..], &[CHALLENGE]] {
+        let mock = Mock::start(move |_, _| reply(401, given, "")).await;
+        let prover = crate::mock::prover();
+        let mut session = session(&prover, &mock.origin, &mock.origin);
+        session.tokens.token_type = TokenType::Bearer;
+        let api = Api::new(transport(), prover, session, ApiSettings::default()).expect("an API");
+        let answer = api.send(get(format!("{}/x", mock.origin))).await.expect("an answer");
+        assert_eq!((answer.status().as_u16(), mock.seen().len()), (401, 1));
     }
 }
 

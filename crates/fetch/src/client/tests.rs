@@ -121,6 +121,16 @@ async fn cl_red_06_https_or_loopback_and_no_credentials() {
 }
 
 #[tokio::test]
+async fn atk_126_what_is_no_url_is_told_without_its_password() {
+    for bad in ["https://ada:hunter2@999.999.999.999/x?token=hunter2", "/x?token=hunter2"] {
+        let request = http::Request::builder().uri(bad).body(Bytes::new()).expect("a request");
+        let told = operator().send(request).await.expect_err("refused");
+        assert!(matches!(told, FetchError::Url { .. }) && told.to_string().contains("/x"), "{told}");
+        assert!(!format!("{told} {told:?}").contains("hunter2"), "{told}");
+    }
+}
+
+#[tokio::test]
 async fn ops_ssrf_01_strangers_reach_public_addresses_only() {
     let strangers = Fetcher::for_strangers(&Settings::default()).expect("a client");
     let server = Server::start(|_| answer("200 OK", "", "{}")).await;
