@@ -1,7 +1,7 @@
 //! What goes wrong with tokens, and many who sign at once.
 
 use crate::for_each_token;
-use crate::stage::{Kind, PIN, SO_PIN, Stage};
+use crate::stage::{Kind, PIN, SO_PIN, Stage, private_keys};
 use cryptoki::context::Pkcs11;
 use cryptoki::mechanism::Mechanism;
 use cryptoki::object::Attribute;
@@ -63,21 +63,25 @@ fn cl_key_07_a_pin_is_for_its_own_token(stage: &Stage) {
         return;
     }
     let (keys, _) = stage.keys(PIN);
-    let made = keys.create_in_token("laptop", Algorithm::Es256, &stage.token()).expect("made");
-    drop(made);
-    let KeyKind::Token(place) = keys.info("laptop").expect("known").kind else { panic!("a token") };
+    let key = keys.create_in_token("laptop", Algorithm::Es256, &stage.token()).expect("made");
+    // The key is pulled out of the token, then the token itself is exchanged.
     let session = stage.session();
     let slot = session.get_session_info().expect("told").slot_id();
+    for private in private_keys(&session) {
+        session.destroy_object(private).expect("removed");
+    }
     drop(session);
-    let library = Pkcs11::new(place.module).expect("a library");
+    let told = key.sign(b"message").expect_err("gone").to_string();
+    assert!(told.contains("is not in token `work` any more"), "{told}");
+    let library = Pkcs11::new(stage.module()).expect("a library");
     let (officer, wrong) = (AuthPin::new(SO_PIN.into()), AuthPin::new("999999".into()));
     library.init_token(slot, &officer, "other").expect("another token");
     let session = library.open_rw_session(slot).expect("a session");
     session.login(UserType::So, Some(&officer)).expect("logged in");
     session.init_pin(&wrong).expect("set");
     session.logout().expect("logged out");
-    let told = keys.load("laptop").err().expect("refused").to_string();
-    assert!(told.starts_with("there is no token `work`; there is `other`"), "{told}");
+    let told = key.sign(b"message").expect_err("gone").to_string();
+    assert!(told.contains("there is no token `work`; there is `other`"), "{told}");
 }
 
 fn cl_key_07_a_key_that_wants_its_pin_each_time_is_said_to(stage: &Stage) {
