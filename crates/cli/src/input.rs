@@ -7,9 +7,12 @@ use keybound_dpop::secret::Secret;
 use std::fs::File;
 use std::io::{self, BufRead, IsTerminal, Read};
 use std::path::Path;
+use zeroize::Zeroizing;
 
 /// Bytes of an input that is held in memory, at the most.
 const MAX_BYTES: u64 = 1024 * 1024;
+/// Room for any secret, so that no part is left behind where it was before it grew.
+const ROOM: usize = 16 * 1024;
 
 /// A password: from stdin where asked for, else typed twice at a terminal.
 pub(crate) fn new_password(from_stdin: bool) -> Result<Secret, CommandError> {
@@ -57,15 +60,20 @@ pub(crate) fn secret(source: &str, what: &str) -> Result<Secret, CommandError> {
 
 /// The text of a file, or of stdin for `-`.
 pub(crate) fn text(source: &str) -> Result<Secret, CommandError> {
-    let bytes = bytes(source)?;
-    String::from_utf8(bytes)
+    let bytes = read(source)?;
+    std::str::from_utf8(&bytes)
         .map(Secret::new)
         .map_err(|_| CommandError::failed(format!("{} is not text in UTF-8", name_of(source))))
 }
 
 /// The bytes of a file, or of stdin for `-`.
 pub(crate) fn bytes(source: &str) -> Result<Vec<u8>, CommandError> {
-    let mut bytes = Vec::new();
+    Ok(std::mem::take(&mut *read(source)?))
+}
+
+/// What may be a secret is wiped, wherever it was.
+fn read(source: &str) -> Result<Zeroizing<Vec<u8>>, CommandError> {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(ROOM));
     let read = match source {
         "-" => io::stdin().lock().take(MAX_BYTES + 1).read_to_end(&mut bytes),
         path => File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes)),

@@ -179,14 +179,14 @@ impl KeyStore {
         token: &pkcs11::TokenName,
     ) -> Result<SharedSigner, KeyStoreError> {
         self.files.check_new(name)?;
-        let made = pkcs11::create(name, algorithm, token, &self.ask)?;
+        let (made, pin) = pkcs11::create(name, algorithm, token, &self.ask)?;
         let written = self.files.create(name, made.to_json().as_bytes());
         if let Err(error) = written {
             // Nobody would ever find that key again.
-            pkcs11::destroy(&made, &self.ask)?;
+            pkcs11::destroy(&made, pin.as_ref())?;
             return Err(error.into());
         }
-        Ok(Arc::new(pkcs11::open(&made, &self.ask)?))
+        Ok(Arc::new(pkcs11::open(&made, pin)?))
     }
 
     /// Puts the key of that name, which is in a file, under another passphrase; or under one, if it is under none yet.
@@ -200,7 +200,8 @@ impl KeyStore {
             Record::Token(_) => return Err(KeyStoreError::NoFile(name.to_owned())),
         };
         let passphrase = self.ask.ask(&SecretFor::NewPassphrase { key: name, is_change: true })?;
-        self.files.replace(name, encrypted::seal(&key, &passphrase, encrypted::COST)?.as_bytes())?;
+        // What was there was perhaps the key itself.
+        self.files.replace_for_good(name, encrypted::seal(&key, &passphrase, encrypted::COST)?.as_bytes())?;
         Ok(())
     }
 
@@ -214,7 +215,7 @@ impl KeyStore {
             Record::Plain(key) => Arc::new(key),
             Record::Encrypted(sealed) => Arc::new(self.unseal(name, &sealed)?),
             #[cfg(feature = "pkcs11")]
-            Record::Token(key) => Arc::new(pkcs11::open(&key, &self.ask)?),
+            Record::Token(key) => Arc::new(pkcs11::open(&key, pkcs11::pin(&key, &self.ask)?)?),
             #[cfg(not(feature = "pkcs11"))]
             Record::Token(_) => return Err(KeyStoreError::NoTokens(name.to_owned())),
         })
@@ -256,7 +257,9 @@ impl KeyStore {
     pub fn delete(&self, name: &str) -> Result<(), KeyStoreError> {
         match self.record(name) {
             #[cfg(feature = "pkcs11")]
-            Ok(Record::Token(key)) => pkcs11::destroy(&key, &self.ask)?,
+            Ok(Record::Token(key)) => {
+                pkcs11::destroy(&key, pkcs11::pin(&key, &self.ask)?.as_ref())?;
+            }
             #[cfg(not(feature = "pkcs11"))]
             Ok(Record::Token(_)) => return Err(KeyStoreError::NoTokens(name.to_owned())),
             Err(KeyStoreError::File(error)) => return Err(error.into()),
@@ -331,6 +334,24 @@ mod tests {
         assert!(store.create("a", Algorithm::Es256).is_err());
         store.delete("a").expect("deleted");
         assert!(matches!(store.load("a"), Err(KeyStoreError::File(PrivateFileError::Missing(_)))));
+    }
+
+    #[test]
+    fn cl_key_07_cl_key_10_a_key_that_is_put_under_a_passphrase_is_nowhere_without_it() {
+        struct Knows;
+        impl AskSecret for Knows {
+            fn ask(&self, _: &SecretFor<'_>) -> Result<keybound_dpop::secret::Secret, SecretAsked> {
+                Ok(keybound_dpop::secret::Secret::new("correct horse"))
+            }
+        }
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = KeyStore::open(folder.path().join("keys")).expect("a store").asking(Arc::new(Knows));
+        let key = store.create("a", Algorithm::Es256).expect("created");
+        let former = folder.path().join("former");
+        std::fs::hard_link(folder.path().join("keys/a.jwk"), &former).expect("linked");
+        store.change_passphrase("a").expect("changed");
+        assert!(std::fs::read(former).expect("read").iter().all(|byte| *byte == 0));
+        assert_eq!(store.load("a").expect("loaded").public_jwk(), key.public_jwk());
     }
 
     #[test]

@@ -10,6 +10,8 @@ use zeroize::Zeroizing;
 
 /// Bytes of one file, at the most.
 const MAX_FILE_BYTES: u64 = 1024 * 1024;
+/// What the names of files begin with that are being written.
+const UNFINISHED: &str = ".new-";
 /// The permission bits of group and others.
 const NOT_OURS: u32 = 0o077;
 
@@ -69,7 +71,8 @@ pub enum PrivateFileError {
 }
 
 impl PrivateDir {
-    /// Opens the folder, and makes it where it is not there. Its files end in `suffix`.
+    /// Opens the folder, and makes it where it is not there. Its files end in `suffix`. What writes that were cut off have
+    /// left behind is removed.
     ///
     /// # Errors
     /// [`PrivateFileError::Exposed`] where others can get into it.
@@ -77,8 +80,10 @@ impl PrivateDir {
         let path = path.into();
         let made = DirBuilder::new().recursive(true).mode(0o700).create(&path);
         made.map_err(|source| PrivateFileError::Io { path: path.clone(), source })?;
-        open(&path, OFlags::RDONLY | OFlags::DIRECTORY, 0o700)?;
-        Ok(Self { path, suffix })
+        let folder = open(&path, OFlags::RDONLY | OFlags::DIRECTORY, 0o700)?;
+        let dir = Self { path, suffix };
+        dir.sweep(&folder);
+        Ok(dir)
     }
 
     /// The names of the files, sorted.
@@ -124,6 +129,7 @@ impl PrivateDir {
     /// [`PrivateFileError::Present`] where there is one of that name.
     pub fn create(&self, name: &str, bytes: &[u8]) -> Result<(), PrivateFileError> {
         let path = self.path_of(name)?;
+        let _writing = self.writing();
         let written = self.write_aside(bytes)?;
         written.persist_noclobber(&path).map_err(|error| match error.error.kind() {
             io::ErrorKind::AlreadyExists => PrivateFileError::Present(path.clone()),
@@ -138,9 +144,21 @@ impl PrivateDir {
     /// [`PrivateFileError`]
     pub fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), PrivateFileError> {
         let path = self.path_of(name)?;
+        let _writing = self.writing();
         let written = self.write_aside(bytes)?;
         written.persist(&path).map_err(|error| self.io(&path, error.error))?;
         self.sync()
+    }
+
+    /// Writes a file, in place of the one of that name, which is then written over with zeros.
+    ///
+    /// # Errors
+    /// [`PrivateFileError::Missing`] where there is none.
+    pub fn replace_for_good(&self, name: &str, bytes: &[u8]) -> Result<(), PrivateFileError> {
+        let path = self.path_of(name)?;
+        let former = open(&path, OFlags::WRONLY, 0o600)?;
+        self.replace(name, bytes)?;
+        write_over(&former).map_err(|source| self.io(&path, source))
     }
 
     /// Removes a file, after it was written over with zeros: so far as the file system writes in place, it is gone from
@@ -183,11 +201,32 @@ impl PrivateDir {
     fn write_aside(&self, bytes: &[u8]) -> Result<tempfile::NamedTempFile, PrivateFileError> {
         let io = |source| self.io(&self.path, source);
         let only_ours = Permissions::from_mode(0o600);
-        let made = tempfile::Builder::new().prefix(".new-").permissions(only_ours).tempfile_in(&self.path);
+        let made = tempfile::Builder::new().prefix(UNFINISHED).permissions(only_ours).tempfile_in(&self.path);
         let mut file = made.map_err(io)?;
         file.write_all(bytes).map_err(io)?;
         file.as_file().sync_all().map_err(io)?;
         Ok(file)
+    }
+
+    /// As long as it is there, somebody writes here.
+    fn writing(&self) -> Option<File> {
+        File::open(&self.path).ok().filter(|folder| flock(folder, FlockOperation::LockShared).is_ok())
+    }
+
+    /// Removes what is unfinished, unless somebody may still be writing it.
+    fn sweep(&self, folder: &File) {
+        if flock(folder, FlockOperation::NonBlockingLockExclusive).is_err() {
+            return;
+        }
+        let entries = std::fs::read_dir(&self.path).into_iter().flatten().flatten();
+        for path in entries.map(|entry| entry.path()) {
+            let name = path.file_name().and_then(|name| name.to_str());
+            if name.is_some_and(|name| name.starts_with(UNFINISHED)) {
+                let wiped = open(&path, OFlags::WRONLY, 0o600).map(|file| write_over(&file));
+                let removed = std::fs::remove_file(&path);
+                tracing::debug!(?wiped, ?removed, "an unfinished file was left behind");
+            }
+        }
     }
 
     fn sync(&self) -> Result<(), PrivateFileError> {
@@ -378,6 +417,32 @@ mod tests {
         drop(half);
         dir.replace("a", b"new").expect("replaced");
         assert_eq!(dir.read("a").expect("read").as_slice(), b"new");
+    }
+
+    #[test]
+    fn cl_key_02_atk_126_what_a_crash_left_is_wiped_and_what_is_being_written_is_not() {
+        let (_outer, dir) = dir();
+        let half = dir.write_aside(b"a secret").expect("written");
+        let (kept_open, path) = (half.reopen().expect("opened"), half.path().to_owned());
+        let writing = dir.writing().expect("locked");
+        PrivateDir::open(&dir.path, ".json").expect("opened");
+        assert!(path.exists(), "it is being written");
+        // The process dies: its lock goes, its file stays.
+        drop((writing, half.keep().expect("left behind")));
+        dir.create("a", b"1").expect("created");
+        PrivateDir::open(&dir.path, ".json").expect("opened");
+        assert!(!path.exists() && read(kept_open).expect("read").as_slice() == [0; 8]);
+        assert_eq!(dir.read("a").expect("read").as_slice(), b"1");
+    }
+
+    #[test]
+    fn cl_key_10_a_file_that_is_replaced_for_good_is_written_over() {
+        let (_outer, dir) = dir();
+        dir.create("a", b"a secret").expect("created");
+        let kept_open = File::open(dir.path.join("a.json")).expect("opened");
+        dir.replace_for_good("a", b"sealed").expect("replaced");
+        assert_eq!(read(kept_open).expect("read").as_slice(), &[0; 8]);
+        assert_eq!(dir.read("a").expect("read").as_slice(), b"sealed");
     }
 
     #[test]

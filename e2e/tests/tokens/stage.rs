@@ -17,6 +17,10 @@ use tempfile::TempDir;
 
 pub(crate) const LABEL: &str = "work";
 pub(crate) const PIN: &str = "271828";
+/// The security officer's.
+pub(crate) const SO_PIN: &str = "31415926";
+
+const GUIDE: &str = include_str!("../../../docs/keys.md");
 
 /// How the second process knows that it is the second.
 const INSIDE: &str = "KEYBOUND_TEST_TOKEN";
@@ -127,9 +131,10 @@ impl Set {
                 set.simulate();
             }
         }
+        let documented = documented(kind, "softhsm2-util");
         let mut command = Command::new("softhsm2-util");
-        command.arg("--module").arg(module(kind)).args(["--init-token", "--free", "--label", LABEL]);
-        command.args(["--so-pin", "31415926", "--pin", PIN]).envs(set.env());
+        // A person is asked for them.
+        command.args(documented).args(["--so-pin", SO_PIN, "--pin", PIN]).envs(set.env());
         let output = command.output().expect("`cargo xtask setup` installs softhsm2");
         assert!(output.status.success(), "{output:?}");
         set
@@ -187,14 +192,20 @@ impl Drop for Set {
     }
 }
 
+/// The words after that program's name in the guide's chapter on that kind of token.
+fn documented(kind: Kind, program: &str) -> Vec<String> {
+    let chapter = match kind {
+        Kind::SoftHsm => "### SoftHSM",
+        Kind::Tpm => "### A TPM 2.0",
+    };
+    let chapter = GUIDE.split_once(chapter).expect("the chapter").1.split("\n#").next().expect("its text");
+    let line = chapter.lines().find_map(|line| line.strip_prefix(program)).expect("the line");
+    line.split_whitespace().map(|word| word.replace("x86_64", std::env::consts::ARCH)).collect()
+}
+
 fn module(kind: Kind) -> PathBuf {
-    match kind {
-        Kind::SoftHsm => PathBuf::from("/usr/lib/softhsm/libsofthsm2.so"),
-        Kind::Tpm => {
-            let of = |folder: std::fs::DirEntry| folder.path().join("pkcs11/libtpm2_pkcs11.so");
-            let folders = std::fs::read_dir("/usr/lib").expect("a folder").filter_map(Result::ok);
-            let found = folders.map(of).find(|path| Path::exists(path));
-            found.expect("`cargo xtask setup` installs libtpm2-pkcs11-1")
-        }
-    }
+    let words = documented(kind, "keybound key new");
+    let module = words.iter().skip_while(|word| *word != "--pkcs11").nth(1).expect("a module");
+    assert!(Path::new(module).exists(), "`cargo xtask setup` installs {module}");
+    PathBuf::from(module)
 }

@@ -65,10 +65,13 @@ const fn code(is_revoked: bool) -> ExitCode {
 
 /// Ends one login. Gives whether the server has done its part.
 async fn end(args: &Args, name: &str, server: Server) -> Result<bool, CommandError> {
+    facts::load(name)?;
+    // Whoever renews it meanwhile would write it again after it was deleted; and it is the newest tokens that are revoked.
+    let sessions = places::sessions()?;
+    let _turn = sessions.lock(name).map_err(CommandError::failed)?;
     let session = facts::load(name)?;
     let server = server.of_session(&session)?.with_secret(&args.secret).with_network(&args.network);
     let revoked = if args.offline { Ok(true) } else { revoke(args, &server, &session).await };
-    let sessions = places::sessions()?;
     sessions.delete(name).map_err(CommandError::failed)?;
     let is_key_gone = bound_key::delete_own(&session, &sessions)?;
     let key = if is_key_gone { " and its key" } else { "" };

@@ -120,6 +120,8 @@ fn delete(name: &str) -> Result<(), CommandError> {
     if let Err(keybound_client::session_store::SessionStoreError::File(_)) = &session {
         facts::load(name)?;
     }
+    // Whoever renews it meanwhile would write it again after it was deleted.
+    let _turn = sessions.lock(name).map_err(CommandError::failed)?;
     sessions.delete(name).map_err(CommandError::failed)?;
     let is_key_gone = session.map_or(Ok(false), |session| bound_key::delete_own(&session, &sessions))?;
     output::line(&format!("deleted {name}{}", if is_key_gone { " and its key" } else { "" }))

@@ -177,3 +177,29 @@ fn cl_tok_05_a_process_that_dies_while_it_renews_leaves_a_whole_session() {
         drop(store.lock("default").expect("locked"));
     }
 }
+
+#[test]
+fn cl_key_10_cl_tok_05_a_login_that_ends_is_not_written_again_by_who_renews_it() {
+    let server = Server::start(0);
+    for args in [&["logout", "--offline"][..], &["sessions", "delete", "default"]] {
+        let world = server.world();
+        let store = sessions(&world);
+        // A process renews.
+        let lock = store.lock("default").expect("locked");
+        let mut renewed = store.load("default").expect("a session");
+        let mut child = world.command(args).spawn().expect("started");
+        let waits = format!(" {} ", child.id());
+        let is_waiting = || {
+            let locks = std::fs::read_to_string("/proc/locks").expect("the locks of the system");
+            locks.lines().any(|line| line.contains("->") && line.contains(&waits))
+        };
+        while child.try_wait().expect("known").is_none() && !is_waiting() {
+            std::thread::yield_now();
+        }
+        renewed.tokens.access_token = Secret::new("access-1");
+        store.save("default", &renewed).expect("saved");
+        drop(lock);
+        assert!(child.wait().expect("ended").success());
+        assert!(store.names().expect("names").is_empty(), "{args:?}");
+    }
+}

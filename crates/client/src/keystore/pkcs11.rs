@@ -3,16 +3,20 @@
 
 mod mechanism;
 mod module;
+mod pool;
 mod sessions;
 
 use super::TokenPlace;
 use super::ask::{AskSecret, SecretAsked};
 use super::record::TokenKey;
-use cryptoki::error::Error;
+use cryptoki::error::{Error, RvError};
+use cryptoki::session::Session;
 use keybound_dpop::jose::algorithm::Algorithm;
 use keybound_dpop::jose::crypto::{self, CryptoError};
 use keybound_dpop::jose::jwk::PublicJwk;
 use keybound_dpop::jose::signer::{SignError, Signer};
+use keybound_dpop::secret::Secret;
+use mechanism::Pair;
 use module::Token;
 use sessions::Sessions;
 use std::fmt;
@@ -91,6 +95,15 @@ pub enum TokenError {
     /// The token would give the key away.
     #[error("token `{0}` would give the private key away, so the key was not kept")]
     Exportable(String),
+    /// The token wants its PIN for every signature.
+    #[error(
+        "token `{0}` wants its PIN again for every signature of that key, and proofs are made for every request; use a \
+         token or a slot without that rule"
+    )]
+    EachTime(String),
+    /// The token has no more sessions to give.
+    #[error("the token has no session left ({0}); end what else uses it")]
+    Busy(String),
     /// The system has no entropy to give.
     #[error(transparent)]
     Entropy(#[from] CryptoError),
@@ -101,7 +114,10 @@ pub enum TokenError {
 
 impl From<Error> for TokenError {
     fn from(error: Error) -> Self {
-        Self::Failed(short(&error))
+        match error {
+            Error::Pkcs11(RvError::SessionCount, _) => Self::Busy(short(&error)),
+            _ => Self::Failed(short(&error)),
+        }
     }
 }
 
@@ -116,7 +132,7 @@ fn short(error: &Error) -> String {
 /// A key in a token. Signs on as many sessions as the token bears, and opens new ones where they are lost.
 ///
 /// A token takes its time, a TPM tens of milliseconds. On a runtime of several threads the other tasks are moved out of
-/// the way meanwhile; in a `LocalSet` that cannot be done, so sign on a thread of your own there.
+/// the way meanwhile. Elsewhere, as in a `LocalSet`, they wait: sign on a thread of your own there.
 pub struct TokenSigner {
     algorithm: Algorithm,
     public: PublicJwk,
@@ -146,28 +162,26 @@ impl fmt::Debug for TokenSigner {
     }
 }
 
-/// Makes a key pair in the token.
+/// Makes a key pair in the token. Gives the PIN too, so that it is asked for once.
 pub(super) fn create(
     label: &str,
     algorithm: Algorithm,
     token: &TokenName,
     ask: &Arc<dyn AskSecret>,
-) -> Result<TokenKey, TokenError> {
+) -> Result<(TokenKey, Option<Secret>), TokenError> {
     let token = Token::find(token)?;
     let id = crypto::random::<16>()?.to_vec();
     let session = token.module.open_rw_session(token.slot)?;
-    token.log_in(&session, token.pin(&**ask)?.as_ref())?;
+    let pin = token.pin(&**ask)?;
+    token.log_in(&session, pin.as_ref())?;
     let pair = mechanism::generate(&session, algorithm, &id, label);
     let pair = pair.map_err(|error| TokenError::Unfit {
         token: token.label().to_owned(),
         algorithm,
         reason: short(&error),
     })?;
-    let made = match mechanism::keeps(&session, pair.private) {
-        Ok(true) => mechanism::public_key(&session, pair.public, algorithm),
-        Ok(false) => Err(TokenError::Exportable(token.label().to_owned())),
-        Err(error) => Err(error.into()),
-    };
+    let made = check(&session, &pair, token.label())
+        .and_then(|()| mechanism::public_key(&session, pair.public, algorithm));
     let public = made.inspect_err(|_| {
         // It has failed already; what cannot be removed stays, unused.
         let _ = mechanism::destroy(&session, &id);
@@ -179,30 +193,43 @@ pub(super) fn create(
         id,
         label: label.to_owned(),
     };
-    Ok(TokenKey { algorithm, public, place })
+    Ok((TokenKey { algorithm, public, place }, pin))
+}
+
+/// Whether a new key is of use.
+fn check(session: &Session, pair: &Pair, token: &str) -> Result<(), TokenError> {
+    if !mechanism::keeps(session, pair.private)? {
+        return Err(TokenError::Exportable(token.to_owned()));
+    }
+    if mechanism::asks_each_time(session, pair.private)? {
+        return Err(TokenError::EachTime(token.to_owned()));
+    }
+    Ok(())
+}
+
+/// The PIN of the token that the key is in, asked for.
+pub(super) fn pin(key: &TokenKey, ask: &Arc<dyn AskSecret>) -> Result<Option<Secret>, TokenError> {
+    Token::find(&name(&key.place))?.pin(&**ask)
 }
 
 /// Opens a key that was made in a token, and has it sign once, to see that it is that key.
-pub(super) fn open(key: &TokenKey, ask: &Arc<dyn AskSecret>) -> Result<TokenSigner, TokenError> {
-    let token = Token::find(&name(&key.place))?;
-    let pin = token.pin(&**ask)?;
-    let label = token.label().to_owned();
-    let sessions = Sessions::new(token, key.place.clone(), pin);
+pub(super) fn open(key: &TokenKey, pin: Option<Secret>) -> Result<TokenSigner, TokenError> {
+    let sessions = Sessions::new(key.place.clone(), pin);
     let signer = TokenSigner { algorithm: key.algorithm, public: key.public.clone(), sessions };
     let challenge = crypto::random::<32>()?;
     let signed = aside(|| {
         signer.sessions.with(|session, handle| mechanism::sign(session, handle, key.algorithm, &challenge))
     })?;
     crypto::verify(key.algorithm, &key.public, &challenge, &signed)
-        .map_err(|_| TokenError::OtherKey(label))?;
+        .map_err(|_| TokenError::OtherKey(key.place.token.clone()))?;
     Ok(signer)
 }
 
 /// Removes both halves of the key from the token.
-pub(super) fn destroy(key: &TokenKey, ask: &Arc<dyn AskSecret>) -> Result<(), TokenError> {
+pub(super) fn destroy(key: &TokenKey, pin: Option<&Secret>) -> Result<(), TokenError> {
     let token = Token::find(&name(&key.place))?;
     let session = token.module.open_rw_session(token.slot)?;
-    token.log_in(&session, token.pin(&**ask)?.as_ref())?;
+    token.log_in(&session, pin)?;
     Ok(mechanism::destroy(&session, &key.place.id)?)
 }
 
@@ -211,11 +238,44 @@ fn name(place: &TokenPlace) -> TokenName {
     TokenName { module: place.module.clone(), token: place.token.clone(), serial }
 }
 
-/// Where other tasks wait for this thread, they are given another one.
+/// Where other tasks wait for this thread, they are given another one: that is so for a worker of a runtime of several,
+/// and for no other thread can it be asked.
 fn aside<T>(work: impl FnOnce() -> T) -> T {
-    use tokio::runtime::{Handle, RuntimeFlavor};
+    use tokio::runtime::{Handle, RuntimeFlavor, worker_index};
     match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
-        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
+        Ok(RuntimeFlavor::MultiThread) if worker_index().is_some() => tokio::task::block_in_place(work),
         _ => work(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::aside;
+    use std::sync::mpsc::channel;
+    use std::time::Duration;
+
+    #[test]
+    fn cl_key_07_whoever_waits_for_a_token_holds_up_no_other_task() {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().expect("a runtime");
+        let (tell, told) = channel();
+        let waits = runtime.spawn(async move { aside(|| told.recv_timeout(Duration::from_secs(60))) });
+        runtime.spawn(async move { tell.send(()) });
+        assert_eq!(runtime.block_on(waits).expect("no panic"), Ok(()));
+    }
+
+    #[test]
+    fn cl_key_07_no_runtime_panics() {
+        let one = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let several = tokio::runtime::Builder::new_multi_thread().build().expect("a runtime");
+        for runtime in [&one, &several] {
+            let local = tokio::task::LocalSet::new();
+            let here = async { aside(|| tokio::task::spawn_local(async { aside(|| 1) })).await };
+            assert_eq!(local.block_on(runtime, here).expect("no panic"), 1);
+            assert_eq!(runtime.block_on(async { aside(|| 2) }), 2);
+            let apart = async { tokio::task::spawn_blocking(|| aside(|| aside(|| 3))).await };
+            assert_eq!(runtime.block_on(apart).expect("no panic"), 3);
+        }
+        assert_eq!(aside(|| 4), 4);
     }
 }

@@ -82,7 +82,8 @@ impl TokenKey {
             module: PathBuf::from(text("module")?),
             token: text("token")?.to_owned(),
             serial: text("serial")?.to_owned(),
-            id: base64url::decode(text("id")?).ok_or(Unreadable("id"))?,
+            // Without one, all that has none would be meant.
+            id: base64url::decode(text("id")?).filter(|id| !id.is_empty()).ok_or(Unreadable("id"))?,
             label: text("label")?.to_owned(),
         };
         Ok(Self { algorithm, public, place })
@@ -114,7 +115,12 @@ pub(super) fn plain(bytes: &[u8]) -> Result<SigningKey, KeyError> {
 pub(super) fn plain_text(key: &SigningKey) -> Result<Zeroizing<String>, KeyError> {
     key.to_private_jwk().or_else(|_| {
         let pkcs8 = Zeroizing::new(base64url::encode(&key.to_pkcs8()?));
-        Ok(Zeroizing::new(format!(r#"{{"alg":"{}","pkcs8":"{}"}}"#, key.algorithm(), *pkcs8)))
+        // Room for all of it, so that no part is left behind where it was before it grew.
+        let mut text = Zeroizing::new(String::with_capacity(pkcs8.len() + 64));
+        for part in [r#"{"alg":""#, key.algorithm().name(), r#"","pkcs8":""#, &pkcs8, r#""}"#] {
+            text.push_str(part);
+        }
+        Ok(text)
     })
 }
 
@@ -146,5 +152,23 @@ pub(super) fn whole_number(object: &Object<'_>, name: &'static str) -> Result<u6
     match object.get(name) {
         Some(Value::Number(Number::Unsigned(number))) => Ok(*number),
         _ => Err(Unreadable(name)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cl_key_10_a_reference_without_an_id_means_no_key() {
+        let key = SigningKey::generate(Algorithm::Es256).expect("a key");
+        let file = |id: &str| {
+            let file = ObjectWriter::with_room(512).text("kind", "pkcs11").number("v", VERSION);
+            let file = with_public_key(file, Algorithm::Es256, key.public_jwk()).text("module", "/lib/m.so");
+            file.text("token", "t").text("serial", "1").text("id", id).text("label", "l").finish()
+        };
+        assert!(Record::parse(file("AQ").as_bytes()).is_ok());
+        // Deleting it would delete whatever else in the token has none.
+        assert_eq!(Record::parse(file("").as_bytes()).err(), Some(NoRecord::At(Unreadable("id"))));
     }
 }

@@ -73,6 +73,12 @@ pub(super) fn keeps(session: &Session, private: ObjectHandle) -> Result<bool, Er
     Ok(told.contains(&Attribute::Sensitive(true)) && told.contains(&Attribute::Extractable(false)))
 }
 
+/// Whether the token wants the PIN before each signature.
+pub(super) fn asks_each_time(session: &Session, private: ObjectHandle) -> Result<bool, Error> {
+    let told = session.get_attributes(private, &[AttributeType::AlwaysAuthenticate])?;
+    Ok(told.contains(&Attribute::AlwaysAuthenticate(true)))
+}
+
 /// The signature in JOSE form, which for ECDSA is that of PKCS #11 too: R and S side by side.
 pub(super) fn sign(
     session: &Session,

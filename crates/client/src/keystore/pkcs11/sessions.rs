@@ -1,35 +1,22 @@
 //! The sessions of one key in one token: each is used by one thread at a time, and those that are lost are replaced.
 
-use super::TokenError;
 use super::module::Token;
+use super::pool::Pool;
+use super::{TokenError, mechanism, name, short};
 use crate::keystore::TokenPlace;
 use cryptoki::error::{Error, RvError};
 use cryptoki::object::{Attribute, ObjectClass, ObjectHandle};
 use cryptoki::session::Session;
-use cryptoki::types::AuthPin;
-use parking_lot::{Condvar, Mutex};
+use keybound_dpop::secret::Secret;
 
 /// Sessions of one key, at the most. Tokens have few, and sign one after another anyway.
 const SESSIONS_MAX: usize = 8;
 
 /// Sessions in which the key can be used.
 pub(super) struct Sessions {
-    token: Token,
     place: TokenPlace,
-    pin: Option<AuthPin>,
-    pool: Mutex<Pool>,
-    returned: Condvar,
-    /// Held while logging in: what one finds out of the PIN the others need not.
-    login: Mutex<()>,
-}
-
-#[derive(Default)]
-struct Pool {
-    idle: Vec<Opened>,
-    /// Those that are used too.
-    count: usize,
-    /// Why no more are opened: a PIN that was refused is not tried again.
-    refused: Option<TokenError>,
+    pin: Option<Secret>,
+    pool: Pool<Opened>,
 }
 
 struct Opened {
@@ -38,9 +25,8 @@ struct Opened {
 }
 
 impl Sessions {
-    pub(super) fn new(token: Token, place: TokenPlace, pin: Option<AuthPin>) -> Self {
-        let (pool, returned, login) = (Mutex::default(), Condvar::new(), Mutex::new(()));
-        Self { token, place, pin, pool, returned, login }
+    pub(super) const fn new(place: TokenPlace, pin: Option<Secret>) -> Self {
+        Self { place, pin, pool: Pool::new(SESSIONS_MAX) }
     }
 
     /// Does something with the key in a session. If that shows the session to be lost, it is done once more, in a new
@@ -49,92 +35,42 @@ impl Sessions {
         &self,
         work: impl Fn(&Session, ObjectHandle) -> Result<T, Error>,
     ) -> Result<T, TokenError> {
-        let opened = self.take()?;
-        let first = work(&opened.session, opened.key);
+        let take = || self.pool.take(|| self.open(), |error| matches!(error, TokenError::Busy(_)));
+        let opened = take()?;
+        let first = work(&opened.thing.session, opened.thing.key);
         match first {
             Err(error) if is_lost(&error) => {
-                tracing::info!(
-                    token = self.token.label(),
-                    error = super::short(&error),
-                    "a session with the token was lost"
-                );
-                self.drop_all(opened);
+                let (token, error) = (&self.place.token, short(&error));
+                tracing::info!(token, error, "a session with the token was lost");
+                self.pool.lose(opened);
             }
             _ => {
-                self.give_back(opened);
+                self.pool.give_back(opened);
                 return Ok(first?);
             }
         }
-        let opened = self.take()?;
-        let second = work(&opened.session, opened.key);
-        self.give_back(opened);
+        let opened = take()?;
+        let second = work(&opened.thing.session, opened.thing.key);
+        self.pool.give_back(opened);
         Ok(second?)
     }
 
-    /// An idle session, or a new one, or the next that comes back.
-    fn take(&self) -> Result<Opened, TokenError> {
-        let mut pool = self.pool.lock();
-        loop {
-            if let Some(refused) = &pool.refused {
-                return Err(refused.clone());
-            }
-            if let Some(opened) = pool.idle.pop() {
-                return Ok(opened);
-            }
-            if pool.count < SESSIONS_MAX {
-                pool.count += 1;
-                break;
-            }
-            self.returned.wait(&mut pool);
-        }
-        drop(pool);
-        self.open().inspect_err(|error| {
-            let mut pool = self.pool.lock();
-            pool.count -= 1;
-            if matches!(error, TokenError::Pin(_) | TokenError::Locked(_)) {
-                pool.refused = Some(error.clone());
-            }
-            self.returned.notify_all();
-        })
-    }
-
+    /// The token is looked for each time: it may have come back in another slot, and what is in this one now may be
+    /// another token, which must not be given the PIN.
     fn open(&self) -> Result<Opened, TokenError> {
-        let session = self.token.module.open_ro_session(self.token.slot)?;
-        {
-            let _turn = self.login.lock();
-            if let Some(refused) = &self.pool.lock().refused {
-                return Err(refused.clone());
-            }
-            self.token.log_in(&session, self.pin.as_ref()).inspect_err(|error| {
-                if matches!(error, TokenError::Pin(_) | TokenError::Locked(_)) {
-                    self.pool.lock().refused = Some(error.clone());
-                }
-            })?;
-        }
+        let token = Token::find(&name(&self.place))?;
+        let session = token.module.open_ro_session(token.slot)?;
+        token.log_in(&session, self.pin.as_ref())?;
         let wanted = [Attribute::Class(ObjectClass::PRIVATE_KEY), Attribute::Id(self.place.id.clone())];
         let key = session.find_objects(&wanted)?.into_iter().next();
         let key = key.ok_or_else(|| TokenError::NoKey {
             label: self.place.label.clone(),
             token: self.place.token.clone(),
         })?;
+        if mechanism::asks_each_time(&session, key)? {
+            return Err(TokenError::EachTime(self.place.token.clone()));
+        }
         Ok(Opened { session, key })
-    }
-
-    fn give_back(&self, opened: Opened) {
-        self.pool.lock().idle.push(opened);
-        self.returned.notify_one();
-    }
-
-    /// With one session the idle ones are lost too.
-    fn drop_all(&self, lost: Opened) {
-        let idle = {
-            let mut pool = self.pool.lock();
-            let idle = std::mem::take(&mut pool.idle);
-            pool.count -= idle.len() + 1;
-            idle
-        };
-        drop((lost, idle));
-        self.returned.notify_all();
     }
 }
 
