@@ -101,6 +101,9 @@ pub enum ClientError {
     /// There is nothing to get a new access token with.
     #[error("the access token is no longer good and there is no refresh token; log in again")]
     NoRefreshToken,
+    /// The client that renews could not be had ([`crate::shared_session::FindClient`]).
+    #[error("{0}")]
+    Finding(Box<dyn std::error::Error + Send + Sync>),
     /// A task of ours ended before its time.
     #[error("a task of this program ended before its time; this is a fault of ours")]
     Task,

@@ -11,6 +11,8 @@ use crate::session_store::{SessionStore, SessionStoreError};
 use http::{HeaderMap, Method};
 use keybound_dpop::secret::Secret;
 use parking_lot::RwLock;
+use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
 
 /// How a session is kept up.
@@ -20,6 +22,13 @@ pub struct Upkeep {
     pub renewal: Option<Client>,
     /// Where the session is kept, so that a renewed token outlives this process.
     pub place: Option<Place>,
+}
+
+/// Finds the client that renews a session, for callers who may never have to: it is asked when there is something to renew,
+/// and not before.
+pub trait FindClient: fmt::Debug + Send + Sync {
+    /// The client, under the key of the session. What else goes wrong is told as [`ClientError::Finding`].
+    fn find(&self) -> Pin<Box<dyn Future<Output = Result<Client, ClientError>> + Send + '_>>;
 }
 
 /// A session's place in a store, shared with other processes.
@@ -40,10 +49,17 @@ pub struct SharedSession {
 #[derive(Debug)]
 struct Shared {
     prover: Prover,
-    upkeep: Upkeep,
+    renewal: Option<Renewal>,
+    place: Option<Place>,
     held: RwLock<Arc<Held>>,
     /// Held by whoever renews.
     renewing: tokio::sync::Mutex<()>,
+}
+
+#[derive(Debug)]
+enum Renewal {
+    By(Client),
+    Sought(Arc<dyn FindClient>),
 }
 
 /// A session, and what all requests with its token have in common.
@@ -76,15 +92,35 @@ impl SharedSession {
     /// # Errors
     /// [`ResourceError::WrongKey`] where it is bound to another one.
     pub fn new(prover: Prover, session: Session, upkeep: Upkeep) -> Result<Self, ResourceError> {
-        let renewing_key = upkeep.renewal.as_ref().map(|client| client.prover().jkt());
-        for at_hand in [Some(prover.jkt()), renewing_key].into_iter().flatten() {
-            if at_hand != session.jkt {
-                return Err(ResourceError::WrongKey { bound: session.jkt, at_hand });
-            }
+        if let Some(client) = &upkeep.renewal {
+            check_key(client.prover(), &session)?;
         }
+        Self::kept_up(prover, session, upkeep.renewal.map(Renewal::By), upkeep.place)
+    }
+
+    /// The same, where the client that renews is sought only when there is something to renew.
+    ///
+    /// # Errors
+    /// [`ResourceError::WrongKey`] where the token is bound to another key.
+    pub fn seeking(
+        prover: Prover,
+        session: Session,
+        finder: Arc<dyn FindClient>,
+        place: Option<Place>,
+    ) -> Result<Self, ResourceError> {
+        Self::kept_up(prover, session, Some(Renewal::Sought(finder)), place)
+    }
+
+    fn kept_up(
+        prover: Prover,
+        session: Session,
+        renewal: Option<Renewal>,
+        place: Option<Place>,
+    ) -> Result<Self, ResourceError> {
+        check_key(&prover, &session)?;
         let held = RwLock::new(Held::of(session)?);
         let renewing = tokio::sync::Mutex::default();
-        Ok(Self { shared: Arc::new(Shared { prover, upkeep, held, renewing }) })
+        Ok(Self { shared: Arc::new(Shared { prover, renewal, place, held, renewing }) })
     }
 
     /// The session as it is now.
@@ -113,7 +149,7 @@ impl SharedSession {
 
     /// Whether there is what a new access token can be had with.
     pub(crate) fn is_renewable(&self, session: &Session) -> bool {
-        self.shared.upkeep.renewal.is_some() && session.tokens.refresh_token.is_some()
+        self.shared.renewal.is_some() && session.tokens.refresh_token.is_some()
     }
 
     pub(crate) async fn renew_held(&self, stale: &Session) -> Result<Arc<Held>, ClientError> {
@@ -132,8 +168,12 @@ impl Shared {
             return Ok(current);
         }
         let current = &current.session;
-        let client = self.upkeep.renewal.as_ref().ok_or(ClientError::NoRefreshToken)?;
-        let Some(place) = &self.upkeep.place else {
+        let client = match self.renewal.as_ref().ok_or(ClientError::NoRefreshToken)? {
+            Renewal::By(client) => client,
+            Renewal::Sought(finder) => &finder.find().await?,
+        };
+        check_key(client.prover(), current)?;
+        let Some(place) = &self.place else {
             let tokens = client.refresh(&current.tokens).await?;
             return self.put(Session { tokens, ..(**current).clone() });
         };
@@ -156,6 +196,13 @@ impl Shared {
         *self.held.write() = Arc::clone(&held);
         Ok(held)
     }
+}
+
+fn check_key(prover: &Prover, session: &Session) -> Result<(), ResourceError> {
+    if prover.jkt() == session.jkt {
+        return Ok(());
+    }
+    Err(ResourceError::WrongKey { bound: session.jkt, at_hand: prover.jkt() })
 }
 
 impl Place {

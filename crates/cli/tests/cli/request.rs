@@ -161,6 +161,44 @@ fn cl_cli_04_the_trace_shows_proofs_decoded_and_secrets_as_hashes() {
 }
 
 #[test]
+fn cl_non_12_a_file_is_sent_again_where_it_is_too_long_to_be_kept() {
+    let challenge = CHALLENGE.replace("n0nce-1", "n0nce-2");
+    let (url, serving) = resource(vec![answer("204 No Content", ""), challenge, answer("200 OK", "kept")]);
+    let world = logged_in(&url);
+    let data = "z".repeat(300_000);
+    world.write("data", &data);
+    let ended = world.run(&["request", "-v", "-T", "data", &url], "");
+    assert_eq!((ended.code, ended.stdout.as_str()), (0, "kept"), "{}", ended.stderr);
+    let requests = serving.join().expect("requests");
+    assert!(requests[0].starts_with("HEAD / ") && requests[0].ends_with("\r\n\r\n"), "{}", requests[0]);
+    for request in &requests[1..] {
+        assert!(request.starts_with("PUT / ") && request.ends_with(&data));
+        assert!(request.to_lowercase().contains("content-length: 300000\r\n"));
+    }
+    assert_eq!(ended.stderr.matches("\n> PUT ").count(), 2, "{}", ended.stderr);
+    assert!(ended.stderr.contains("* asking for a nonce first"), "{}", ended.stderr);
+}
+
+#[test]
+fn cl_red_02_what_came_from_stdin_is_not_sent_on_as_nothing() {
+    let moved = answer("307 Temporary Redirect", "").replace("X-Kind: test", "Location: /there");
+    let (url, serving) = resource(vec![answer("204 No Content", ""), moved]);
+    let ended = logged_in(&url).run(&["request", "-L", "-T", "-", &url], "data");
+    assert!(ended.code == 1 && ended.stderr.contains("what came from stdin is gone"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("\nnext: "), "{}", ended.stderr);
+    serving.join().expect("requests");
+}
+
+#[test]
+fn cl_cli_03_a_body_that_is_cut_off_is_no_success() {
+    let cut = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\nConnection: close\r\n\r\nhalf";
+    let (url, serving) = resource(vec![cut.to_owned()]);
+    let ended = logged_in(&url).run(&["request", "-o", "out", &url], "");
+    assert!(ended.code == 7 && !ended.stderr.contains("200 OK"), "{} {}", ended.code, ended.stderr);
+    serving.join().expect("requests");
+}
+
+#[test]
 fn a_resource_that_is_not_there_is_said_with_advice() {
     let url = format!("http://{}", crate::common::free_address());
     let ended = logged_in(&url).run(&["request", &url], "");
