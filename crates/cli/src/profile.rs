@@ -53,6 +53,11 @@ pub(crate) struct Profile {
     pub(crate) sign_in: Option<SignIn>,
     /// The path of the redirect URI.
     pub(crate) redirect_path: Option<String>,
+    /// The port of the redirect URI.
+    pub(crate) redirect_port: Option<u16>,
+    /// Whether everything is held to FAPI 2.0.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) fapi2: bool,
     /// How the client authenticates.
     #[serde(default, deserialize_with = "read_choice", serialize_with = "write_choice")]
     pub(crate) auth_method: Option<AuthMethod>,

@@ -259,7 +259,18 @@ impl Server {
     ) -> Result<Client, CommandError> {
         let server = transport.discover(issuer).await?;
         let identity = self.identity(client_id, &server)?;
-        Ok(Client::new(transport, server, identity, prover))
+        self.held_to_profile(Client::new(transport, server, identity, prover))
+    }
+
+    /// The client, held to FAPI 2.0 where the profile says so.
+    pub(crate) fn held_to_profile(&self, client: Client) -> Result<Client, CommandError> {
+        if !self.profile.fapi2 {
+            return Ok(client);
+        }
+        client.under_fapi2().map_err(|error| {
+            CommandError::usage(error)
+                .advise("`fapi2` is set in the profile; mend what is missing, or unset it")
+        })
     }
 
     fn secret(&self) -> Result<Option<Secret>, CommandError> {

@@ -17,6 +17,8 @@ mod help;
 #[cfg(test)]
 mod key;
 #[cfg(test)]
+mod leaving;
+#[cfg(test)]
 mod load;
 #[cfg(test)]
 mod login;

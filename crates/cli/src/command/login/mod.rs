@@ -36,7 +36,8 @@ Examples:
 
 The tokens are kept in a file that nobody else can read and are bound to a key of this login, which stays on this \
 machine. They are sent to the resources named here, to the UserInfo endpoint and to each --origin, nowhere else. For a \
-login with the browser the server must know the redirect URI http://127.0.0.1/callback, with any port (RFC 8252). Over \
+login with the browser the server must know the redirect URI http://127.0.0.1/callback, with any port (RFC 8252), or \
+with the one that --redirect-port names. Over \
 SSH, or without a display, the user is given a code instead, if the server has that (RFC 8628).
 
 Everything may be given in the environment too: KEYBOUND_PROFILE, KEYBOUND_ISSUER, KEYBOUND_CLIENT_ID, KEYBOUND_SCOPE. \
@@ -101,6 +102,9 @@ struct WayArgs {
     /// The path of the redirect URI; left out, `/callback`
     #[arg(long, value_name = "PATH")]
     redirect_path: Option<String>,
+    /// The port of the redirect URI, for servers that want the whole of it registered; left out, one that is free
+    #[arg(long, value_name = "PORT")]
+    redirect_port: Option<u16>,
     /// Who will probably sign in, for the server's page
     #[arg(long, value_name = "TEXT")]
     login_hint: Option<String>,
@@ -194,6 +198,7 @@ impl Begun {
         let origins = origins(&server, &metadata)?;
         let key = key(&metadata)?;
         let client = Client::new(transport, metadata, identity, wallet::prover(key.signer()));
+        let client = server.held_to_profile(client)?;
         Ok(Self { server, client, session: session.to_owned(), origins, key })
     }
 
@@ -229,7 +234,10 @@ impl Begun {
             Way::Device => Ok(device::sign_in(self).await?),
             Way::DeviceIfAllowed => match device::sign_in(self).await {
                 Err(error) if device::is_not_allowed(&error) => {
-                    output::note("The server gives this client no code for another device.\n")?;
+                    output::note(
+                        "There is no display here, and the server gives this client no code for another device:\n\
+                         the browser must be on this machine, or reach its port.\n",
+                    )?;
                     browser::sign_in(self, args, false).await
                 }
                 tokens => Ok(tokens?),

@@ -66,7 +66,8 @@ impl Caller {
         let mut resendings = 0;
         loop {
             let rules = Rules::default().keeping(payload.kept_bytes());
-            let wire = Wire { fetcher: self.fetcher.clone(), trace: self.trace, asked: request.method().clone() };
+            let wire =
+                Wire { fetcher: self.fetcher.clone(), trace: self.trace, asked: request.method().clone() };
             let mut service = DpopLayer::new(self.session.clone()).with_rules(rules).layer(wire);
             let upload = payload.open()?;
             match service.call(request.clone().map(|_| upload)).await {

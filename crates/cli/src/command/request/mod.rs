@@ -159,15 +159,15 @@ fn session(args: &Args, uri: &http::Uri) -> Result<(String, Session, Server), Co
 }
 
 fn add_headers(headers: &mut HeaderMap, line: &str) -> Result<(), CommandError> {
-    let Some(file) = line.strip_prefix('@') else { return add_header(headers, line) };
+    let Some(file) = line.strip_prefix('@') else { return add_header(headers, line, false) };
     let text = input::text(file)?;
     text.reveal()
         .lines()
         .filter(|line| !line.trim().is_empty())
-        .try_for_each(|line| add_header(headers, line))
+        .try_for_each(|line| add_header(headers, line, true))
 }
 
-fn add_header(headers: &mut HeaderMap, line: &str) -> Result<(), CommandError> {
+fn add_header(headers: &mut HeaderMap, line: &str, is_secret: bool) -> Result<(), CommandError> {
     let (name, value) =
         line.split_once(':').ok_or_else(|| CommandError::usage("a header line is `Name: value`"))?;
     let name: HeaderName =
@@ -175,10 +175,11 @@ fn add_header(headers: &mut HeaderMap, line: &str) -> Result<(), CommandError> {
     if name == http::header::AUTHORIZATION || name == keybound_dpop::header::DPOP {
         return Err(CommandError::usage(format!("{name} is what this command is for: it sets it itself")));
     }
-    let value: HeaderValue = value
+    let mut value: HeaderValue = value
         .trim()
         .parse()
         .map_err(|_| CommandError::usage("a header value is visible text on one line"))?;
+    value.set_sensitive(is_secret);
     headers.append(name, value);
     Ok(())
 }

@@ -59,8 +59,9 @@ pub(super) fn head<B>(response: &Response<B>) -> String {
 
 fn lines(headers: &HeaderMap) -> impl Iterator<Item = String> {
     headers.iter().map(|(name, value)| {
+        let is_secret = value.is_sensitive() || is_secret(name);
         let value = String::from_utf8_lossy(value.as_bytes());
-        format!("{name}: {}", if is_secret(name) { redacted(&value) } else { plain(&value) })
+        format!("{name}: {}", if is_secret { redacted(&value) } else { plain(&value) })
     })
 }
 
