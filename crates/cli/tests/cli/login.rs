@@ -223,3 +223,25 @@ fn fapi_cl_01_a_profile_under_fapi2_lets_no_weaker_login_begin() {
     assert!(code == 0 && said.contains("logged in as a11ce"), "{said}");
     assert_eq!(service.stop().0, 0);
 }
+
+#[test]
+fn a_registration_is_found_again_at_login_from_any_folder() {
+    let address = free_address().to_string();
+    let world = World::new();
+    let config = format!("issuer = \"http://{address}\"\n[registration]\nmode = \"open\"\n");
+    world.write("keybound.toml", &config);
+    world.write(
+        "ca.pem",
+        &rcgen::generate_simple_self_signed(vec!["ca".to_owned()]).expect("made").cert.pem(),
+    );
+    let service = world.start(&["serve", "--listen", &address]);
+    let issuer = format!("http://{address}");
+    let register =
+        ["register", "new", "app", "--issuer", &issuer, "--redirect-uri", "http://127.0.0.1:18765/cb"];
+    world.ok(&[&register[..], &["--ca-file", "ca.pem"]].concat(), "");
+    let profile = world.ok(&["profile", "show", "app", "--json"], "");
+    let profile: serde_json::Value = serde_json::from_str(&profile).expect("JSON");
+    assert_eq!((&profile["redirect_path"], &profile["redirect_port"]), (&"/cb".into(), &18765.into()));
+    assert_eq!(profile["ca_file"], world.path("ca.pem").display().to_string());
+    assert_eq!(service.stop().0, 0);
+}

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod agent;
 #[cfg(test)]
+mod certificate;
+#[cfg(test)]
 mod common;
 #[cfg(test)]
 mod consent;

@@ -141,7 +141,9 @@ fn data_and_headers_are_sent_and_the_body_is_written() {
 #[test]
 fn cl_cli_04_the_trace_shows_proofs_decoded_and_secrets_as_hashes() {
     let (url, serving) = resource(vec![CHALLENGE.to_owned(), answer("200 OK", "hello")]);
-    let ended = logged_in(&url).run(&["request", "-v", &url], "");
+    let world = logged_in(&url);
+    world.write("headers", "X-Api-Key: hunter2\n");
+    let ended = world.run(&["request", "-v", "-H", "@headers", "-H", "X-Kind: open", &url], "");
     let requests = serving.join().expect("requests");
     let proofs: Vec<&str> = requests
         .iter()
@@ -149,7 +151,10 @@ fn cl_cli_04_the_trace_shows_proofs_decoded_and_secrets_as_hashes() {
         .collect();
     assert_eq!(proofs.len(), 2);
     assert!(requests.iter().all(|request| request.contains(&format!("authorization: DPoP {TOKEN}\r\n"))));
+    assert!(requests.iter().all(|request| request.contains("x-api-key: hunter2\r\n")));
     let trace = ended.stderr;
+    assert!(trace.contains("> x-api-key: [sha256 ") && trace.contains("> x-kind: open\n"), "{trace}");
+    assert!(!trace.contains("hunter2"), "{trace}");
     assert!(!trace.contains(TOKEN) && !proofs.iter().any(|proof| trace.contains(proof)), "{trace}");
     assert_eq!(trace.matches("> authorization: DPoP [sha256 ").count(), 2, "{trace}");
     assert_eq!(trace.matches("\"htm\": \"GET\"").count(), 2, "{trace}");
