@@ -40,6 +40,8 @@ impl Login {
             let read = stderr.read_line(&mut told).expect("a line");
             assert!(read > 0, "no URL: {told}");
         }
+        // The user has seen who is asked, before the browser can (FAPI 2.0 Security Profile §5.3.3.1).
+        assert!(told.starts_with(&format!("Signing in at {issuer} as client ")), "{told}");
         let path = told.trim().rsplit_once(&issuer).unwrap_or_else(|| panic!("{told}")).1.to_owned();
         Self { child, stderr, path }
     }
