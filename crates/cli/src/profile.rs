@@ -198,6 +198,14 @@ impl Profile {
         (self.registration, self.auth_method) = (None, None);
     }
 
+    /// Whether there is something that shows the client.
+    pub(crate) fn shows_who_it_is(&self) -> bool {
+        let is_named = [&self.secret_env, &self.secret_file, &self.auth_key, &self.registration]
+            .iter()
+            .any(|credential| credential.is_some());
+        is_named || self.secret_prompt || self.client_certificate.is_some()
+    }
+
     /// Files are named relative to the file of the profiles.
     fn resolve(&mut self, folder: &Path) {
         for path in [&mut self.ca_file, &mut self.client_certificate].into_iter().flatten() {

@@ -194,7 +194,11 @@ fn add(args: AddArgs) -> Result<(), CommandError> {
     Profiles::put(&name, &profile, args.default || is_first)?;
     let place = places::profiles()?;
     output::line(&format!("{name} is in {}", place.display()))?;
-    output::note(&format!("next: keybound login --profile {name}\n"))
+    let service = match profile.shows_who_it_is() {
+        true => format!(", or for a service: keybound token client-credentials --profile {name}"),
+        false => String::new(),
+    };
+    output::note(&format!("next: keybound login --profile {name}{service}\n"))
 }
 
 fn absolute(path: &str) -> Result<String, CommandError> {

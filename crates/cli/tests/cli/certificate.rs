@@ -70,10 +70,10 @@ fn read(stream: &mut Tls) -> Option<String> {
 
 fn answer(issuer: &str, request: &str, is_known: bool) -> String {
     let (status, body) = match request.split(' ').nth(1) {
-        Some("/token") if is_known => {
+        Some("/mtls/token") if is_known => {
             ("200 OK", json!({ "access_token": "s3cret", "token_type": "DPoP", "expires_in": 60 }))
         }
-        Some("/token") => ("401 Unauthorized", json!({ "error": "invalid_client" })),
+        Some("/token" | "/mtls/token") => ("401 Unauthorized", json!({ "error": "invalid_client" })),
         _ => (
             "200 OK",
             json!({
@@ -81,6 +81,7 @@ fn answer(issuer: &str, request: &str, is_known: bool) -> String {
                 "token_endpoint": format!("{issuer}/token"), "jwks_uri": format!("{issuer}/jwks"),
                 "response_types_supported": ["code"], "dpop_signing_alg_values_supported": ["ES256"],
                 "token_endpoint_auth_methods_supported": ["tls_client_auth"],
+                "mtls_endpoint_aliases": { "token_endpoint": format!("{issuer}/mtls/token") },
             }),
         ),
     };

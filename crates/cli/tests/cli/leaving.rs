@@ -27,7 +27,7 @@ fn provider() -> (World, Service) {
     let issuer = format!("http://{address}");
     let add =
         ["profile", "add", "svc", "--issuer", &issuer, "--client-id", "svc", "--secret-file", "svc.secret"];
-    world.ok(&[&add[..], &["--resource", "https://api.example"]].concat(), "");
+    world.ok(&[&add[..], &["--resource", "https://api.example", "--scope", "read api"]].concat(), "");
     (world, service)
 }
 
@@ -52,6 +52,7 @@ fn a_token_is_exchanged_under_the_key_of_its_login_or_a_new_one() {
     let orders = json(&world, &exchange, "");
     assert_eq!((&orders["jkt"], &orders["key"]), (&own["jkt"], &own["key"]));
     assert_eq!(orders["session"], "orders");
+    assert_eq!((&own["scope"], &orders["scope"]), (&"read api".into(), &"read".into()));
     // What the login may reach is not what the new token is for.
     let origins = orders["origins"].to_string();
     assert!(origins.contains("orders.example") && !origins.contains("api.example"), "{origins}");

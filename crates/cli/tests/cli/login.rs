@@ -247,3 +247,37 @@ fn a_registration_is_found_again_at_login_from_any_folder() {
     assert_eq!(profile["ca_file"], world.path("ca.pem").display().to_string());
     assert_eq!(service.stop().0, 0);
 }
+
+#[test]
+fn cl_dsc_a_server_that_an_api_names_is_taken_from_the_user_alone() {
+    let (world, service, address) = provider();
+    let (issuer, api) = (format!("http://{address}"), free_address());
+    world.write(
+        "gateway.toml",
+        &format!(
+            "public_url = \"http://{api}\"\nlisten = \"{api}\"\nupstream = \"http://127.0.0.1:1\"\n\
+             issuer = \"{issuer}\"\n"
+        ),
+    );
+    let gateway = world.start(&["gateway"]);
+    let api = format!("http://{api}");
+    let login = ["login", "--no-browser", "--client-id", "cli", "--api", &api];
+    let unasked = world.run(&login, "yes\n");
+    assert!(
+        unasked.code == 2 && unasked.stderr.contains(&format!("give --issuer {issuer}")),
+        "{}",
+        unasked.stderr
+    );
+    let other = world.run(&[&login[..], &["--issuer", "https://evil.example"]].concat(), "");
+    assert!(
+        other.code == 1 && other.stderr.contains("none of these is an issuer that you accept"),
+        "{}",
+        other.stderr
+    );
+    assert!(!world.path("home/keys").exists());
+    let begun = world.run(&[&login[..], &["--issuer", &issuer]].concat(), "");
+    // This provider knows no such resource; it was asked for it.
+    assert!(begun.stderr.contains(&format!("at            {api}")), "{}", begun.stderr);
+    assert!(begun.code == 4 && begun.stderr.contains("invalid_target"), "{}", begun.stderr);
+    assert_eq!((gateway.stop().0, service.stop().0), (0, 0));
+}

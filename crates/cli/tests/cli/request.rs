@@ -185,6 +185,19 @@ fn cl_non_12_a_file_is_sent_again_where_it_is_too_long_to_be_kept() {
 }
 
 #[test]
+fn cl_non_12_a_file_that_was_kept_is_sent_again_at_its_length() {
+    let (url, serving) = resource(vec![CHALLENGE.to_owned(), answer("200 OK", "kept")]);
+    let world = logged_in(&url);
+    world.write("data", "small");
+    let ended = world.run(&["request", "-T", "data", "--timeout", "5", &url], "");
+    assert_eq!((ended.code, ended.stdout.as_str()), (0, "kept"), "{}", ended.stderr);
+    for request in serving.join().expect("requests") {
+        assert!(request.starts_with("PUT / ") && request.ends_with("\r\n\r\nsmall"), "{request}");
+        assert!(request.to_lowercase().contains("content-length: 5\r\n"), "{request}");
+    }
+}
+
+#[test]
 fn cl_red_02_what_came_from_stdin_is_not_sent_on_as_nothing() {
     let moved = answer("307 Temporary Redirect", "").replace("X-Kind: test", "Location: /there");
     let (url, serving) = resource(vec![answer("204 No Content", ""), moved]);

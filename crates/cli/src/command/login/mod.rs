@@ -2,13 +2,14 @@
 
 mod browser;
 mod device;
+mod find;
 
 use super::KeyAlgorithm;
 use crate::bound_key::{self, BoundKey};
 use crate::error::{CommandError, Kind};
 use crate::output::{self, Style, plain};
 use crate::profile::SignIn;
-use crate::server::{AskArgs, NameArgs, NetworkArgs, PartyArgs, SecretArgs, Server};
+use crate::server::{AskArgs, NameArgs, NetworkArgs, PartyArgs, SecretArgs, Server, parse_resource};
 use crate::{facts, places, wallet};
 pub(crate) use browser::open as open_browser;
 use keybound_client::client::Client;
@@ -30,6 +31,8 @@ Examples:
     keybound login --profile work
   Where there is no browser, for a user who has one elsewhere:
     keybound login --profile work --device
+  At the server that an API names, which you are asked about:
+    keybound login --api https://api.example --client-id cli
   For a service, which nobody signs in for:
     keybound login --issuer https://as.example --client-id svc --client-credentials \\
       --secret-env CLIENT_SECRET --resource https://api.example
@@ -51,6 +54,9 @@ pub(crate) struct Args {
     name: NameArgs,
     #[command(flatten)]
     party: PartyArgs,
+    /// Find the authorization server from this API, which the tokens are for, by its own name (RFC 9728)
+    #[arg(long, value_name = "URL", value_parser = parse_resource)]
+    api: Option<ResourceId>,
     #[command(flatten)]
     ask: AskArgs,
     #[command(flatten)]
@@ -121,6 +127,10 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, CommandError> {
     let session = args.name.session(&server);
     let server = server.with_party(&args.party).with_ask(&args.ask);
     let server = server.with_secret(&args.secret).with_network(&args.network);
+    let server = match &args.api {
+        Some(api) => find::at(server, api).await?,
+        None => server,
+    };
     let login = Begun::new(server, &session, &args.key).await?;
     let way = args.way.choose(&login);
     login.announce(way)?;

@@ -167,7 +167,10 @@ impl Body for Upload {
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(self, Self::Whole(data) if data.is_empty())
+        match self {
+            Self::Whole(data) => data.is_empty(),
+            Self::Read { left, .. } => *left == Some(0),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
