@@ -48,7 +48,16 @@ fn files(world: &World, folder: &str) -> Vec<String> {
 fn a_token_is_exchanged_under_the_key_of_its_login_or_a_new_one() {
     let (world, service) = provider();
     let own = json(&world, &["token", "client-credentials"], "");
-    let exchange = ["token", "exchange", "--as", "orders", "--resource", "https://orders.example"];
+    let exchange = [
+        "token",
+        "exchange",
+        "--as",
+        "orders",
+        "--audience",
+        "https://orders.example",
+        "--origin",
+        "https://orders.example",
+    ];
     let orders = json(&world, &exchange, "");
     assert_eq!((&orders["jkt"], &orders["key"]), (&own["jkt"], &own["key"]));
     assert_eq!(orders["session"], "orders");

@@ -249,7 +249,7 @@ fn a_registration_is_found_again_at_login_from_any_folder() {
 }
 
 #[test]
-fn cl_dsc_a_server_that_an_api_names_is_taken_from_the_user_alone() {
+fn cl_dsc_03_a_server_that_an_api_names_is_taken_from_the_user_alone() {
     let (world, service, address) = provider();
     let (issuer, api) = (format!("http://{address}"), free_address());
     world.write(
