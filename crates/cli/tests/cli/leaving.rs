@@ -1,6 +1,7 @@
 //! `keybound token exchange` and `keybound logout`, at a provider of ours.
 
 use crate::common::{Service, World, free_address};
+use crate::request::{answer, resource_at};
 use serde_json::{Value, json};
 use std::fs;
 
@@ -115,5 +116,30 @@ fn cl_cli_01_the_url_that_signs_out_holds_no_token() {
     assert!(!ended.stderr.contains(token.trim()));
     let unasked = world.run(&["logout", "--no-open"], "");
     assert_eq!(unasked.code, 2, "{}", unasked.stderr);
+    assert_eq!(service.stop().0, 0);
+}
+
+#[test]
+fn cl_key_04_a_token_is_exchanged_elsewhere_under_another_key() {
+    let (world, service) = provider();
+    let own = json(&world, &["token", "client-credentials"], "");
+    let (elsewhere, serving) = resource_at(|url| {
+        let metadata = json!({
+            "issuer": url, "authorization_endpoint": format!("{url}/authorize"),
+            "token_endpoint": format!("{url}/token"), "jwks_uri": format!("{url}/jwks"),
+            "response_types_supported": ["code"], "dpop_signing_alg_values_supported": ["ES256"],
+        });
+        let metadata =
+            answer("200 OK", &metadata.to_string()).replace("X-Kind: test", "Content-Type: application/json");
+        vec![metadata, answer("400 Bad Request", "{\"error\":\"invalid_target\"}")]
+    });
+    let exchange = ["token", "exchange", "--as", "other", "--issuer", &elsewhere, "--client-id", "svc"];
+    let refused = world.run(&exchange, "");
+    assert_eq!(refused.code, 4, "{}", refused.stderr);
+    let asked = serving.join().expect("requests").pop().expect("a request");
+    let proof = asked.lines().find_map(|line| line.strip_prefix("dpop: ")).expect("a proof");
+    let inspected = json(&world, &["proof", "inspect"], proof);
+    assert!(inspected["jkt"].is_string() && inspected["jkt"] != own["jkt"], "{inspected}");
+    assert_eq!(files(&world, "home/keys").len(), 1);
     assert_eq!(service.stop().0, 0);
 }

@@ -19,7 +19,7 @@ const TOKEN: &str = "s3cret-access-token";
 const CHALLENGE: &str = "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: DPoP error=\"use_dpop_nonce\"\r\n\
                          DPoP-Nonce: n0nce-1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
-fn answer(status: &str, body: &str) -> String {
+pub(crate) fn answer(status: &str, body: &str) -> String {
     let length = body.len();
     format!(
         "HTTP/1.1 {status}\r\nX-Kind: test\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
@@ -28,8 +28,14 @@ fn answer(status: &str, body: &str) -> String {
 
 /// A resource that gives these answers, one a connection, and then tells what it was sent.
 fn resource(answers: Vec<String>) -> (String, JoinHandle<Vec<String>>) {
+    resource_at(|_| answers)
+}
+
+/// The same, where the answers hold its URL.
+pub(crate) fn resource_at(answers: impl FnOnce(&str) -> Vec<String>) -> (String, JoinHandle<Vec<String>>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let answers = answers(&url);
     let serving = std::thread::spawn(move || {
         answers
             .into_iter()
