@@ -58,7 +58,7 @@ struct Shared {
 
 #[derive(Debug)]
 enum Renewal {
-    By(Client),
+    By(Box<Client>),
     Sought(Arc<dyn FindClient>),
 }
 
@@ -95,7 +95,7 @@ impl SharedSession {
         if let Some(client) = &upkeep.renewal {
             check_key(client.prover(), &session)?;
         }
-        Self::kept_up(prover, session, upkeep.renewal.map(Renewal::By), upkeep.place)
+        Self::kept_up(prover, session, upkeep.renewal.map(Box::new).map(Renewal::By), upkeep.place)
     }
 
     /// The same, where the client that renews is sought only when there is something to renew.
@@ -169,7 +169,7 @@ impl Shared {
         }
         let current = &current.session;
         let client = match self.renewal.as_ref().ok_or(ClientError::NoRefreshToken)? {
-            Renewal::By(client) => client,
+            Renewal::By(client) => client.as_ref(),
             Renewal::Sought(finder) => &finder.find().await?,
         };
         check_key(client.prover(), current)?;
