@@ -181,10 +181,14 @@ impl From<keybound_fetch::FetchError> for CommandError {
 /// Errors of the client say themselves what to do; here it is told apart whose turn it is.
 impl From<ClientError> for CommandError {
     fn from(error: ClientError) -> Self {
-        if let ClientError::Fetch(error) = error {
-            return error.into();
+        match error {
+            ClientError::Fetch(error) => error.into(),
+            ClientError::Finding(error) => match error.downcast::<Self>() {
+                Ok(ours) => *ours,
+                Err(error) => Self::failed(error),
+            },
+            error => Self::of(kind_of_client(&error), &error),
         }
-        Self::of(kind_of_client(&error), &error)
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::error::{CommandError, Kind};
 use crate::output::{self, plain};
 use crate::places;
+use crate::profile::Profiles;
 use keybound_client::private_dir::PrivateFileError;
 use keybound_client::session::Session;
 use keybound_client::session_store::SessionStoreError;
@@ -13,12 +14,15 @@ use serde_json::{Value, json};
 pub(crate) fn load(name: &str) -> Result<Session, CommandError> {
     places::sessions()?.load(name).map_err(|error| match error {
         SessionStoreError::File(PrivateFileError::Missing(_)) => {
-            let mut advice = "log in with `keybound login`".to_owned();
-            if name != crate::profile::DEFAULT {
-                advice.push_str(&format!(" --profile {name}"));
-            }
+            let how = match name {
+                crate::profile::DEFAULT => String::new(),
+                name if Profiles::load().is_ok_and(|all| all.by_name.contains_key(name)) => {
+                    format!(" --profile {name}")
+                }
+                name => format!(" --session {name}"),
+            };
             CommandError::of(Kind::NotLoggedIn, format!("there is no session `{name}`"))
-                .advise(format!("{advice}, or see `keybound sessions list`"))
+                .advise(format!("log in with `keybound login{how}`, or see `keybound sessions list`"))
         }
         SessionStoreError::File(PrivateFileError::Name(_)) => CommandError::usage(error),
         error => CommandError::failed(error),

@@ -53,6 +53,11 @@ pub(crate) struct Profile {
     pub(crate) sign_in: Option<SignIn>,
     /// The path of the redirect URI.
     pub(crate) redirect_path: Option<String>,
+    /// The port of the redirect URI.
+    pub(crate) redirect_port: Option<u16>,
+    /// Whether everything is held to FAPI 2.0.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) fapi2: bool,
     /// How the client authenticates.
     #[serde(default, deserialize_with = "read_choice", serialize_with = "write_choice")]
     pub(crate) auth_method: Option<AuthMethod>,
@@ -191,6 +196,14 @@ impl Profile {
         (self.secret_env, self.secret_file, self.secret_prompt) = (None, None, false);
         (self.auth_key, self.client_certificate) = (None, None);
         (self.registration, self.auth_method) = (None, None);
+    }
+
+    /// Whether there is something that shows the client.
+    pub(crate) fn shows_who_it_is(&self) -> bool {
+        let is_named = [&self.secret_env, &self.secret_file, &self.auth_key, &self.registration]
+            .iter()
+            .any(|credential| credential.is_some());
+        is_named || self.secret_prompt || self.client_certificate.is_some()
     }
 
     /// Files are named relative to the file of the profiles.

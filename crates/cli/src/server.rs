@@ -207,18 +207,22 @@ impl Server {
     /// The one HTTP client. It goes through the proxy that the environment names (`HTTPS_PROXY`, `NO_PROXY`), whose
     /// password would be seen on a command line.
     pub(crate) fn transport(&self) -> Result<Transport, CommandError> {
+        Fetcher::for_operator(&self.settings()?).map(Transport::over).map_err(CommandError::failed)
+    }
+
+    /// How servers are reached.
+    pub(crate) fn settings(&self) -> Result<Settings, CommandError> {
         let roots = self.profile.ca_file.as_deref().map(Roots::from_pem_file).transpose();
         let certificate = self.profile.client_certificate.as_deref();
         let certificate = certificate.map(ClientCertificate::from_pem_file).transpose();
         let proxy = Proxy::from_environment(|name| std::env::var(name).ok()).map_err(CommandError::usage)?;
-        let settings = Settings {
+        Ok(Settings {
             proxy,
             certificate: certificate.map_err(CommandError::usage)?,
             roots: roots.map_err(CommandError::usage)?.unwrap_or_default(),
             timeout: Duration::from_secs(self.profile.timeout.unwrap_or(TIMEOUT_SECS)),
             ..Settings::default()
-        };
-        Fetcher::for_operator(&settings).map(Transport::over).map_err(CommandError::failed)
+        })
     }
 
     /// Who the client is, with what shows that, in the way that the profile names, else in one that the server takes.
@@ -259,7 +263,18 @@ impl Server {
     ) -> Result<Client, CommandError> {
         let server = transport.discover(issuer).await?;
         let identity = self.identity(client_id, &server)?;
-        Ok(Client::new(transport, server, identity, prover))
+        self.held_to_profile(Client::new(transport, server, identity, prover))
+    }
+
+    /// The client, held to FAPI 2.0 where the profile says so.
+    pub(crate) fn held_to_profile(&self, client: Client) -> Result<Client, CommandError> {
+        if !self.profile.fapi2 {
+            return Ok(client);
+        }
+        client.under_fapi2().map_err(|error| {
+            CommandError::usage(error)
+                .advise("`fapi2` is set in the profile; mend what is missing, or unset it")
+        })
     }
 
     fn secret(&self) -> Result<Option<Secret>, CommandError> {

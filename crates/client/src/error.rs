@@ -104,6 +104,9 @@ pub enum ClientError {
     /// The access token is no longer good, and another request that had it renewed meanwhile failed, as this says.
     #[error("{0}")]
     Renewal(String),
+    /// The client that renews could not be had ([`crate::shared_session::FindClient`]).
+    #[error("{0}")]
+    Finding(Box<dyn std::error::Error + Send + Sync>),
     /// A task of ours ended before its time.
     #[error("a task of this program ended before its time; this is a fault of ours")]
     Task,

@@ -61,12 +61,21 @@ impl Loopback {
     /// # Errors
     /// [`LoopbackError`]
     pub async fn listen(path: &str) -> Result<Self, LoopbackError> {
+        Self::listen_at(path, 0).await
+    }
+
+    /// Listens on 127.0.0.1, at this port: for servers that compare the whole redirect URI (RFC 8252 §7.3 has them take
+    /// any port). Another program may have taken it, or may wait for it.
+    ///
+    /// # Errors
+    /// [`LoopbackError`]
+    pub async fn listen_at(path: &str, port: u16) -> Result<Self, LoopbackError> {
         let is_path =
             path.starts_with('/') && path.bytes().all(|b| b.is_ascii_graphic() && !b"?#".contains(&b));
         if !is_path || path == DONE {
             return Err(LoopbackError::Path);
         }
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        let listener = TcpListener::bind(("127.0.0.1", port)).await?;
         let authority = listener.local_addr()?.to_string();
         let (sender, response) = oneshot::channel();
         let shown = Arc::new(Notify::new());

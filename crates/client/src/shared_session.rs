@@ -12,6 +12,8 @@ use http::{HeaderMap, Method};
 use keybound_dpop::secret::Secret;
 use keybound_oauth::identifier::{ClientId, Issuer};
 use parking_lot::RwLock;
+use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::OwnedMutexGuard;
@@ -23,6 +25,13 @@ pub struct Upkeep {
     pub renewal: Option<Client>,
     /// Where the session is kept, so that a renewed token outlives this process.
     pub place: Option<Place>,
+}
+
+/// Finds the client that renews a session, for callers who may never have to: it is asked when there is something to renew,
+/// and not before.
+pub trait FindClient: fmt::Debug + Send + Sync {
+    /// The client, under the key of the session. What else goes wrong is told as [`ClientError::Finding`].
+    fn find(&self) -> Pin<Box<dyn Future<Output = Result<Client, ClientError>> + Send + '_>>;
 }
 
 /// A session's place in a store, shared with other processes.
@@ -43,7 +52,8 @@ pub struct SharedSession {
 #[derive(Debug)]
 struct Shared {
     prover: Prover,
-    upkeep: Upkeep,
+    renewal: Option<Renewal>,
+    place: Option<Place>,
     held: RwLock<Arc<Held>>,
     /// Held by whoever renews.
     renewing: Arc<tokio::sync::Mutex<Renewals>>,
@@ -58,6 +68,12 @@ struct Renewals {
     failure: Option<String>,
     /// The access token in the file, where the session in memory is newer and could not be kept.
     outdated: Option<Secret>,
+}
+
+#[derive(Debug)]
+enum Renewal {
+    By(Box<Client>),
+    Sought(Arc<dyn FindClient>),
 }
 
 /// A session, and what all requests with its token have in common.
@@ -91,19 +107,36 @@ impl SharedSession {
     /// [`ResourceError::WrongKey`] where it is bound to another one; [`ResourceError::OtherLogin`] where it is not one of
     /// the client that is to renew it.
     pub fn new(prover: Prover, session: Session, upkeep: Upkeep) -> Result<Self, ResourceError> {
-        let renewing_key = upkeep.renewal.as_ref().map(|client| client.prover().jkt());
-        for at_hand in [Some(prover.jkt()), renewing_key].into_iter().flatten() {
-            if at_hand != session.jkt {
-                return Err(ResourceError::WrongKey { bound: session.jkt, at_hand });
-            }
-        }
         if let Some(client) = &upkeep.renewal {
-            let ours = (&client.server().issuer, &client.identity().client_id);
-            check_login(&session, ours)?;
+            check_key(client.prover(), &session)?;
+            check_login(&session, login_of(client))?;
         }
+        Self::kept_up(prover, session, upkeep.renewal.map(Box::new).map(Renewal::By), upkeep.place)
+    }
+
+    /// The same, where the client that renews is sought only when there is something to renew.
+    ///
+    /// # Errors
+    /// [`ResourceError::WrongKey`] where the token is bound to another key.
+    pub fn seeking(
+        prover: Prover,
+        session: Session,
+        finder: Arc<dyn FindClient>,
+        place: Option<Place>,
+    ) -> Result<Self, ResourceError> {
+        Self::kept_up(prover, session, Some(Renewal::Sought(finder)), place)
+    }
+
+    fn kept_up(
+        prover: Prover,
+        session: Session,
+        renewal: Option<Renewal>,
+        place: Option<Place>,
+    ) -> Result<Self, ResourceError> {
+        check_key(&prover, &session)?;
         let held = RwLock::new(Held::of(session)?);
         let (renewing, failures) = Default::default();
-        Ok(Self { shared: Arc::new(Shared { prover, upkeep, held, renewing, failures }) })
+        Ok(Self { shared: Arc::new(Shared { prover, renewal, place, held, renewing, failures }) })
     }
 
     /// The session as it is now.
@@ -132,7 +165,7 @@ impl SharedSession {
 
     /// Whether there is what a new access token can be had with.
     pub(crate) fn is_renewable(&self, session: &Session) -> bool {
-        self.shared.upkeep.renewal.is_some() && session.tokens.refresh_token.is_some()
+        self.shared.renewal.is_some() && session.tokens.refresh_token.is_some()
     }
 
     pub(crate) async fn renew_held(&self, stale: &Session) -> Result<Arc<Held>, ClientError> {
@@ -180,8 +213,13 @@ impl Shared {
     }
 
     async fn renew_in_turn(&self, turn: &mut Renewals, stale: &Session) -> Result<Arc<Held>, ClientError> {
-        let client = self.upkeep.renewal.as_ref().ok_or(ClientError::NoRefreshToken)?;
-        let Some(place) = &self.upkeep.place else {
+        let client = match self.renewal.as_ref().ok_or(ClientError::NoRefreshToken)? {
+            Renewal::By(client) => client.as_ref(),
+            Renewal::Sought(finder) => &finder.find().await?,
+        };
+        check_key(client.prover(), stale)?;
+        check_login(stale, login_of(client))?;
+        let Some(place) = &self.place else {
             let tokens = client.refresh(&stale.tokens).await?;
             return self.put(Session { tokens, ..stale.clone() });
         };
@@ -213,6 +251,11 @@ impl Shared {
     }
 }
 
+/// Whose refresh tokens a client may send.
+fn login_of(client: &Client) -> (&Issuer, &ClientId) {
+    (&client.server().issuer, &client.identity().client_id)
+}
+
 /// A refresh token is shown to nobody but the server that issued it.
 fn check_login(session: &Session, (issuer, client_id): (&Issuer, &ClientId)) -> Result<(), ResourceError> {
     if (&session.issuer, &session.client_id) == (issuer, client_id) {
@@ -220,6 +263,13 @@ fn check_login(session: &Session, (issuer, client_id): (&Issuer, &ClientId)) -> 
     }
     let (issuer, client_id) = (session.issuer.as_str().to_owned(), session.client_id.as_str().to_owned());
     Err(ResourceError::OtherLogin { issuer, client_id })
+}
+
+fn check_key(prover: &Prover, session: &Session) -> Result<(), ResourceError> {
+    if prover.jkt() == session.jkt {
+        return Ok(());
+    }
+    Err(ResourceError::WrongKey { bound: session.jkt, at_hand: prover.jkt() })
 }
 
 impl Place {

@@ -51,12 +51,19 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, CommandError> {
         let name = args.name.session(&server);
         return Ok(code(end(&args, &name, server).await?));
     }
-    let mut is_revoked = true;
+    let mut is_ended = true;
     for name in places::sessions()?.names().map_err(CommandError::failed)? {
         let server = NameArgs { profile: Some(name.clone()), session: None }.server(true)?;
-        is_revoked &= end(&args, &name, server).await?;
+        // What is wrong with one login does not keep the others.
+        is_ended &= match end(&args, &name, server).await {
+            Ok(is_revoked) => is_revoked,
+            Err(error) => {
+                output::note(&format!("{name} is still there: {}\n", plain(&error.to_string())))?;
+                false
+            }
+        };
     }
-    Ok(code(is_revoked))
+    Ok(code(is_ended))
 }
 
 const fn code(is_revoked: bool) -> ExitCode {

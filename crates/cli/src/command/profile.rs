@@ -34,9 +34,8 @@ that which KEYBOUND_PROFILES names), which may be written by hand:
   client_id   = \"nightly\"
   secret_file = \"nightly.secret\"          # never the secret itself; or secret_env, secret_prompt, auth_key, …
 
-The rest: client_certificate, registration, auth_method; sign_in = \"browser\" or \"device\", redirect_path; key, alg, \
-timeout. What is given \
-on the command line or in the environment wins.";
+The rest: client_certificate, registration, auth_method; sign_in = \"browser\" or \"device\", redirect_path, redirect_port; \
+fapi2 = true; key, alg, timeout. What is given on the command line or in the environment wins.";
 
 const ADD_HELP: &str = "\
 Examples:
@@ -123,6 +122,12 @@ struct AddArgs {
     /// The path of the redirect URI; left out, `/callback`
     #[arg(long, value_name = "PATH")]
     redirect_path: Option<String>,
+    /// The port of the redirect URI, where the server wants the whole of it registered; left out, one that is free
+    #[arg(long, value_name = "PORT")]
+    redirect_port: Option<u16>,
+    /// Hold every login to FAPI 2.0, or refuse it
+    #[arg(long)]
+    fapi2: bool,
     /// The key to bind tokens to; left out, each login makes one of its own
     #[arg(long, value_name = "NAME")]
     key: Option<String>,
@@ -163,6 +168,8 @@ fn add(args: AddArgs) -> Result<(), CommandError> {
     let made = Profile {
         sign_in: args.sign_in,
         redirect_path: args.redirect_path,
+        redirect_port: args.redirect_port,
+        fapi2: args.fapi2,
         key: args.key,
         alg: args.alg,
         ..Profile::default()
@@ -187,7 +194,11 @@ fn add(args: AddArgs) -> Result<(), CommandError> {
     Profiles::put(&name, &profile, args.default || is_first)?;
     let place = places::profiles()?;
     output::line(&format!("{name} is in {}", place.display()))?;
-    output::note(&format!("next: keybound login --profile {name}\n"))
+    let service = match profile.shows_who_it_is() {
+        true => format!(", or for a service: keybound token client-credentials --profile {name}"),
+        false => String::new(),
+    };
+    output::note(&format!("next: keybound login --profile {name}{service}\n"))
 }
 
 fn absolute(path: &str) -> Result<String, CommandError> {

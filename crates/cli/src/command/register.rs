@@ -13,6 +13,7 @@ use keybound_oauth::registration::RegistrationRequest;
 use keybound_oauth::scope::Scope;
 use serde_json::{Map, Value, json};
 use std::process::ExitCode;
+use url::Url;
 
 const HELP: &str = "\
 Examples:
@@ -211,6 +212,8 @@ async fn new(args: &NewArgs) -> Result<(), CommandError> {
     let has_secret = registration.information().client_secret.is_some();
     let method =
         registration.information().metadata.get("token_endpoint_auth_method").and_then(Value::as_str);
+    let (redirect_path, redirect_port) = listener(&registration.information().metadata);
+    let ca_file = args.network.ca_file.as_deref().map(std::path::absolute).transpose()?;
     let profile = Profile {
         issuer: Some(args.issuer.clone()),
         client_id: Some(registration.client_id().clone()),
@@ -219,13 +222,25 @@ async fn new(args: &NewArgs) -> Result<(), CommandError> {
         auth_method: method.and_then(|name| AuthMethod::from_str(name, false).ok()),
         registration: has_secret.then(|| args.name.clone()),
         auth_key: args.auth_key.clone(),
-        ca_file: args.network.ca_file.clone(),
+        redirect_path,
+        redirect_port,
+        ca_file,
         timeout: args.network.timeout_secs,
         ..Profile::default()
     };
     Profiles::put(&args.name, &profile, Profiles::load()?.by_name.is_empty())?;
     output::line(&format!("{}  client {}", args.name, plain(registration.client_id().as_str())))?;
     output::note(&format!("next: keybound login --profile {}\n", args.name))
+}
+
+/// Where a login is to listen: path and port of the first redirect URI on this machine, where they are not the usual ones.
+fn listener(metadata: &Map<String, Value>) -> (Option<String>, Option<u16>) {
+    let uris = metadata.get("redirect_uris").and_then(Value::as_array).into_iter().flatten();
+    let mut urls = uris.filter_map(|uri| Url::parse(uri.as_str()?).ok());
+    let Some(url) = urls.find(|url| url.scheme() == "http" && url.host_str() == Some("127.0.0.1")) else {
+        return (None, None);
+    };
+    (Some(url.path().to_owned()).filter(|path| path != "/callback"), url.port())
 }
 
 /// Client metadata (RFC 7591 §2). Tokens are to be bound (RFC 9449 §5.2).

@@ -36,7 +36,8 @@ Examples:
   A token that somebody has handed to a service, in a file:
     keybound token exchange --profile svc --as orders --subject-token-file token.txt --audience https://orders.example
 
-The new token is bound to the key of the login that is exchanged; for a token from a file, to a new one.";
+The new token is bound to the key of the login that is exchanged; for a token from a file, or at another server, to a new \
+one.";
 
 const REFRESH_HELP: &str = "\
 Examples:
@@ -183,8 +184,11 @@ async fn exchange(args: &ExchangeArgs) -> Result<(), CommandError> {
     }
     let server = server.with_ask(&args.ask).with_secret(&args.secret).with_network(&args.network);
     let begun = match &own {
-        Some(own) => Begun::with_key_of(server, &args.as_name, own).await?,
-        None => Begun::new(server, &args.as_name, &KeyArgs::default()).await?,
+        // A key is for one server (CL-KEY-04).
+        Some(own) if server.profile.issuer.as_ref() == Some(&own.issuer) => {
+            Begun::with_key_of(server, &args.as_name, own).await?
+        }
+        _ => Begun::new(server, &args.as_name, &KeyArgs::default()).await?,
     };
     let profile = &begun.server.profile;
     let subject = match (&args.subject_token_file, own) {

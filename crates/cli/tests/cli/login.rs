@@ -27,15 +27,21 @@ struct Login {
 
 impl Login {
     fn begin(world: &World, address: &str) -> Self {
+        Self::begin_with(world, address, &["--client-id", "cli"])
+    }
+
+    fn begin_with(world: &World, address: &str, more: &[&str]) -> Self {
         let issuer = format!("http://{address}");
-        let args = ["login", "--no-browser", "--issuer", &issuer, "--client-id", "cli", "--scope", "openid"];
-        let mut child = world.command(&args).spawn().expect("started");
+        let args = ["login", "--no-browser", "--issuer", &issuer, "--scope", "openid"];
+        let mut child = world.command(&[&args[..], more].concat()).spawn().expect("started");
         let mut stderr = BufReader::new(child.stderr.take().expect("stderr"));
         let mut told = String::new();
         while !told.contains("/authorize?") {
             let read = stderr.read_line(&mut told).expect("a line");
             assert!(read > 0, "no URL: {told}");
         }
+        // The user has seen who is asked, before the browser can (FAPI 2.0 Security Profile §5.3.3.1).
+        assert!(told.starts_with(&format!("Signing in at {issuer} as client ")), "{told}");
         let path = told.trim().rsplit_once(&issuer).unwrap_or_else(|| panic!("{told}")).1.to_owned();
         Self { child, stderr, path }
     }
@@ -155,4 +161,123 @@ fn atk_127_a_refusal_is_told_and_a_strangers_answer_is_not_taken() {
     // The keys of logins that failed are gone with them.
     assert_eq!(std::fs::read_dir(world.path("home/keys")).expect("a folder").count(), 0);
     assert_eq!(service.stop().0, 0);
+}
+
+#[test]
+fn cl_flw_11_a_port_that_is_named_is_the_one_that_is_used() {
+    let (world, service, address) = provider();
+    let port = free_address().port().to_string();
+    let login = Login::begin_with(&world, &address, &["--client-id", "cli", "--redirect-port", &port]);
+    let issuer = format!("http://{address}");
+    let args = ["login", "--no-browser", "--issuer", &issuer, "--client-id", "cli", "--redirect-port", &port];
+    let other = world.run(&args, "");
+    assert!(other.code == 1 && other.stderr.contains("cannot listen on 127.0.0.1"), "{}", other.stderr);
+    let back = sign_in(&address, &login.path, "allow");
+    let (host, path) = target(&back);
+    assert_eq!(host, format!("127.0.0.1:{port}"));
+    get(host, path);
+    get(host, "/done");
+    assert_eq!(login.end().0, 0);
+    // The key of the login that found no port is gone.
+    assert_eq!(std::fs::read_dir(world.path("home/keys")).expect("a folder").count(), 1);
+    assert_eq!(service.stop().0, 0);
+}
+
+#[test]
+fn cl_key_10_a_login_that_its_user_ends_leaves_no_key() {
+    let (world, service, address) = provider();
+    let login = Login::begin(&world, &address);
+    assert_eq!(std::fs::read_dir(world.path("home/keys")).expect("a folder").count(), 1);
+    let id = i32::try_from(login.child.id()).ok().and_then(rustix::process::Pid::from_raw).expect("an id");
+    rustix::process::kill_process(id, rustix::process::Signal::INT).expect("signalled");
+    let (code, said) = login.end();
+    assert!(code == 130 && said.contains("ended before there were tokens"), "{code} {said}");
+    assert_eq!(std::fs::read_dir(world.path("home/keys")).expect("a folder").count(), 0);
+    assert!(!world.path("home/sessions/default.session").exists());
+    assert_eq!(service.stop().0, 0);
+}
+
+#[test]
+fn fapi_cl_01_a_profile_under_fapi2_lets_no_weaker_login_begin() {
+    let (world, service, address) = provider();
+    let issuer = format!("http://{address}");
+    let add = ["profile", "add", "strict", "--issuer", &issuer, "--client-id", "cli", "--fapi2"];
+    world.ok(&add, "");
+    assert!(world.ok(&["profile", "show", "strict"], "").contains("\nfapi2 = true"));
+    let refused = world.run(&["login", "--no-browser"], "");
+    assert!(refused.code == 2 && refused.stderr.contains("FAPI 2.0"), "{}", refused.stderr);
+    assert!(!refused.stderr.contains("/authorize?"), "{}", refused.stderr);
+    assert_eq!(std::fs::read_dir(world.path("home/keys")).expect("a folder").count(), 0);
+    // A client that shows a key may: its request is pushed.
+    let jwk = world.ok(&["key", "new", "auth", "--json"], "");
+    let jwk: serde_json::Value = serde_json::from_str(&jwk).expect("JSON");
+    world.write("jwks.json", &serde_json::json!({ "keys": [jwk["jwk"]] }).to_string());
+    let add = ["client", "add", "--id", "strict", "--native", "--redirect-uri", "http://127.0.0.1/callback"];
+    world.ok(&[&add[..], &["--jwks", "jwks.json"]].concat(), "");
+    let more = ["--profile", "strict", "--client-id", "strict", "--auth-key", "auth"];
+    let login = Login::begin_with(&world, &address, &more);
+    assert!(login.path.contains("request_uri="), "{}", login.path);
+    let back = sign_in(&address, &login.path, "allow");
+    let (host, path) = target(&back);
+    get(host, path);
+    get(host, "/done");
+    let (code, said) = login.end();
+    assert!(code == 0 && said.contains("logged in as a11ce"), "{said}");
+    assert_eq!(service.stop().0, 0);
+}
+
+#[test]
+fn a_registration_is_found_again_at_login_from_any_folder() {
+    let address = free_address().to_string();
+    let world = World::new();
+    let config = format!("issuer = \"http://{address}\"\n[registration]\nmode = \"open\"\n");
+    world.write("keybound.toml", &config);
+    world.write(
+        "ca.pem",
+        &rcgen::generate_simple_self_signed(vec!["ca".to_owned()]).expect("made").cert.pem(),
+    );
+    let service = world.start(&["serve", "--listen", &address]);
+    let issuer = format!("http://{address}");
+    let register =
+        ["register", "new", "app", "--issuer", &issuer, "--redirect-uri", "http://127.0.0.1:18765/cb"];
+    world.ok(&[&register[..], &["--ca-file", "ca.pem"]].concat(), "");
+    let profile = world.ok(&["profile", "show", "app", "--json"], "");
+    let profile: serde_json::Value = serde_json::from_str(&profile).expect("JSON");
+    assert_eq!((&profile["redirect_path"], &profile["redirect_port"]), (&"/cb".into(), &18765.into()));
+    assert_eq!(profile["ca_file"], world.path("ca.pem").display().to_string());
+    assert_eq!(service.stop().0, 0);
+}
+
+#[test]
+fn cl_dsc_03_a_server_that_an_api_names_is_taken_from_the_user_alone() {
+    let (world, service, address) = provider();
+    let (issuer, api) = (format!("http://{address}"), free_address());
+    world.write(
+        "gateway.toml",
+        &format!(
+            "public_url = \"http://{api}\"\nlisten = \"{api}\"\nupstream = \"http://127.0.0.1:1\"\n\
+             issuer = \"{issuer}\"\n"
+        ),
+    );
+    let gateway = world.start(&["gateway"]);
+    let api = format!("http://{api}");
+    let login = ["login", "--no-browser", "--client-id", "cli", "--api", &api];
+    let unasked = world.run(&login, "yes\n");
+    assert!(
+        unasked.code == 2 && unasked.stderr.contains(&format!("give --issuer {issuer}")),
+        "{}",
+        unasked.stderr
+    );
+    let other = world.run(&[&login[..], &["--issuer", "https://evil.example"]].concat(), "");
+    assert!(
+        other.code == 1 && other.stderr.contains("none of these is an issuer that you accept"),
+        "{}",
+        other.stderr
+    );
+    assert!(!world.path("home/keys").exists());
+    let begun = world.run(&[&login[..], &["--issuer", &issuer]].concat(), "");
+    // This provider knows no such resource; it was asked for it.
+    assert!(begun.stderr.contains(&format!("at            {api}")), "{}", begun.stderr);
+    assert!(begun.code == 4 && begun.stderr.contains("invalid_target"), "{}", begun.stderr);
+    assert_eq!((gateway.stop().0, service.stop().0), (0, 0));
 }

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod agent;
 #[cfg(test)]
+mod certificate;
+#[cfg(test)]
 mod common;
 #[cfg(test)]
 mod consent;
@@ -16,6 +18,8 @@ mod guide;
 mod help;
 #[cfg(test)]
 mod key;
+#[cfg(test)]
+mod leaving;
 #[cfg(test)]
 mod load;
 #[cfg(test)]

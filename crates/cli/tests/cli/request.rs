@@ -19,7 +19,7 @@ const TOKEN: &str = "s3cret-access-token";
 const CHALLENGE: &str = "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: DPoP error=\"use_dpop_nonce\"\r\n\
                          DPoP-Nonce: n0nce-1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
-fn answer(status: &str, body: &str) -> String {
+pub(crate) fn answer(status: &str, body: &str) -> String {
     let length = body.len();
     format!(
         "HTTP/1.1 {status}\r\nX-Kind: test\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
@@ -28,8 +28,14 @@ fn answer(status: &str, body: &str) -> String {
 
 /// A resource that gives these answers, one a connection, and then tells what it was sent.
 fn resource(answers: Vec<String>) -> (String, JoinHandle<Vec<String>>) {
+    resource_at(|_| answers)
+}
+
+/// The same, where the answers hold its URL.
+pub(crate) fn resource_at(answers: impl FnOnce(&str) -> Vec<String>) -> (String, JoinHandle<Vec<String>>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let answers = answers(&url);
     let serving = std::thread::spawn(move || {
         answers
             .into_iter()
@@ -141,7 +147,9 @@ fn data_and_headers_are_sent_and_the_body_is_written() {
 #[test]
 fn cl_cli_04_the_trace_shows_proofs_decoded_and_secrets_as_hashes() {
     let (url, serving) = resource(vec![CHALLENGE.to_owned(), answer("200 OK", "hello")]);
-    let ended = logged_in(&url).run(&["request", "-v", &url], "");
+    let world = logged_in(&url);
+    world.write("headers", "X-Api-Key: hunter2\n");
+    let ended = world.run(&["request", "-v", "-H", "@headers", "-H", "X-Kind: open", &url], "");
     let requests = serving.join().expect("requests");
     let proofs: Vec<&str> = requests
         .iter()
@@ -149,7 +157,10 @@ fn cl_cli_04_the_trace_shows_proofs_decoded_and_secrets_as_hashes() {
         .collect();
     assert_eq!(proofs.len(), 2);
     assert!(requests.iter().all(|request| request.contains(&format!("authorization: DPoP {TOKEN}\r\n"))));
+    assert!(requests.iter().all(|request| request.contains("x-api-key: hunter2\r\n")));
     let trace = ended.stderr;
+    assert!(trace.contains("> x-api-key: [sha256 ") && trace.contains("> x-kind: open\n"), "{trace}");
+    assert!(!trace.contains("hunter2"), "{trace}");
     assert!(!trace.contains(TOKEN) && !proofs.iter().any(|proof| trace.contains(proof)), "{trace}");
     assert_eq!(trace.matches("> authorization: DPoP [sha256 ").count(), 2, "{trace}");
     assert_eq!(trace.matches("\"htm\": \"GET\"").count(), 2, "{trace}");
@@ -158,6 +169,57 @@ fn cl_cli_04_the_trace_shows_proofs_decoded_and_secrets_as_hashes() {
         trace.contains("< HTTP/1.1 401 Unauthorized\n") && trace.contains("< dpop-nonce: n0nce-1\n"),
         "{trace}"
     );
+}
+
+#[test]
+fn cl_non_12_a_file_is_sent_again_where_it_is_too_long_to_be_kept() {
+    let challenge = CHALLENGE.replace("n0nce-1", "n0nce-2");
+    let (url, serving) = resource(vec![answer("204 No Content", ""), challenge, answer("200 OK", "kept")]);
+    let world = logged_in(&url);
+    let data = "z".repeat(300_000);
+    world.write("data", &data);
+    let ended = world.run(&["request", "-v", "-T", "data", &url], "");
+    assert_eq!((ended.code, ended.stdout.as_str()), (0, "kept"), "{}", ended.stderr);
+    let requests = serving.join().expect("requests");
+    assert!(requests[0].starts_with("HEAD / ") && requests[0].ends_with("\r\n\r\n"), "{}", requests[0]);
+    for request in &requests[1..] {
+        assert!(request.starts_with("PUT / ") && request.ends_with(&data));
+        assert!(request.to_lowercase().contains("content-length: 300000\r\n"));
+    }
+    assert_eq!(ended.stderr.matches("\n> PUT ").count(), 2, "{}", ended.stderr);
+    assert!(ended.stderr.contains("* asking for a nonce first"), "{}", ended.stderr);
+}
+
+#[test]
+fn cl_non_12_a_file_that_was_kept_is_sent_again_at_its_length() {
+    let (url, serving) = resource(vec![CHALLENGE.to_owned(), answer("200 OK", "kept")]);
+    let world = logged_in(&url);
+    world.write("data", "small");
+    let ended = world.run(&["request", "-T", "data", "--timeout", "5", &url], "");
+    assert_eq!((ended.code, ended.stdout.as_str()), (0, "kept"), "{}", ended.stderr);
+    for request in serving.join().expect("requests") {
+        assert!(request.starts_with("PUT / ") && request.ends_with("\r\n\r\nsmall"), "{request}");
+        assert!(request.to_lowercase().contains("content-length: 5\r\n"), "{request}");
+    }
+}
+
+#[test]
+fn cl_red_02_what_came_from_stdin_is_not_sent_on_as_nothing() {
+    let moved = answer("307 Temporary Redirect", "").replace("X-Kind: test", "Location: /there");
+    let (url, serving) = resource(vec![answer("204 No Content", ""), moved]);
+    let ended = logged_in(&url).run(&["request", "-L", "-T", "-", &url], "data");
+    assert!(ended.code == 1 && ended.stderr.contains("what came from stdin is gone"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("\nnext: "), "{}", ended.stderr);
+    serving.join().expect("requests");
+}
+
+#[test]
+fn cl_cli_03_a_body_that_is_cut_off_is_no_success() {
+    let cut = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\nConnection: close\r\n\r\nhalf";
+    let (url, serving) = resource(vec![cut.to_owned()]);
+    let ended = logged_in(&url).run(&["request", "-o", "out", &url], "");
+    assert!(ended.code == 7 && !ended.stderr.contains("200 OK"), "{} {}", ended.code, ended.stderr);
+    serving.join().expect("requests");
 }
 
 #[test]

@@ -17,7 +17,8 @@ const PATIENCE: Duration = Duration::from_secs(600);
 pub(super) async fn sign_in(begun: &Begun, args: &WayArgs, opens: bool) -> Result<Tokens, CommandError> {
     let profile = &begun.server.profile;
     let path = args.redirect_path.as_deref().or(profile.redirect_path.as_deref()).unwrap_or("/callback");
-    let mut loopback = Loopback::listen(path).await.map_err(CommandError::failed)?;
+    let port = args.redirect_port.or(profile.redirect_port).unwrap_or(0);
+    let mut loopback = Loopback::listen_at(path, port).await.map_err(CommandError::failed)?;
     let ask = LoginAsk {
         scope: profile.scope.clone(),
         resources: profile.resources.clone(),

@@ -2,13 +2,14 @@
 
 mod browser;
 mod device;
+mod find;
 
 use super::KeyAlgorithm;
 use crate::bound_key::{self, BoundKey};
 use crate::error::{CommandError, Kind};
 use crate::output::{self, Style, plain};
 use crate::profile::SignIn;
-use crate::server::{AskArgs, NameArgs, NetworkArgs, PartyArgs, SecretArgs, Server};
+use crate::server::{AskArgs, NameArgs, NetworkArgs, PartyArgs, SecretArgs, Server, parse_resource};
 use crate::{facts, places, wallet};
 pub(crate) use browser::open as open_browser;
 use keybound_client::client::Client;
@@ -30,13 +31,16 @@ Examples:
     keybound login --profile work
   Where there is no browser, for a user who has one elsewhere:
     keybound login --profile work --device
+  At the server that an API names, which you are asked about:
+    keybound login --api https://api.example --client-id cli
   For a service, which nobody signs in for:
     keybound login --issuer https://as.example --client-id svc --client-credentials \\
       --secret-env CLIENT_SECRET --resource https://api.example
 
 The tokens are kept in a file that nobody else can read and are bound to a key of this login, which stays on this \
 machine. They are sent to the resources named here, to the UserInfo endpoint and to each --origin, nowhere else. For a \
-login with the browser the server must know the redirect URI http://127.0.0.1/callback, with any port (RFC 8252). Over \
+login with the browser the server must know the redirect URI http://127.0.0.1/callback, with any port (RFC 8252), or \
+with the one that --redirect-port names. Over \
 SSH, or without a display, the user is given a code instead, if the server has that (RFC 8628).
 
 Everything may be given in the environment too: KEYBOUND_PROFILE, KEYBOUND_ISSUER, KEYBOUND_CLIENT_ID, KEYBOUND_SCOPE. \
@@ -50,6 +54,9 @@ pub(crate) struct Args {
     name: NameArgs,
     #[command(flatten)]
     party: PartyArgs,
+    /// Find the authorization server from this API, which the tokens are for, by its own name (RFC 9728)
+    #[arg(long, value_name = "URL", value_parser = parse_resource)]
+    api: Option<ResourceId>,
     #[command(flatten)]
     ask: AskArgs,
     #[command(flatten)]
@@ -101,6 +108,9 @@ struct WayArgs {
     /// The path of the redirect URI; left out, `/callback`
     #[arg(long, value_name = "PATH")]
     redirect_path: Option<String>,
+    /// The port of the redirect URI, for servers that want the whole of it registered; left out, one that is free
+    #[arg(long, value_name = "PORT")]
+    redirect_port: Option<u16>,
     /// Who will probably sign in, for the server's page
     #[arg(long, value_name = "TEXT")]
     login_hint: Option<String>,
@@ -117,6 +127,10 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, CommandError> {
     let session = args.name.session(&server);
     let server = server.with_party(&args.party).with_ask(&args.ask);
     let server = server.with_secret(&args.secret).with_network(&args.network);
+    let server = match &args.api {
+        Some(api) => find::at(server, api).await?,
+        None => server,
+    };
     let login = Begun::new(server, &session, &args.key).await?;
     let way = args.way.choose(&login);
     login.announce(way)?;
@@ -196,6 +210,7 @@ impl Begun {
         let prover = wallet::prover(key.signer());
         let client = Client::new(transport, metadata, identity, prover.clone());
         let client = if key.is_new() { client.with_new_key(prover) } else { client };
+        let client = server.held_to_profile(client)?;
         Ok(Self { server, client, session: session.to_owned(), origins, key })
     }
 
@@ -231,7 +246,10 @@ impl Begun {
             Way::Device => Ok(device::sign_in(self).await?),
             Way::DeviceIfAllowed => match device::sign_in(self).await {
                 Err(error) if device::is_not_allowed(&error) => {
-                    output::note("The server gives this client no code for another device.\n")?;
+                    output::note(
+                        "There is no display here, and the server gives this client no code for another device:\n\
+                         the browser must be on this machine, or reach its port.\n",
+                    )?;
                     browser::sign_in(self, args, false).await
                 }
                 tokens => Ok(tokens?),

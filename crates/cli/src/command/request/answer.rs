@@ -4,8 +4,8 @@ use super::call::Came;
 use super::{Args, trace};
 use crate::error::{BAD_STATUS, CommandError};
 use crate::output::{self, Style, plain};
-use bytes::Bytes;
-use http::Response;
+use http::HeaderMap;
+use http::header::CONTENT_LENGTH;
 use keybound_client::nonce_rule::dpop_challenges;
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Write as _};
@@ -20,15 +20,15 @@ enum Sink {
 
 /// Prints it, as it comes.
 pub(super) async fn print(args: &Args, mut came: Came) -> Result<ExitCode, CommandError> {
-    let status = came.head.status();
+    let status = came.status();
     let is_bad = status.is_client_error() || status.is_server_error();
     if args.include || args.head {
-        output::data(trace::head(&came.head).as_bytes())?;
+        output::data(trace::head(&came).as_bytes())?;
     }
     let mut sink = sink(args, is_bad)?;
-    let mut bar = Bar::of(args, &came.head);
+    let mut bar = Bar::of(args, came.headers());
     let mut is_open_line = false;
-    while let Some(part) = came.body.chunk().await? {
+    while let Some(part) = came.body_mut().chunk().await? {
         sink.take(&part)?;
         bar.grow(part.len())?;
         is_open_line = !part.ends_with(b"\n");
@@ -36,7 +36,7 @@ pub(super) async fn print(args: &Args, mut came: Came) -> Result<ExitCode, Comma
     bar.clear()?;
     if !args.silent {
         let breaks = is_open_line && matches!(sink, Sink::Stdout { is_terminal: true });
-        tell(&came.head, is_bad, breaks)?;
+        tell(&came, is_bad, breaks)?;
     }
     Ok(if is_bad { ExitCode::from(BAD_STATUS) } else { ExitCode::SUCCESS })
 }
@@ -76,7 +76,7 @@ impl Sink {
 }
 
 /// Status, and what the resource says against it, on stderr.
-fn tell(head: &Response<Bytes>, is_bad: bool, breaks: bool) -> Result<(), CommandError> {
+fn tell(head: &Came, is_bad: bool, breaks: bool) -> Result<(), CommandError> {
     let style = Style::of_stderr();
     let line = head.status().to_string();
     let line = if is_bad { style.bad(&line) } else { style.good(&line) };
@@ -100,9 +100,9 @@ impl Bar {
     /// A step of it, in bytes, where the whole length is not known.
     const STEP: u64 = 256 * 1024;
 
-    fn of(args: &Args, head: &Response<Bytes>) -> Self {
+    fn of(args: &Args, headers: &HeaderMap) -> Self {
         let to_file = args.output.as_deref().is_some_and(|path| path != "-");
-        let length = head.headers().get(http::header::CONTENT_LENGTH);
+        let length = headers.get(CONTENT_LENGTH);
         let total = length.and_then(|length| length.to_str().ok()?.parse().ok());
         let is_shown = to_file && !args.silent && !args.head && io::stderr().is_terminal();
         Self { is_shown, total, done: 0, shown: 0 }

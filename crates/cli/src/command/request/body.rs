@@ -5,7 +5,7 @@ use crate::input;
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue};
-use http_body::{Body, Frame};
+use http_body::{Body, Frame, SizeHint};
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -94,10 +94,18 @@ impl Payload {
         !matches!(self, Self::Stdin)
     }
 
-    /// What is read while it is sent, if it is.
-    pub(super) fn open(&self) -> Result<Option<Upload>, CommandError> {
-        let (source, length): (Box<dyn Read + Send>, _) = match self {
-            Self::Whole(_) => return Ok(None),
+    /// Bytes of it that are kept while it is sent: all that is in memory anyway.
+    pub(super) fn kept_bytes(&self) -> usize {
+        match self {
+            Self::Whole(data) => data.len(),
+            Self::File(_) | Self::Stdin => PART_BYTES,
+        }
+    }
+
+    /// The body of one sending.
+    pub(super) fn open(&self) -> Result<Upload, CommandError> {
+        let (source, left): (Box<dyn Read + Send>, _) = match self {
+            Self::Whole(data) => return Ok(Upload::Whole(data.clone())),
             Self::Stdin => (Box::new(io::stdin()), None),
             Self::File(path) => {
                 let cannot = |error| CommandError::failed(format!("{}: {error}", path.display()));
@@ -108,7 +116,7 @@ impl Payload {
         };
         let (parts, coming) = mpsc::channel(PARTS_AHEAD);
         std::thread::spawn(move || pump(source, &parts));
-        Ok(Some(Upload { coming, left: length }))
+        Ok(Upload::Read { coming, left })
     }
 }
 
@@ -129,10 +137,14 @@ fn pump(mut source: Box<dyn Read + Send>, parts: &mpsc::Sender<io::Result<Bytes>
     }
 }
 
-/// A body that is being read.
-pub(super) struct Upload {
-    coming: mpsc::Receiver<io::Result<Bytes>>,
-    left: Option<u64>,
+/// A body on its way.
+pub(super) enum Upload {
+    Whole(Bytes),
+    /// One that is being read; of a file it is known how much is left.
+    Read {
+        coming: mpsc::Receiver<io::Result<Bytes>>,
+        left: Option<u64>,
+    },
 }
 
 impl Body for Upload {
@@ -140,13 +152,31 @@ impl Body for Upload {
     type Error = io::Error;
 
     fn poll_frame(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
-        self.coming.poll_recv(context).map(|part| part.map(|part| part.map(Frame::data)))
+        match self.get_mut() {
+            Self::Whole(data) if data.is_empty() => Poll::Ready(None),
+            Self::Whole(data) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(data))))),
+            Self::Read { coming, left } => coming.poll_recv(context).map_ok(|part| {
+                let sent = u64::try_from(part.len()).unwrap_or(u64::MAX);
+                *left = left.map(|left| left.saturating_sub(sent));
+                Frame::data(part)
+            }),
+        }
     }
 
-    fn size_hint(&self) -> http_body::SizeHint {
-        self.left.map_or_else(http_body::SizeHint::default, http_body::SizeHint::with_exact)
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Whole(data) => data.is_empty(),
+            Self::Read { left, .. } => *left == Some(0),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Whole(data) => SizeHint::with_exact(u64::try_from(data.len()).unwrap_or(u64::MAX)),
+            Self::Read { left, .. } => left.map_or_else(SizeHint::default, SizeHint::with_exact),
+        }
     }
 }

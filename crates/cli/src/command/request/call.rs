@@ -1,5 +1,5 @@
-//! Sending with a session: nonces are put in, a token that is no longer good is renewed, and redirects are followed where
-//! that is asked for and they stay on the same origin.
+//! Sending with a session, by the library's rules: what is left to do here is to show each sending, to find the client that
+//! renews, to follow redirects, and to open a file again.
 
 use super::body::Payload;
 use super::trace::Trace;
@@ -7,149 +7,155 @@ use crate::error::CommandError;
 use crate::server::Server;
 use bytes::Bytes;
 use http::{Method, Request, Response};
-use keybound_client::api::{Api, ApiSettings, Place};
-use keybound_client::nonce_rule::{Next, Round};
+use http_body::Body as HttpBody;
+use keybound_client::answer::Answer;
+use keybound_client::client::Client;
+use keybound_client::error::ClientError;
+use keybound_client::middleware::{DpopLayer, Rules, SendError};
 use keybound_client::prover::Prover;
 use keybound_client::redirect::{MAX_REDIRECTS, follow};
-use keybound_client::resource_exchange::{check_algorithms, is_token_refused, prepare};
-use keybound_client::session::Session;
+use keybound_client::resource_exchange::ResourceError;
+use keybound_client::shared_session::{FindClient, SharedSession};
 use keybound_client::transport::Transport;
-use keybound_dpop::nonce_cache::Role;
-use keybound_fetch::{Body, Streaming};
-use std::sync::Arc;
+use keybound_fetch::{Body, Fetcher, Streaming};
+use keybound_oauth::identifier::{ClientId, Issuer};
+use std::error::Error;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use tower_layer::Layer as _;
+use tower_service::Service;
+
+/// How often a file is sent again after the resource has asked for more: for a nonce, for its clock, for another token.
+const MAX_RESENDINGS: u8 = 3;
 
 /// Who calls.
 pub(super) struct Caller {
-    pub(super) server: Server,
-    pub(super) transport: Transport,
-    pub(super) prover: Prover,
-    pub(super) place: Place,
+    pub(super) session: SharedSession,
+    pub(super) fetcher: Fetcher,
     pub(super) trace: Trace,
 }
 
-/// An answer: its head, and its body, which is still coming.
-pub(super) struct Came {
-    pub(super) head: Response<Bytes>,
-    pub(super) body: Streaming,
-}
+/// An answer, whose body is still coming.
+pub(super) type Came = Response<Streaming>;
 
 impl Caller {
     /// The answer to a request, after all that the resource may ask for before it answers.
     pub(super) async fn call(
         &self,
-        session: Session,
         mut request: Request<Bytes>,
         mut payload: Payload,
         follows: bool,
     ) -> Result<Came, CommandError> {
-        let mut session = Arc::new(session);
-        let mut followed = 0;
-        loop {
-            let came;
-            (session, came) = self.send_renewing(session, &request, &payload).await?;
-            let next = if follows && followed < MAX_REDIRECTS { follow(&request, &came.head) } else { None };
-            let Some(next) = next else { return Ok(came) };
+        for _ in 0..MAX_REDIRECTS {
+            let came = self.send(&request, &payload).await?;
+            let answer = Answer::begun(came.status(), came.headers());
+            let Some(next) = follow(&request, answer).filter(|_| follows) else { return Ok(came) };
             if next.method() != request.method() {
                 payload = Payload::Whole(Bytes::new());
+            } else if !payload.is_repeatable() {
+                return Err(cannot_repeat());
             }
             self.trace.note(&format!("following the redirect to {}", next.uri()))?;
             request = next;
-            followed += 1;
         }
+        self.send(&request, &payload).await
     }
 
-    async fn send_renewing(
-        &self,
-        session: Arc<Session>,
-        request: &Request<Bytes>,
-        payload: &Payload,
-    ) -> Result<(Arc<Session>, Came), CommandError> {
-        let is_renewable = session.tokens.refresh_token.is_some();
-        if is_renewable && session.tokens.is_expired(self.prover.now()) {
-            let session = self.renew(&session).await?;
-            let came = self.send(&session, request, payload).await?;
-            return Ok((session, came));
-        }
-        let came = self.send(&session, request, payload).await?;
-        if !is_renewable || !is_token_refused(&came.head) {
-            return Ok((session, came));
-        }
-        let session = self.renew(&session).await?;
-        check_repeatable(payload)?;
-        let came = self.send(&session, request, payload).await?;
-        Ok((session, came))
-    }
-
-    /// One exchange: again, with a new proof, where the resource asks for a nonce (RFC 9449 §9).
-    async fn send(
-        &self,
-        session: &Session,
-        request: &Request<Bytes>,
-        payload: &Payload,
-    ) -> Result<Came, CommandError> {
-        let mut round = Round::new(Role::ResourceServer);
-        if !payload.is_repeatable() {
-            self.learn_nonce(session, request).await?;
-        }
+    /// One exchange; again where a file was too long to be kept while it was sent.
+    async fn send(&self, request: &Request<Bytes>, payload: &Payload) -> Result<Came, CommandError> {
+        let mut resendings = 0;
         loop {
-            let outgoing = prepare(session, &self.prover, request).map_err(CommandError::failed)?;
-            let came = self.exchange(outgoing.request, payload).await?;
-            let answered = round.answered(&self.prover, &outgoing.to, outgoing.proof.as_ref(), &came.head);
-            if answered.map_err(CommandError::failed)? == Next::Done {
-                if outgoing.proof.is_some() {
-                    check_algorithms(self.prover.algorithm(), &came.head).map_err(CommandError::failed)?;
+            let rules = Rules::default().keeping(payload.kept_bytes());
+            let wire =
+                Wire { fetcher: self.fetcher.clone(), trace: self.trace, asked: request.method().clone() };
+            let mut service = DpopLayer::new(self.session.clone()).with_rules(rules).layer(wire);
+            let upload = payload.open()?;
+            match service.call(request.clone().map(|_| upload)).await {
+                Ok(came) => return Ok(came),
+                Err(SendError::Http(error)) => return Err(error),
+                Err(SendError::Client(ClientError::Resource(ResourceError::ResendNeeded(why)))) => {
+                    if !payload.is_repeatable() || resendings == MAX_RESENDINGS {
+                        return Err(cannot_repeat());
+                    }
+                    self.trace.note(&format!("{why}: sending the file again"))?;
+                    resendings += 1;
                 }
-                return Ok(came);
+                Err(SendError::Client(error)) => return Err(CommandError::from_renewal(error)),
             }
-            check_repeatable(payload)?;
         }
-    }
-
-    /// Asks without a body first, where the body can be sent once only: for the nonce that the resource may want.
-    async fn learn_nonce(&self, session: &Session, request: &Request<Bytes>) -> Result<(), CommandError> {
-        self.trace.note("asking for a nonce first, since the body cannot be sent twice")?;
-        let mut asking = Request::new(Bytes::new());
-        *asking.method_mut() = Method::HEAD;
-        *asking.uri_mut() = request.uri().clone();
-        let outgoing = prepare(session, &self.prover, &asking).map_err(CommandError::failed)?;
-        let came = self.exchange(outgoing.request, &Payload::Whole(Bytes::new())).await?;
-        let proof = outgoing.proof.as_ref();
-        self.prover.learn(Role::ResourceServer, &outgoing.to, proof, came.head.headers());
-        Ok(())
-    }
-
-    async fn exchange(&self, request: Request<Bytes>, payload: &Payload) -> Result<Came, CommandError> {
-        self.trace.sent(&request)?;
-        let fetcher = self.transport.fetcher();
-        let body = match payload.open()? {
-            Some(upload) => fetcher.send_streaming(request.map(|_| Body::wrap(upload))).await?,
-            None => fetcher.send_streaming(request).await?,
-        };
-        let mut head = Response::new(Bytes::new());
-        *head.status_mut() = body.status();
-        *head.version_mut() = body.version();
-        head.headers_mut().clone_from(body.headers());
-        self.trace.came(&head)?;
-        Ok(Came { head, body })
-    }
-
-    /// The session with a new access token, which is kept.
-    async fn renew(&self, stale: &Session) -> Result<Arc<Session>, CommandError> {
-        self.trace.note("the access token is no longer good: renewing it")?;
-        let (transport, prover) = (self.transport.clone(), self.prover.clone());
-        let client_id = stale.client_id.clone();
-        let client = self.server.client(transport.clone(), &stale.issuer, client_id, prover.clone()).await?;
-        let settings =
-            ApiSettings { renewal: Some(client), place: Some(self.place.clone()), ..ApiSettings::default() };
-        let api = Api::new(transport, prover, stale.clone(), settings).map_err(CommandError::failed)?;
-        api.renew(stale).await.map_err(CommandError::from_renewal)
     }
 }
 
-fn check_repeatable(payload: &Payload) -> Result<(), CommandError> {
-    if payload.is_repeatable() {
-        return Ok(());
+fn cannot_repeat() -> CommandError {
+    CommandError::failed("the resource wants the request again, and what came from stdin is gone")
+        .advise("run the command again, or send the data from a file")
+}
+
+/// Sends requests, and shows them and their answers.
+#[derive(Clone)]
+struct Wire {
+    fetcher: Fetcher,
+    trace: Trace,
+    /// The method of the request that is called for.
+    asked: Method,
+}
+
+impl Wire {
+    async fn send<B>(self, request: Request<B>) -> Result<Came, CommandError>
+    where
+        B: HttpBody<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + Sync + 'static,
+    {
+        if *request.method() != self.asked {
+            self.trace.note("asking for a nonce first, since the body cannot be sent twice")?;
+        }
+        self.trace.sent(&request)?;
+        let body = self.fetcher.send_streaming(request.map(Body::wrap)).await?;
+        let (status, version, headers) = (body.status(), body.version(), body.headers().clone());
+        let mut came = Response::new(body);
+        (*came.status_mut(), *came.version_mut(), *came.headers_mut()) = (status, version, headers);
+        self.trace.came(&came)?;
+        Ok(came)
     }
-    Err(CommandError::failed("the resource wants the request again, and what came from stdin is gone")
-        .advise("run the command again, or send the data from a file"))
+}
+
+impl<B> Service<Request<B>> for Wire
+where
+    B: HttpBody<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + Sync + 'static,
+{
+    type Response = Came;
+    type Error = CommandError;
+    type Future = Pin<Box<dyn Future<Output = Result<Came, CommandError>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), CommandError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        Box::pin(self.clone().send(request))
+    }
+}
+
+/// Who renews, if it comes to that: the server's metadata are not asked for before.
+#[derive(Debug)]
+pub(super) struct Renewer {
+    pub(super) server: Server,
+    pub(super) transport: Transport,
+    pub(super) issuer: Issuer,
+    pub(super) client_id: ClientId,
+    pub(super) prover: Prover,
+    pub(super) trace: Trace,
+}
+
+impl Renewer {
+    async fn client(&self) -> Result<Client, CommandError> {
+        self.trace.note("the access token is no longer good: renewing it")?;
+        let (transport, prover) = (self.transport.clone(), self.prover.clone());
+        self.server.client(transport, &self.issuer, self.client_id.clone(), prover).await
+    }
+}
+
+impl FindClient for Renewer {
+    fn find(&self) -> Pin<Box<dyn Future<Output = Result<Client, ClientError>> + Send + '_>> {
+        Box::pin(async { self.client().await.map_err(|error| ClientError::Finding(error.into())) })
+    }
 }

@@ -10,12 +10,13 @@ use crate::server::{NameArgs, NetworkArgs, SecretArgs, Server};
 use crate::{facts, input, places, wallet};
 use body::{BodyArgs, Payload};
 use bytes::Bytes;
-use call::Caller;
+use call::{Caller, Renewer};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
-use keybound_client::api::Place;
 use keybound_client::destination::Destination;
 use keybound_client::session::Session;
+use keybound_client::shared_session::{Place, SharedSession};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 use trace::Trace;
 
@@ -94,14 +95,15 @@ async fn call(args: &Args) -> Result<ExitCode, CommandError> {
     let (request, payload) = request(args)?;
     let (name, session, server) = session(args, request.uri())?;
     let server = server.of_session(&session)?.with_secret(&args.secret).with_network(&args.network);
-    let caller = Caller {
-        transport: server.transport()?,
-        server,
-        prover: wallet::prover(wallet::signing_key(&session.key)?),
-        place: Place { store: places::sessions()?, name },
-        trace: Trace::new(args.verbose),
-    };
-    let came = caller.call(session, request, payload, args.location).await?;
+    let (transport, trace) = (server.transport()?, Trace::new(args.verbose));
+    let fetcher = transport.fetcher().clone();
+    let prover = wallet::prover(wallet::signing_key(&session.key)?);
+    let (issuer, client_id) = (session.issuer.clone(), session.client_id.clone());
+    let renewer = Renewer { server, transport, issuer, client_id, prover: prover.clone(), trace };
+    let place = Place { store: places::sessions()?, name };
+    let session = SharedSession::seeking(prover, session, Arc::new(renewer), Some(place));
+    let session = session.map_err(CommandError::failed)?;
+    let came = Caller { session, fetcher, trace }.call(request, payload, args.location).await?;
     answer::print(args, came).await
 }
 
@@ -157,15 +159,15 @@ fn session(args: &Args, uri: &http::Uri) -> Result<(String, Session, Server), Co
 }
 
 fn add_headers(headers: &mut HeaderMap, line: &str) -> Result<(), CommandError> {
-    let Some(file) = line.strip_prefix('@') else { return add_header(headers, line) };
+    let Some(file) = line.strip_prefix('@') else { return add_header(headers, line, false) };
     let text = input::text(file)?;
     text.reveal()
         .lines()
         .filter(|line| !line.trim().is_empty())
-        .try_for_each(|line| add_header(headers, line))
+        .try_for_each(|line| add_header(headers, line, true))
 }
 
-fn add_header(headers: &mut HeaderMap, line: &str) -> Result<(), CommandError> {
+fn add_header(headers: &mut HeaderMap, line: &str, is_secret: bool) -> Result<(), CommandError> {
     let (name, value) =
         line.split_once(':').ok_or_else(|| CommandError::usage("a header line is `Name: value`"))?;
     let name: HeaderName =
@@ -173,10 +175,11 @@ fn add_header(headers: &mut HeaderMap, line: &str) -> Result<(), CommandError> {
     if name == http::header::AUTHORIZATION || name == keybound_dpop::header::DPOP {
         return Err(CommandError::usage(format!("{name} is what this command is for: it sets it itself")));
     }
-    let value: HeaderValue = value
+    let mut value: HeaderValue = value
         .trim()
         .parse()
         .map_err(|_| CommandError::usage("a header value is visible text on one line"))?;
+    value.set_sensitive(is_secret);
     headers.append(name, value);
     Ok(())
 }

@@ -2,7 +2,6 @@
 
 use crate::error::CommandError;
 use crate::output::{self, Style, plain, plain_json};
-use bytes::Bytes;
 use http::header::{AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION, SET_COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use keybound_dpop::header::DPOP;
@@ -25,7 +24,7 @@ impl Trace {
         if self.enabled { output::note(&self.style.faint(&format!("* {text}\n"))) } else { Ok(()) }
     }
 
-    pub(super) fn sent(self, request: &Request<Bytes>) -> Result<(), CommandError> {
+    pub(super) fn sent<B>(self, request: &Request<B>) -> Result<(), CommandError> {
         if !self.enabled {
             return Ok(());
         }
@@ -39,7 +38,7 @@ impl Trace {
         output::note(&text)
     }
 
-    pub(super) fn came(self, response: &Response<Bytes>) -> Result<(), CommandError> {
+    pub(super) fn came<B>(self, response: &Response<B>) -> Result<(), CommandError> {
         if !self.enabled {
             return Ok(());
         }
@@ -49,7 +48,7 @@ impl Trace {
 }
 
 /// Status and headers of an answer.
-pub(super) fn head(response: &Response<Bytes>) -> String {
+pub(super) fn head<B>(response: &Response<B>) -> String {
     let mut text = format!("{:?} {}\n", response.version(), response.status());
     for line in lines(response.headers()) {
         text.push_str(&format!("{line}\n"));
@@ -60,8 +59,9 @@ pub(super) fn head(response: &Response<Bytes>) -> String {
 
 fn lines(headers: &HeaderMap) -> impl Iterator<Item = String> {
     headers.iter().map(|(name, value)| {
+        let is_secret = value.is_sensitive() || is_secret(name);
         let value = String::from_utf8_lossy(value.as_bytes());
-        format!("{name}: {}", if is_secret(name) { redacted(&value) } else { plain(&value) })
+        format!("{name}: {}", if is_secret { redacted(&value) } else { plain(&value) })
     })
 }
 
