@@ -26,18 +26,23 @@ impl Author {
             Self::Strangers | Self::StrangersNearby => special_use(address),
         }
     }
+
+    /// What a look-up gave, where a connection may go there. One address out of place spoils them all: which one would be
+    /// connected to is not ours to say.
+    pub(crate) fn judge(self, addresses: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, AddressRefused> {
+        match addresses.iter().find_map(|address| self.objection(address.ip())) {
+            Some(range) => Err(AddressRefused(range)),
+            None => Ok(addresses),
+        }
+    }
 }
 
 impl Resolve for Author {
     fn resolve(&self, name: Name) -> Resolving {
         let author = *self;
         Box::pin(async move {
-            let addresses = look_up(name.as_str()).await?;
-            // One address out of place spoils them all: which one would be connected to is not ours to say.
-            match addresses.iter().find_map(|address| author.objection(address.ip())) {
-                Some(range) => Err(AddressRefused(range).into()),
-                None => Ok(Box::new(addresses.into_iter()) as Addrs),
-            }
+            let addresses = author.judge(look_up(name.as_str()).await?)?;
+            Ok(Box::new(addresses.into_iter()) as Addrs)
         })
     }
 }

@@ -1,6 +1,6 @@
 //! Forged ID tokens (OpenID Connect Core §3.1.3.7): none is believed, and nothing is called with what came beside it.
 
-use crate::forgery::{Forgery, Make, by_its_own_key, hmac, key_set, make, new_key};
+use crate::forgery::{Forgery, Make, by_its_own_key, hmac, key_set, make, new_key, unlisted};
 use crate::server::{Hostile, says};
 use crate::victim::{CLIENT_SECRET, CODE, begin, client_of, metadata};
 use keybound_client::client_auth::ClientAuth;
@@ -67,6 +67,7 @@ fn kinds() -> Vec<(&'static str, Make)> {
         ("alg none", make(|good| good.head("alg", "None").sign())),
         ("alg HS256", make(|good| hmac(&good.head("alg", "HS256")))),
         ("alg not listed", make(|good| good.head("alg", "EdDSA").sign())),
+        ("alg not listed", make(unlisted)),
         ("signature", make(|good| good.sign_with(&new_key()))),
         ("signature", make(|good| format!("{}.", good.input()))),
         ("signature", make(|good| format!("{}.{}", good.input(), base64url::encode(&[0; 64])))),

@@ -1,7 +1,10 @@
 use super::*;
 use crate::error::Culprit;
 use crate::testing::{Server, answer};
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 
@@ -246,4 +249,41 @@ async fn serve_tls_asking(
         }
     });
     port
+}
+
+/// A name server whose answer changes: at first this machine, then what is in its network.
+#[derive(Default)]
+struct Rebinding(AtomicUsize);
+
+impl Resolve for Rebinding {
+    fn resolve(&self, _: Name) -> Resolving {
+        let asked = self.0.fetch_add(1, Ordering::SeqCst);
+        let answer: &[[u8; 4]] = match asked {
+            0 => &[[127, 0, 0, 1]],
+            1 => &[[169, 254, 169, 254]],
+            _ => &[[127, 0, 0, 1], [10, 0, 0, 1]],
+        };
+        let addresses = answer.iter().map(|address| SocketAddr::from((*address, 0))).collect();
+        let judged = Author::StrangersNearby.judge(addresses);
+        Box::pin(async move { Ok(Box::new(judged?.into_iter()) as Addrs) })
+    }
+}
+
+#[tokio::test]
+async fn ops_ssrf_01_atk_128_a_name_that_is_bound_anew_leads_nowhere_else() {
+    let server = Server::start(|_| answer("200 OK", "", "{}")).await;
+    let (names, author) = (Arc::new(Rebinding::default()), Author::StrangersNearby);
+    let settings = Settings::default();
+    let http = builder(&settings, author).expect("a builder").dns_resolver(Arc::clone(&names));
+    let http = http.tls_certs_only(std::iter::empty()).build().expect("a client");
+    let (timeout, max_body_bytes) = (settings.timeout, settings.max_body_bytes);
+    let fetcher = Fetcher { http, author, timeout, max_body_bytes };
+    let url = url(&format!("http://app.localhost:{}/", server.url.port().expect("a port")));
+    fetcher.get(&url).await.expect("fetched");
+    for _ in 0..2 {
+        let refused = fetcher.get(&url).await.expect_err("refused");
+        assert!(matches!(refused, FetchError::Address { .. }), "{refused:?}");
+    }
+    // What was judged is what was connected to: no connection asked twice.
+    assert_eq!((names.0.load(Ordering::SeqCst), server.requests().len()), (3, 1));
 }
