@@ -37,6 +37,7 @@ async fn cl_flw_02_bcp_inj_05_atk_117_a_forged_answer_makes_no_request() {
         format!("code={CODE}&state=STATE&state=attackers&iss={iss}"),
         format!("code={CODE}&code=other&state=STATE&iss={iss}"),
         format!("code={CODE}&error=x&state=STATE&iss={iss}"),
+        format!("code={CODE}&state=STATE&iss={iss}&response=e30.e30.AA"),
         format!("state=STATE&iss={iss}"),
         format!("error=access_denied&state=attackers&iss={iss}"),
         "".to_owned(),
