@@ -5,6 +5,7 @@ use keybound_dpop::jose::base64url;
 use keybound_dpop::jose::key_set::{KeySet, NamedKey};
 use keybound_dpop::jose::signer::{Signer, SigningKey};
 use serde_json::Value;
+use std::sync::LazyLock;
 
 /// A good JWT, to be made a bad one.
 pub(crate) struct Forgery {
@@ -48,10 +49,23 @@ pub(crate) fn new_key() -> SigningKey {
     SigningKey::generate(Algorithm::Es256).expect("a key")
 }
 
-/// The set that publishes that key.
+/// A key of the server's, of a kind that its metadata do not list.
+static UNLISTED: LazyLock<SigningKey> =
+    LazyLock::new(|| SigningKey::generate(Algorithm::EdDsa).expect("a key"));
+
+/// The set that publishes that key, and beside it one of a kind that is not listed.
 pub(crate) fn key_set(key: &SigningKey) -> String {
-    KeySet::of(vec![NamedKey { kid: Some("k".to_owned()), algorithm: None, key: key.public_jwk().clone() }])
-        .to_json()
+    let named = |kid: &str, key: &SigningKey| NamedKey {
+        kid: Some(kid.to_owned()),
+        algorithm: None,
+        key: key.public_jwk().clone(),
+    };
+    KeySet::of(vec![named("k", key), named("unlisted", &UNLISTED)]).to_json()
+}
+
+/// Signed soundly, under an algorithm that the server does not say it uses.
+pub(crate) fn unlisted(good: Forgery) -> String {
+    good.head("alg", "EdDSA").head("kid", "unlisted").sign_with(&UNLISTED)
 }
 
 pub(crate) type Make = Box<dyn Fn(Forgery) -> String>;

@@ -1,6 +1,6 @@
 //! Forged ID tokens (OpenID Connect Core §3.1.3.7): none is believed, and nothing is called with what came beside it.
 
-use crate::forgery::{Forgery, Make, by_its_own_key, hmac, key_set, make, new_key};
+use crate::forgery::{Forgery, Make, by_its_own_key, hmac, key_set, make, new_key, unlisted};
 use crate::server::{Hostile, says};
 use crate::victim::{CLIENT_SECRET, CODE, begin, client_of, metadata};
 use keybound_client::client_auth::ClientAuth;
@@ -24,7 +24,11 @@ async fn login(
     let hostile = Hostile::start(move |asked, _| match asked.target() {
         "/jwks" => says(200, &[], &keys),
         "/token" => {
-            let body = json!({ "access_token": "a", "token_type": "DPoP", "id_token": *id_token.lock() });
+            let mut body = json!({ "access_token": "a", "token_type": "DPoP" });
+            let id_token = id_token.lock();
+            if !id_token.is_empty() {
+                body["id_token"] = id_token.as_str().into();
+            }
             says(200, &[], &body.to_string())
         }
         _ => says(404, &[], ""),
@@ -45,7 +49,7 @@ async fn login(
     (client.finish_login(login, &Secret::new(query)).await, hostile)
 }
 
-/// The twelve kinds, by what is wrong.
+/// The kinds, by what is wrong.
 fn kinds() -> Vec<(&'static str, Make)> {
     let now = BEGIN.as_secs();
     vec![
@@ -62,11 +66,13 @@ fn kinds() -> Vec<(&'static str, Make)> {
         ("nonce", make(|good| good.claim("nonce", "other").sign())),
         ("nonce", make(|good| good.without("nonce").sign())),
         ("sub", make(|good| good.without("sub").sign())),
+        ("none at all", make(|_| String::new())),
         ("at_hash", make(|good| good.claim("at_hash", "AAAAAAAAAAAAAAAAAAAAAA").sign())),
         ("alg none", make(|good| format!("{}.", good.head("alg", "none").input()))),
         ("alg none", make(|good| good.head("alg", "None").sign())),
         ("alg HS256", make(|good| hmac(&good.head("alg", "HS256")))),
         ("alg not listed", make(|good| good.head("alg", "EdDSA").sign())),
+        ("alg not listed", make(unlisted)),
         ("signature", make(|good| good.sign_with(&new_key()))),
         ("signature", make(|good| format!("{}.", good.input()))),
         ("signature", make(|good| format!("{}.{}", good.input(), base64url::encode(&[0; 64])))),

@@ -6,7 +6,7 @@ use crate::victim::{SECRETS, TOKEN, api, get, prover, session, transport};
 use keybound_client::api::{Api, ApiSettings};
 use keybound_client::error::ClientError;
 use keybound_client::keystore::KeyStore;
-use keybound_client::resource_exchange::ResourceError;
+use keybound_client::resource_exchange::{ResourceError, prepare};
 use keybound_client::session_store::SessionStore;
 use keybound_dpop::jose::algorithm::Algorithm;
 use std::os::unix::fs::PermissionsExt;
@@ -56,6 +56,9 @@ async fn cl_key_07_cl_key_02_atk_125_a_stolen_session_is_no_key() {
     // With the file and a key of one's own nothing can be sent, not even by mistake.
     let stolen = sessions.load("default").expect("a session");
     let refused = Api::new(transport(), prover(), stolen, ApiSettings::default());
+    assert!(matches!(refused, Err(ResourceError::WrongKey { .. })), "{refused:?}");
+    let stolen = sessions.load("default").expect("a session");
+    let refused = prepare(&stolen, &prover(), &get(&hostile.origin));
     assert!(matches!(refused, Err(ResourceError::WrongKey { .. })), "{refused:?}");
     assert_eq!(hostile.asked().len(), 0);
     // With its own key it can, and the private part goes nowhere.

@@ -44,6 +44,21 @@ async fn cl_flw_03_bcp_inj_03_atk_115_a_code_of_another_server_is_not_redeemed_h
     assert_eq!((attacker.asked().len(), honest.asked().len()), (0, 0));
 }
 
+/// A login ends where it was begun, and with the key that began it, whatever the answer says.
+#[tokio::test]
+async fn cl_flw_03_cl_flw_09_atk_115_a_login_that_was_begun_elsewhere_does_not_end_here() {
+    let (honest, attacker) = (Hostile::empty().await, Hostile::start(|_, _| says(200, &[], TOKENS)).await);
+    // Each client of these has a key of its own.
+    for (other, expected) in [(client(&attacker.origin), "issuer"), (client(&honest.origin), "key")] {
+        let (login, sent) = begin(&client(&honest.origin)).await;
+        let query = format!("code={CODE}&state={}&iss={}", sent.state.expect("a state"), honest.origin);
+        let refused = other.finish_login(login, &Secret::new(query)).await;
+        let is_other = matches!(&refused, Err(ClientError::Redirect(RedirectRefused::OtherClient(what))) if *what == expected);
+        assert!(is_other, "{refused:?}");
+    }
+    assert_eq!((attacker.asked().len(), honest.asked().len()), (0, 0));
+}
+
 /// Not even an error is believed before it is known whose it is (RFC 9207 §2.4).
 #[tokio::test]
 async fn cl_flw_04_atk_115_an_error_of_another_server_is_a_mix_up() {

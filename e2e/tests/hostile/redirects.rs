@@ -13,6 +13,7 @@ use keybound_client::error::ClientError;
 use keybound_client::flow::ask::TokenAsk;
 use keybound_client::flow::authorization_code::LoginAsk;
 use keybound_client::redirect::Redirects;
+use keybound_client::token_endpoint::TokenError;
 use keybound_client::tokens::Tokens;
 use keybound_dpop::secret::Secret;
 use keybound_oauth::identifier::Issuer;
@@ -51,7 +52,8 @@ async fn cl_red_04_atk_122_no_redirect_of_the_token_endpoint_is_followed() {
                 client.refresh(&tokens()).await,
                 client.finish_login(login, &answer).await,
             ] {
-                assert!(matches!(refused, Err(ClientError::Token(_))), "{status} {to}: {refused:?}");
+                let is_told = matches!(&refused, Err(ClientError::Token(TokenError::Redirected(told))) if *told == status);
+                assert!(is_told, "{status} {to}: {refused:?}");
             }
             assert_eq!(hostile.asked().len(), 3, "{status} {to}");
         }
@@ -78,6 +80,21 @@ async fn cl_red_01_cl_red_03_atk_122_a_redirect_of_a_resource_carries_nothing_el
         }
     }
     assert_eq!(thief.asked().len(), 0, "{:?}", thief.asked());
+}
+
+/// Nor is one followed within the origin, unless that is asked for.
+#[tokio::test]
+async fn cl_red_01_atk_122_a_redirect_is_the_callers_to_see() {
+    for status in STATUSES {
+        let hostile = Hostile::start(move |_, _| says(status, &[("Location", "/elsewhere")], "")).await;
+        let api = api(&hostile, ApiSettings::default());
+        for request in [get(&hostile.origin), post(&hostile.origin)] {
+            let answer = api.send(request).await.expect("an answer");
+            assert_eq!(answer.status(), status);
+            assert_eq!(answer.headers()["location"], "/elsewhere", "{status}");
+        }
+        assert_eq!(hostile.asked().len(), 2, "{status}");
+    }
 }
 
 /// Within one origin a redirect is a new request, and there is an end to them.

@@ -1,6 +1,6 @@
 //! Forged signed answers (JARM §2.4): nothing in one is used, and no code is redeemed.
 
-use crate::forgery::{Forgery, Make, by_its_own_key, hmac, key_set, make, new_key};
+use crate::forgery::{Forgery, Make, by_its_own_key, hmac, key_set, make, new_key, unlisted};
 use crate::nonces::TOKENS;
 use crate::server::{Hostile, says};
 use crate::victim::{CODE, begin_asking, client_of, metadata};
@@ -53,6 +53,7 @@ fn kinds() -> Vec<(&'static str, Make)> {
         ("alg none", make(|good| format!("{}.", good.head("alg", "none").input()))),
         ("alg HS256", make(|good| hmac(&good.head("alg", "HS256")))),
         ("alg not listed", make(|good| good.head("alg", "EdDSA").sign())),
+        ("alg not listed", make(unlisted)),
         ("signature", make(|good| good.sign_with(&new_key()))),
         ("signature", make(|good| format!("{}.", good.input()))),
         ("signature", make(|good| format!("{}.{}", good.input(), base64url::encode(&[0; 64])))),

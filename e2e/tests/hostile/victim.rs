@@ -51,8 +51,8 @@ pub(crate) const SECRETS: [&str; 5] = [CLIENT_SECRET, CODE, TOKEN, REFRESH, BODY
 /// Where the browser brings the answer to.
 pub(crate) const REDIRECT_URI: &str = "http://127.0.0.1:9/cb";
 
-/// For how long the client waits for an answer.
-pub(crate) const PATIENCE: Duration = Duration::from_millis(700);
+/// For how long the client waits for an answer: longer than a busy machine takes for one.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// One for all tests: to read the system's trusted roots takes a while, and no connection outlives its answer.
 static FETCHER: LazyLock<Fetcher> = LazyLock::new(|| Fetcher::for_operator(&settings()).expect("a fetcher"));
@@ -62,7 +62,7 @@ pub(crate) fn transport() -> Transport {
 }
 
 pub(crate) fn settings() -> Settings {
-    Settings { timeout: PATIENCE, ..Settings::default() }
+    Settings { timeout: PATIENCE, connect_timeout: PATIENCE, ..Settings::default() }
 }
 
 pub(crate) fn prover() -> Prover {
@@ -96,10 +96,14 @@ pub(crate) fn client(origin: &str) -> Client {
 
 /// A client that shows itself so, at the server that says this of itself.
 pub(crate) fn client_of(metadata: &Value, auth: ClientAuth) -> Client {
+    client_over(transport(), metadata, auth)
+}
+
+pub(crate) fn client_over(transport: Transport, metadata: &Value, auth: ClientAuth) -> Client {
     let issuer = Issuer::parse(metadata["issuer"].as_str().expect("an issuer")).expect("an issuer");
     let server = ProviderMetadata::parse(metadata.to_string().as_bytes(), &issuer).expect("metadata");
     let identity = Identity { client_id: ClientId::parse("app").expect("a client"), auth };
-    Client::new(transport(), server, identity, prover())
+    Client::new(transport, server, identity, prover())
 }
 
 pub(crate) fn tokens() -> Tokens {

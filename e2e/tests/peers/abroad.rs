@@ -11,7 +11,7 @@ use keybound_client::client::Client;
 use keybound_client::client_auth::{ClientAuth, Identity};
 use keybound_client::discover::choose_algorithm;
 use keybound_client::error::ClientError;
-use keybound_client::middleware::DpopLayer;
+use keybound_client::middleware::{DpopClient, DpopLayer};
 use keybound_client::prover::Prover;
 use keybound_client::session::Origins;
 use keybound_client::shared_session::{SharedSession, Upkeep};
@@ -171,6 +171,7 @@ impl Guards {
             let answer = layered(client, tokens, &url).await;
             let body: Value = serde_json::from_slice(&answer).unwrap_or_else(|_| panic!("{answer:?}"));
             assert_eq!(body["by"], name);
+            assert_eq!(through_reqwest(client, tokens, &url).await["by"], name);
             let stolen =
                 thief.session("default", tokens.clone(), Origins::of([url.as_str()]).expect("origins"));
             let refused = send(&crate::abroad::api(&thief, stolen), &url).await.expect("an answer");
@@ -213,4 +214,16 @@ async fn layered(client: &Client, tokens: &Tokens, url: &str) -> Bytes {
     let answer = DpopLayer::new(session).layer(http).oneshot(request).await.expect("an answer");
     assert_eq!(answer.status(), 200, "{answer:?}");
     answer.into_body().collect().await.expect("a body").to_bytes()
+}
+
+/// The answer to a request of `reqwest`.
+#[expect(clippy::disallowed_methods, reason = "the builder is what a caller of DpopClient brings")]
+async fn through_reqwest(client: &Client, tokens: &Tokens, url: &str) -> Value {
+    let session = client.session("default", tokens.clone(), Origins::of([url]).expect("origins"));
+    let session = SharedSession::new(client.prover().clone(), session, Upkeep::default()).expect("a session");
+    let client = DpopClient::build(reqwest::Client::builder(), session).expect("a client");
+    let request = client.http().put(url).body("{}").build().expect("a request");
+    let answer = client.execute(request).await.expect("an answer");
+    assert_eq!(answer.status(), 200, "{answer:?}");
+    serde_json::from_str(&answer.text().await.expect("a body")).expect("JSON")
 }

@@ -10,5 +10,6 @@ mod issuers;
 mod legacy;
 mod oidc_provider;
 mod peer;
+mod program;
 mod registered;
 mod sign_in;
