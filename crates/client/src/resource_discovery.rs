@@ -108,10 +108,17 @@ fn list(issuers: &[Issuer]) -> String {
     }
 }
 
+/// Whether a URL is one of the resource's own origin.
+#[must_use]
+pub fn is_at(resource: &ResourceId, url: &Url) -> bool {
+    Url::parse(resource.as_str()).is_ok_and(|resource| resource.origin() == url.origin())
+}
+
 impl Transport {
     /// Finds out who issues tokens for a resource. `answer` are the headers of its 401, if it was asked already.
-    /// `strangers` is a [`Fetcher::for_strangers`], since whoever answered chose the URL; the metadata of the
-    /// authorization server, which the caller accepts, are fetched as always.
+    /// `strangers` is a [`Fetcher::for_strangers`], since whoever answered chose the URL. Where that is one at the resource's
+    /// own origin, which the caller has named, any fetcher will do. The metadata of the authorization server, which the
+    /// caller accepts, are fetched as always.
     ///
     /// # Errors
     /// [`ClientError`]
@@ -122,10 +129,10 @@ impl Transport {
         answer: Option<&HeaderMap>,
         acceptable: &[Issuer],
     ) -> Result<FoundResource, ClientError> {
-        if !strangers.is_for_strangers() {
+        let url = metadata_url(resource, answer)?;
+        if !strangers.is_for_strangers() && !is_at(resource, &url) {
             return Err(ResourceDiscoverError::NotForStrangers.into());
         }
-        let url = metadata_url(resource, answer)?;
         let mut request = Request::new(Bytes::new());
         *request.uri_mut() = url.as_str().parse().map_err(|_| ResourceDiscoverError::NoUrl)?;
         request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));

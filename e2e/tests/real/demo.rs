@@ -53,7 +53,7 @@ async fn cl_cli_03_the_demo_that_stays_can_be_tried_by_hand() {
     let words = before.split_whitespace().skip(1).chain([scope]).chain(after.split_whitespace());
     let words: Vec<&str> = words.chain(["--no-browser"]).collect();
     let mut login = place.start(&words);
-    let url = login.notes("http").await.trim().to_owned();
+    let url = login.notes("/authorize?").await.trim().to_owned();
     assert!(url.starts_with(&format!("{issuer}/authorize?")), "{url}");
     let browser = Browser::open().await;
     browser.goto(&url).await.expect("a page");

@@ -76,7 +76,9 @@ impl Stage {
     fn adapted(&self, block: &str) -> String {
         let path = |name: &str| self.place.path(name).display().to_string();
         let target = binary::target();
+        let programs = binary::keybound().parent().expect("a folder");
         [
+            ("$PWD/target/release", programs.display().to_string()),
             // The program was built already.
             ("cargo build --release\n", String::new()),
             ("CHECKOUT=\"$PWD\"", format!("CHECKOUT=\"{}\"", path("checkout"))),

@@ -167,8 +167,9 @@ async fn cl_dsc_04_atk_128_metadata_of_strangers_are_bounded_and_never_from_insi
         assert!(is_refused, "{inside}: {refused:?}");
     }
     let operator = Fetcher::for_operator(&Settings::default()).expect("a fetcher");
-    let unguarded =
-        transport().discover_resource(&operator, &resource("https://api.example/"), None, &[]).await;
+    let elsewhere = challenge("https://inside.example/meta");
+    let api = resource("https://api.example/");
+    let unguarded = transport().discover_resource(&operator, &api, Some(&elsewhere), &[]).await;
     assert_eq!(refusal(unguarded), ResourceDiscoverError::NotForStrangers);
     let plain = challenge(&format!("{}/meta", target.origin));
     let refused =

@@ -7,7 +7,7 @@ use crate::{input, output};
 use bytes::Bytes;
 use http::{Request, Uri};
 use keybound_client::error::ClientError;
-use keybound_client::resource_discovery::{FoundResource, ResourceDiscoverError, metadata_url};
+use keybound_client::resource_discovery::{FoundResource, ResourceDiscoverError, is_at, metadata_url};
 use keybound_fetch::Fetcher;
 use keybound_oauth::identifier::{Issuer, ResourceId};
 use std::io::{self, IsTerminal as _};
@@ -21,7 +21,7 @@ pub(super) async fn at(mut server: Server, api: &ResourceId) -> Result<Server, C
     // Without a token: it is the refusal that is looked for.
     let answer = transport.fetcher().send(request).await?;
     let url = metadata_url(api, Some(answer.headers())).map_err(CommandError::failed)?;
-    let strangers = match is_same_origin(api, &url) {
+    let strangers = match is_at(api, &url) {
         true => transport.fetcher().clone(),
         false => Fetcher::for_strangers(&server.settings()?).map_err(CommandError::failed)?,
     };
@@ -62,10 +62,6 @@ fn twin(api: &ResourceId) -> Option<ResourceId> {
 }
 
 /// The user has named the API; what is at the same origin is nobody else's.
-fn is_same_origin(api: &ResourceId, url: &Url) -> bool {
-    Url::parse(api.as_str()).is_ok_and(|api| api.origin() == url.origin())
-}
-
 /// The server that the user says yes to: the first that the API names.
 fn confirmed(api: &ResourceId, theirs: &[Issuer]) -> Result<Issuer, CommandError> {
     let Some(first) = theirs.first() else {
@@ -100,7 +96,7 @@ mod tests {
     #[test]
     fn metadata_elsewhere_are_a_strangers() {
         let api = ResourceId::parse("https://api.example/a").expect("a name");
-        let is_own = |url: &str| is_same_origin(&api, &Url::parse(url).expect("a URL"));
+        let is_own = |url: &str| is_at(&api, &Url::parse(url).expect("a URL"));
         assert!(is_own("https://api.example/.well-known/oauth-protected-resource/a"));
         assert!(
             !is_own("https://api.example:444/a")
