@@ -1,10 +1,12 @@
 //! The built program, in a folder of its own.
 
+use keybound_dpop::time::{Clock, SystemClock};
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::Duration;
 
 /// A folder with keys, sessions and configuration of its own.
 pub(crate) struct World {
@@ -139,6 +141,15 @@ impl Drop for Service {
 /// An address that nobody listens on.
 pub(crate) fn free_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("an address")
+}
+
+/// An assertion of the second in which a provider began may have been used before (OPS-REP-09): waits for the next.
+pub(crate) fn next_second() {
+    let clock = SystemClock::start();
+    let begun = clock.now().unix.as_secs();
+    while clock.now().unix.as_secs() <= begun {
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
 }
 
 /// The whole answer to a GET.

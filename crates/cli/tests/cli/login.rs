@@ -1,6 +1,6 @@
 //! `keybound login` with a browser, which is played here.
 
-use crate::common::{Service, World, free_address, get, send};
+use crate::common::{Service, World, free_address, get, next_second, send};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStderr};
@@ -215,6 +215,7 @@ fn fapi_cl_01_a_profile_under_fapi2_lets_no_weaker_login_begin() {
     let add = ["client", "add", "--id", "strict", "--native", "--redirect-uri", "http://127.0.0.1/callback"];
     world.ok(&[&add[..], &["--jwks", "jwks.json"]].concat(), "");
     let more = ["--profile", "strict", "--client-id", "strict", "--auth-key", "auth"];
+    next_second();
     let login = Login::begin_with(&world, &address, &more);
     assert!(login.path.contains("request_uri="), "{}", login.path);
     let back = sign_in(&address, &login.path, "allow");
