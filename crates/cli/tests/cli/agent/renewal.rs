@@ -24,6 +24,7 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::thread;
+use tokio::sync::Semaphore;
 
 const STALE: &str = "stale-access-token";
 const FRESH: &str = "fresh-access-token";
@@ -49,13 +50,15 @@ fn server(renewals: Arc<AtomicUsize>) -> String {
                 "id_token_signing_alg_values_supported": ["ES256"],
                 "dpop_signing_alg_values_supported": ["ES256"],
             });
+            let refused = Arc::new(Semaphore::new(0));
+            let refusing = Arc::clone(&refused);
             let router = Router::new()
                 .route(
                     "/.well-known/openid-configuration",
                     get(move || std::future::ready(json_answer(&metadata))),
                 )
-                .route("/token", post(move || renew(Arc::clone(&renewals))))
-                .fallback(resource);
+                .route("/token", post(move || renew(Arc::clone(&renewals), Arc::clone(&refused))))
+                .fallback(move |request| resource(request, Arc::clone(&refusing)));
             axum::serve(listener, router).await.expect("served");
         });
     });
@@ -66,20 +69,22 @@ fn json_answer(value: &serde_json::Value) -> Response {
     ([(CONTENT_TYPE, "application/json")], value.to_string()).into_response()
 }
 
-async fn renew(renewals: Arc<AtomicUsize>) -> Response {
+async fn renew(renewals: Arc<AtomicUsize>, refused: Arc<Semaphore>) -> Response {
     renewals.fetch_add(1, SeqCst);
-    // Long enough for all callers to have come.
-    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    // Every caller has been refused with the stale token before there is a fresh one.
+    let all = u32::try_from(CALLERS).expect("a number");
+    drop(refused.acquire_many(all).await.expect("open"));
     json_answer(&json!({
         "access_token": FRESH, "token_type": "DPoP", "expires_in": 3600, "refresh_token": REFRESH[1],
     }))
 }
 
-async fn resource(request: Request) -> Response {
+async fn resource(request: Request, refused: Arc<Semaphore>) -> Response {
     let token = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     if token == Some(&format!("DPoP {FRESH}")) && request.headers().contains_key("dpop") {
         return "served".into_response();
     }
+    refused.add_permits(1);
     (StatusCode::UNAUTHORIZED, [(WWW_AUTHENTICATE, "DPoP error=\"invalid_token\"")]).into_response()
 }
 
