@@ -7,6 +7,7 @@ pub mod answer;
 pub mod clock;
 pub mod forge;
 pub mod hands;
+pub mod lines;
 pub mod servers;
 pub mod world;
 

@@ -5,41 +5,10 @@ use crate::victim::{CODE, REFRESH, SECRETS, TOKEN, begin, client, get, post, ses
 use keybound_client::api::{Api, ApiSettings, Place};
 use keybound_client::session_store::SessionStore;
 use keybound_dpop::secret::Secret;
-use parking_lot::Mutex;
+use keybound_e2e::lines::{Lines, hear};
 use serde_json::json;
 use std::fmt::Debug;
-use std::io::Write;
-use std::sync::{Arc, LazyLock};
 use tempfile::TempDir;
-use tracing::Dispatch;
-use tracing_subscriber::fmt::MakeWriter;
-
-/// All that is logged.
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Lines {
-    fn write(&mut self, octets: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().extend_from_slice(octets);
-        Ok(octets.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Lines {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
-}
-
-/// Where there is one subscriber only, whether an event is of interest is remembered for all threads. With a second one,
-/// which hears nothing, it is asked of both.
-static SILENT: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(tracing_subscriber::registry()));
 
 /// What an error says, in both ways.
 fn shown<T: Debug, E: std::error::Error>(result: Result<T, E>) -> String {
@@ -52,7 +21,7 @@ fn shown<T: Debug, E: std::error::Error>(result: Result<T, E>) -> String {
 /// A server says all there is to say, each with the secrets that it was told, and the client tells of it.
 #[tokio::test]
 async fn cl_tok_09_cl_key_02_ops_log_01_atk_126_nothing_secret_is_said_on_the_side() {
-    LazyLock::force(&SILENT);
+    hear();
     let lines = Lines::default();
     let subscriber = tracing_subscriber::fmt()
         .with_writer(lines.clone())
@@ -99,7 +68,7 @@ async fn cl_tok_09_cl_key_02_ops_log_01_atk_126_nothing_secret_is_said_on_the_si
         told.push_str(&shown(api.send(get(&hostile.origin)).await.map(status)));
         told.push_str(&shown(api.send(post(&hostile.origin)).await.map(status)));
     }
-    let logged = String::from_utf8(std::mem::take(&mut *lines.0.lock())).expect("text");
+    let logged = lines.take();
     assert!(logged.contains("connecting to 127.0.0.1"), "something is logged: {logged}");
     let asked = hostile.asked();
     let proofs = asked.iter().flat_map(|one| one.header("dpop"));
