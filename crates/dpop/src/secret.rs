@@ -2,16 +2,16 @@
 
 use std::fmt;
 use subtle::ConstantTimeEq;
-use zeroize::Zeroizing;
+use zeroize::optimization_barrier;
 
 /// A token, code, password or other secret text. [`Secret::reveal`] is the only way out.
 #[derive(Clone, Default)]
-pub struct Secret(Zeroizing<String>);
+pub struct Secret(String);
 
 impl Secret {
     /// Takes the text in.
     pub fn new(text: impl Into<String>) -> Self {
-        Self(Zeroizing::new(text.into()))
+        Self(text.into())
     }
 
     /// The text itself, to be sent or hashed, never to be printed.
@@ -24,6 +24,17 @@ impl Secret {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+}
+
+impl Drop for Secret {
+    /// Wipes all that the text had room for in one go: a token's answer is long, and octet by octet takes a while.
+    fn drop(&mut self) {
+        let mut octets = std::mem::take(&mut self.0).into_bytes();
+        let room = octets.capacity();
+        octets.clear();
+        octets.resize(room, 0);
+        optimization_barrier(octets.as_slice());
     }
 }
 

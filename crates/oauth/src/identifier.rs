@@ -74,6 +74,23 @@ pub(crate) fn parse_absolute(text: &str) -> Result<Url, IdentifierError> {
     Ok(url)
 }
 
+/// Whether the text is an https URL in which [`parse_absolute`] would find nothing wrong, because it has a name for its
+/// host and at most a path besides. Nearly all resource indicators are, and each token request has one.
+fn is_plain_https(text: &str) -> bool {
+    let Some(rest) = text.strip_prefix("https://").filter(|_| text.len() <= MAX_IDENTIFIER_BYTES) else {
+        return false;
+    };
+    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let is_name = |label: &str| {
+        label.starts_with(|first: char| first.is_ascii_lowercase())
+            && !label.starts_with("xn--")
+            && label.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
+    };
+    let is_in_path =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'/');
+    host.split('.').all(is_name) && path.bytes().all(is_in_path)
+}
+
 fn authority(text: &str) -> &str {
     let after = text.split_once("://").map_or("", |(_, after)| after);
     after.split(['/', '?']).next().unwrap_or_default()
@@ -157,7 +174,9 @@ impl ResourceId {
     /// # Errors
     /// [`IdentifierError`]
     pub fn parse(text: &str) -> Result<Self, IdentifierError> {
-        parse_absolute(text)?;
+        if !is_plain_https(text) {
+            parse_absolute(text)?;
+        }
         Ok(Self(text.to_owned()))
     }
 
@@ -281,6 +300,7 @@ text_form!(Issuer, ResourceId, ClientId, Endpoint);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn as_md_02_well_known_urls() {
@@ -383,5 +403,34 @@ mod tests {
         let json = serde_json::to_string(&issuer).expect("JSON");
         assert_eq!(serde_json::from_str::<Issuer>(&json).expect("an issuer"), issuer);
         assert!(serde_json::from_str::<Issuer>("\"http://id.example\"").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_plain_is_absolute(text in "https?://[a-zA-Z0-9.:@%-]{0,12}(/[a-z0-9./_~%?#-]{0,8})?") {
+            prop_assert!(!is_plain_https(&text) || parse_absolute(&text).is_ok(), "{}", text);
+        }
+    }
+
+    #[test]
+    fn names_and_paths_are_plain() {
+        for plain in ["https://api.example", "https://a-1.b2.example/", "https://api.example/v1/~x/../y_z"] {
+            assert!(is_plain_https(plain) && parse_absolute(plain).is_ok(), "{plain}");
+        }
+        for other in [
+            "https://",
+            "https://127.0.0.1",
+            "https://a.1",
+            "https://a.0x1",
+            "https://xn--a.example",
+            "https://a.example:443",
+            "https://A.example",
+            "https://a.example/%41",
+            "https://a@b.example",
+            "http://a.example",
+        ] {
+            assert!(!is_plain_https(other), "{other}");
+        }
+        assert!(!is_plain_https(&format!("https://a.example/{}", "x".repeat(MAX_IDENTIFIER_BYTES))));
     }
 }
