@@ -248,12 +248,15 @@ fn read(path: &Path) -> Result<String, CommandError> {
 fn edit(change: impl FnOnce(&mut DocumentMut) -> Result<(), CommandError>) -> Result<(), CommandError> {
     let path = places::profiles()?;
     let cannot = |error: std::io::Error| CommandError::failed(format!("{}: {error}", path.display()));
+    let folder = path.parent().filter(|folder| *folder != Path::new("")).unwrap_or_else(|| Path::new("."));
+    fs::create_dir_all(folder).map_err(cannot)?;
+    // Whoever else edits it meanwhile waits until this is closed: neither change is lost.
+    let place = fs::File::open(folder).map_err(cannot)?;
+    place.lock().map_err(cannot)?;
     let text = read(&path)?;
     Profiles::parse(&text, &path.display().to_string())?;
     let mut document: DocumentMut = text.parse().map_err(CommandError::failed)?;
     change(&mut document)?;
-    let folder = path.parent().unwrap_or_else(|| Path::new("."));
-    fs::create_dir_all(folder).map_err(cannot)?;
     let mut aside = tempfile::NamedTempFile::new_in(folder).map_err(cannot)?;
     aside.write_all(document.to_string().as_bytes()).map_err(cannot)?;
     aside.persist(&path).map_err(|error| cannot(error.error))?;

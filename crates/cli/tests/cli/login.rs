@@ -198,6 +198,24 @@ fn cl_key_10_a_login_that_its_user_ends_leaves_no_key() {
 }
 
 #[test]
+fn profiles_that_are_made_at_once_are_all_kept() {
+    let world = World::new();
+    let names: Vec<String> = (0..8).map(|nth| format!("work-{nth}")).collect();
+    std::thread::scope(|scope| {
+        for name in &names {
+            let add = ["profile", "add", name, "--issuer", "https://id.example", "--client-id", "cli"];
+            let world = &world;
+            scope.spawn(move || world.ok(&add, ""));
+        }
+    });
+    let all: serde_json::Value =
+        serde_json::from_str(&world.ok(&["profile", "list", "--json"], "")).expect("JSON");
+    let kept: Vec<&str> =
+        all.as_array().expect("a list").iter().filter_map(|one| one["name"].as_str()).collect();
+    assert_eq!(kept, names);
+}
+
+#[test]
 fn fapi_cl_01_a_profile_under_fapi2_lets_no_weaker_login_begin() {
     let (world, service, address) = provider();
     let issuer = format!("http://{address}");
