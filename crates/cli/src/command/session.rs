@@ -2,6 +2,7 @@
 
 use super::ConfigArg;
 use crate::error::CommandError;
+use crate::facts::span;
 use crate::output;
 use keybound_dpop::time::{Clock, SystemClock, UnixTime};
 use keybound_provider::store::{Id, Session, Store};
@@ -24,7 +25,7 @@ Examples:
   keybound session list
   keybound session list --user alice --json
 
-Times are seconds since 1970.";
+As JSON, times are seconds since 1970.";
 
 const END_HELP: &str = "\
 Examples:
@@ -138,8 +139,9 @@ async fn list(store: &Store, user: Option<&str>, json: bool, now: UnixTime) -> R
     }
     let width = shown.iter().map(|(_, username)| username.chars().count()).max().unwrap_or(0);
     for (session, username) in &shown {
-        let (since, until) = (session.auth_time.as_secs(), session.expires_at.as_secs());
-        let line = format!("{}  {username:<width$}  since {since}  until {until}", session.id);
+        let since = span(now.since(session.auth_time).as_secs());
+        let left = span(session.expires_at.since(now).as_secs());
+        let line = format!("{}  {username:<width$}  signed in {since} ago, for {left} more", session.id);
         output::line(&output::plain(&line))?;
     }
     Ok(())

@@ -2,6 +2,7 @@
 
 use super::ConfigArg;
 use crate::error::CommandError;
+use crate::facts::span;
 use crate::output;
 use clap::ValueEnum;
 use keybound_dpop::jose::algorithm::Algorithm;
@@ -228,15 +229,5 @@ fn state(key: &SigningKey, all: &[SigningKey], now: UnixTime) -> &'static str {
         () if key.use_from > now => "next",
         () if all.iter().any(overtakes) => "published",
         () => "signs",
-    }
-}
-
-/// A span of time in its largest unit.
-fn span(secs: u64) -> String {
-    match secs {
-        0..120 => format!("{secs} s"),
-        120..7200 => format!("{} min", secs / 60),
-        7200..172_800 => format!("{} h", secs / 3600),
-        _ => format!("{} days", secs / 86_400),
     }
 }

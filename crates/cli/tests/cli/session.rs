@@ -42,6 +42,8 @@ fn sessions_are_listed_and_ended() {
     };
     assert_eq!(ids(&["--user", "alice"]), [&*first, &*second]);
     assert_eq!(ids(&[]).len(), 3);
+    let told = world.ok(&["session", "list", "--user", "bob"], "");
+    assert!(told.starts_with(&format!("{other}  bob  signed in ")) && told.ends_with(" more\n"), "{told}");
     world.ok(&["session", "end", &first], "");
     assert_eq!(ids(&["--user", "alice"]), [&*second]);
     assert_eq!(world.ok(&["session", "end", "--user", "alice"], ""), "ended 1 of alice\n");
