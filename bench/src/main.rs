@@ -38,6 +38,9 @@ fn main() -> ExitCode {
     let done = match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [records::HOLD] => records::hold().map(|()| true),
         [answering::ANSWER, address, file] => answering::run(address, file).map(|()| true),
+        [answering::ANSWER, address, file, answering::AWAKE] => {
+            answering::run_awake(address, file).map(|()| true)
+        }
         [guarded::GUARDED, address, folder] => guarded::run(address, folder).map(|()| true),
         [guarded::COUNTING, address, folder] => guarded::run_counting(address, folder).map(|()| true),
         [calling::CALL, kind, url, home] => calling::run(kind, url, home).map(|()| true),

@@ -3,7 +3,7 @@
 
 use super::load::Answer;
 use super::server::free_address;
-use super::serving::{Routes, serve};
+use super::serving::{Routes, serve, serve_beside};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
@@ -19,16 +19,29 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::pin::Pin;
 use std::process::Command;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 /// Told this word, an address and a file with an answer, the program is a server that gives it.
 pub(crate) const ANSWER: &str = "--serve-answer";
+/// This word besides makes it one that does not fall asleep while there is work. Where a server is behind what is measured,
+/// the kernel has whoever sends it something pay for waking it, and that the more often the slower they are; an API on
+/// another machine is not woken by them.
+pub(crate) const AWAKE: &str = "awake";
 /// How long the body is that comes from [`LONG`].
 pub(crate) const LONG_LEN: u64 = 1 << 30;
 /// Where a long body comes from.
 pub(crate) const LONG: &str = "/long";
 /// Where the answer says how many octets the fields of the request had.
 pub(crate) const FIELDS: &str = "/fields";
+
+/// What it has done: requests, and pieces of bodies.
+static DONE: AtomicU64 = AtomicU64::new(0);
+/// Looks for work before it falls asleep: some ten milliseconds of them.
+const LOOKS: u32 = 10_000;
+/// How long it then sleeps, unless something comes.
+const NAP: Duration = Duration::from_millis(10);
 
 /// A piece of the long body.
 static PIECE: [u8; 64 * 1024] = [b'x'; 64 * 1024];
@@ -51,17 +64,42 @@ pub(crate) fn command(folder: &Path, answer: &Answer<'_>) -> Result<(Command, So
 
 /// Serves until it is stopped.
 pub(crate) fn run(address: &str, file: &str) -> Result<(), Failure> {
+    serve(address, routes(file)?)
+}
+
+/// The same, [`AWAKE`].
+pub(crate) fn run_awake(address: &str, file: &str) -> Result<(), Failure> {
+    serve_beside(address, routes(file)?, stay_awake())
+}
+
+/// Whoever loads it is on the same core, and has it whenever it wants.
+async fn stay_awake() {
+    loop {
+        let before = DONE.load(Relaxed);
+        for _ in 0..LOOKS {
+            tokio::task::yield_now().await;
+            std::thread::yield_now();
+        }
+        if DONE.load(Relaxed) == before {
+            tokio::time::sleep(NAP).await;
+        }
+    }
+}
+
+fn routes(file: &str) -> Result<Routes, Failure> {
     let known = read(&std::fs::read_to_string(file)?)?;
     let routes = Router::new().route("/token", post(answer)).route("/authorize", get(answer));
     let routes = routes.route("/orders", any(answer)).route(FIELDS, get(fields)).route(LONG, get(long));
-    serve(address, Routes(routes.with_state(known)))
+    Ok(Routes(routes.with_state(known)))
 }
 
 async fn answer(State(known): State<Known>, request: Request<Body>) -> Response<Body> {
     let mut body = request.into_body();
     let mut response = Response::new(Body::from(known.body));
     *response.headers_mut() = known.headers;
+    DONE.fetch_add(1, Relaxed);
     while let Some(frame) = body.frame().await {
+        DONE.fetch_add(1, Relaxed);
         if frame.is_err() {
             *response.status_mut() = StatusCode::BAD_REQUEST;
             break;
@@ -98,6 +136,7 @@ impl http_body::Body for Pieces {
             return Poll::Ready(None);
         }
         self.left = self.left.saturating_sub(PIECE.len() as u64);
+        DONE.fetch_add(1, Relaxed);
         Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&PIECE)))))
     }
 

@@ -11,8 +11,21 @@ use std::task::{Context, Poll};
 use tower_service::Service;
 
 /// Serves until it is stopped, with a thread for each core that it may run on.
-#[expect(clippy::print_stdout, reason = "the word that whoever started it waits for")]
 pub(crate) fn serve<S, B>(address: &str, service: S) -> Result<(), Failure>
+where
+    S: Handler<B>,
+    B: ResponseBody,
+{
+    serve_beside(address, service, std::future::ready(()))
+}
+
+/// The same, while something else runs on the same threads.
+#[expect(clippy::print_stdout, reason = "the word that whoever started it waits for")]
+pub(crate) fn serve_beside<S, B>(
+    address: &str,
+    service: S,
+    beside: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), Failure>
 where
     S: Handler<B>,
     B: ResponseBody,
@@ -21,6 +34,7 @@ where
     runtime.block_on(async {
         let stop = stop_signal()?;
         let server = Server::new(bind(address.parse()?).await?, service, Options::new("bench"))?;
+        tokio::spawn(beside);
         println!("ready");
         let stopped = async {
             stop.await;

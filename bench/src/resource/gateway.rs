@@ -205,8 +205,9 @@ impl Scene {
 pub(crate) fn start_upstream(folder: &Path, name: &str, head: &str) -> Result<Server, Failure> {
     let folder = folder.join(name);
     std::fs::create_dir(&folder)?;
-    let (command, address) =
-        answering::command(&folder, &Answer { status: 200, head, body: guarded::ORDERS })?;
+    let answer = Answer { status: 200, head, body: guarded::ORDERS };
+    let (mut command, address) = answering::command(&folder, &answer)?;
+    command.arg(answering::AWAKE);
     Server::start_on(LOAD_CORE, command, address)
 }
 
