@@ -1,7 +1,7 @@
 //! The authorization code flow of a user who is signed in: pushed, allowed, redeemed, refreshed.
 
 use super::wallet::{REDIRECT_URI, RESOURCE, Wallet, post};
-use crate::process::load::{Answer, CONNECTIONS, Connection, Request};
+use crate::process::load::{Connection, Request};
 use crate::process::prover::Place;
 use keybound_bench::Failure;
 use keybound_oauth::form::{Form, FormWriter};
@@ -19,47 +19,6 @@ pub(super) struct Prepared {
     proofs: [String; 3],
     /// Where its user is.
     address: Ipv4Addr,
-}
-
-/// Goes through so many flows on all connections at once.
-pub(super) struct Flows {
-    address: SocketAddr,
-    cookies: String,
-    prepared: Vec<Prepared>,
-}
-
-impl Flows {
-    /// Signs all proofs of so many flows.
-    pub(super) fn prepare(
-        wallet: &mut Wallet,
-        place: &Place,
-        cookies: &str,
-        count: usize,
-    ) -> Result<Self, Failure> {
-        let prepared = (0..count).map(|_| Prepared::new(wallet, place)).collect::<Result<_, _>>()?;
-        Ok(Self { address: place.address, cookies: cookies.to_owned(), prepared })
-    }
-
-    /// Runs them, a thread for each connection.
-    pub(super) fn run(&self) -> Result<(), Failure> {
-        let share = self.prepared.len().div_ceil(CONNECTIONS).max(1);
-        std::thread::scope(|scope| {
-            let threads: Vec<_> = self
-                .prepared
-                .chunks(share)
-                .map(|chunk| scope.spawn(move || self.run_some(chunk).map_err(|error| error.to_string())))
-                .collect();
-            for thread in threads {
-                thread.join().map_err(|_| "a thread panicked")??;
-            }
-            Ok(())
-        })
-    }
-
-    fn run_some(&self, prepared: &[Prepared]) -> Result<(), Failure> {
-        let mut browser = Browser::new(self.address, &self.cookies)?;
-        prepared.iter().try_for_each(|flow| flow.run(&mut browser))
-    }
 }
 
 impl Prepared {
@@ -80,14 +39,12 @@ impl Prepared {
         Ok(Self { verifier, challenge, proofs, address })
     }
 
-    /// Pushes the authorization request and gives its `request_uri`.
-    fn push(&self, browser: &mut Browser) -> Result<String, Failure> {
+    /// Pushes the authorization request.
+    fn push(&self, browser: &Browser) -> Request {
         let form = self.request("openid offline_access");
         let [proof, ..] = &self.proofs;
         let more = format!("DPoP: {proof}\r\nX-Forwarded-For: {}\r\n", self.address);
-        let answer = browser.connection.ask(&post(browser.address, "/par", &more, &form.finish()))?;
-        answer.expect(201)?;
-        text(&serde_json::from_str(answer.body)?, "request_uri")
+        post(browser.address, "/par", &more, &form.finish())
     }
 
     /// The authorization request.
@@ -104,46 +61,89 @@ impl Prepared {
 
     /// Has the user allow it, and gives the request that redeems the code.
     pub(super) fn obtain(&self, browser: &mut Browser, scope: &str) -> Result<Request, Failure> {
+        let opening = self.open(browser.address, scope, &browser.cookies);
+        let page = browser.ask(&opening)?;
+        let allowing = allow(browser, &page.read(200)?)?;
+        let code = code(&browser.ask(&allowing)?)?;
+        Ok(self.redeem(browser, &code))
+    }
+
+    fn redeem(&self, browser: &Browser, code: &str) -> Request {
         let [_, proof, _] = &self.proofs;
-        let page = browser.show(&self.open(browser.address, scope, &browser.cookies))?;
-        let form = self.redemption(&allow(browser, &page)?).pair("client_id", "app").finish();
-        Ok(post(browser.address, "/token", &format!("DPoP: {proof}\r\n"), &form))
-    }
-
-    fn redemption(&self, code: &str) -> FormWriter {
         let form = FormWriter::new().pair("grant_type", "authorization_code").pair("code", code);
-        form.pair("redirect_uri", REDIRECT_URI).pair("code_verifier", self.verifier.secret().reveal())
+        let form = form.pair("redirect_uri", REDIRECT_URI);
+        token(browser, form.pair("code_verifier", self.verifier.secret().reveal()), proof)
     }
 
-    fn run(&self, browser: &mut Browser) -> Result<(), Failure> {
-        let [_, redeemed, refreshed] = &self.proofs;
-        let request_uri = self.push(browser)?;
-        let page = browser.visit(&request_uri)?;
-        let form = self.redemption(&allow(browser, &page)?);
-        let tokens = token(browser, form, redeemed)?;
-        let refresh_token = text(&tokens, "refresh_token")?;
-        let form =
-            FormWriter::new().pair("grant_type", "refresh_token").pair("refresh_token", &refresh_token);
-        token(browser, form, refreshed).map(drop)
+    fn refresh(&self, browser: &Browser, refresh_token: &str) -> Request {
+        let [.., proof] = &self.proofs;
+        let form = FormWriter::new().pair("grant_type", "refresh_token");
+        token(browser, form.pair("refresh_token", refresh_token), proof)
     }
 }
 
-/// Presses the button of the consent page, and gives the code.
-fn allow(browser: &mut Browser, page: &str) -> Result<String, Failure> {
-    let form = fill(page)?.pair("allow", "1").finish();
-    let answer = browser.submit("/consent", &form)?;
-    answer.expect(303)?;
-    let location = answer.header("location").ok_or("no location")?;
+/// How far a flow is: what was asked last.
+#[derive(Clone, Copy)]
+enum Asked {
+    Pushed,
+    Page,
+    Allowed,
+    Redeemed,
+    Refreshed,
+}
+
+/// A flow on its way.
+pub(super) struct Walk<'a> {
+    flow: &'a Prepared,
+    asked: Asked,
+}
+
+impl<'a> Walk<'a> {
+    /// Begins, with the request that is to be sent first.
+    pub(super) fn begin(flow: &'a Prepared, browser: &Browser) -> (Self, Request) {
+        (Self { flow, asked: Asked::Pushed }, flow.push(browser))
+    }
+
+    /// Takes the answer, and gives the next request; none at the end.
+    pub(super) fn go_on(&mut self, browser: &mut Browser, answer: &Came) -> Result<Option<Request>, Failure> {
+        let (next, request) = match self.asked {
+            Asked::Pushed => (Asked::Page, browser.visit(&pushed(answer)?)),
+            Asked::Page => (Asked::Allowed, allow(browser, &answer.read(200)?)?),
+            Asked::Allowed => (Asked::Redeemed, self.flow.redeem(browser, &code(answer)?)),
+            Asked::Redeemed => {
+                let refresh_token = text(&tokens(answer)?, "refresh_token")?;
+                (Asked::Refreshed, self.flow.refresh(browser, &refresh_token))
+            }
+            Asked::Refreshed => return tokens(answer).map(|_| None),
+        };
+        self.asked = next;
+        Ok(Some(request))
+    }
+}
+
+fn pushed(answer: &Came) -> Result<String, Failure> {
+    text(&serde_json::from_str(&answer.read(201)?)?, "request_uri")
+}
+
+/// Presses the button of the consent page.
+fn allow(browser: &Browser, page: &str) -> Result<Request, Failure> {
+    Ok(browser.submit("/consent", &fill(page)?.pair("allow", "1").finish()))
+}
+
+fn code(answer: &Came) -> Result<String, Failure> {
+    answer.read(303)?;
+    let location = answer.location.as_deref().ok_or("no location")?;
     let (_, query) = location.split_once('?').ok_or("no query in the location")?;
     Ok(Form::parse_query(query)?.get("code").ok_or("no code in the location")?.to_owned())
 }
 
-fn token(browser: &mut Browser, form: FormWriter, proof: &str) -> Result<serde_json::Value, Failure> {
+fn token(browser: &Browser, form: FormWriter, proof: &str) -> Request {
     let form = form.pair("client_id", "app").finish();
-    let request = post(browser.address, "/token", &format!("DPoP: {proof}\r\n"), &form);
-    let answer = browser.connection.ask(&request)?;
-    answer.expect(200)?;
-    let tokens: serde_json::Value = serde_json::from_str(answer.body)?;
+    post(browser.address, "/token", &format!("DPoP: {proof}\r\n"), &form)
+}
+
+fn tokens(answer: &Came) -> Result<serde_json::Value, Failure> {
+    let tokens: serde_json::Value = serde_json::from_str(&answer.read(200)?)?;
     // Both answers have two signatures: that is what the limit counts.
     text(&tokens, "access_token").and(text(&tokens, "id_token"))?;
     Ok(tokens)
@@ -153,10 +153,13 @@ fn token(browser: &mut Browser, form: FormWriter, proof: &str) -> Result<serde_j
 pub(super) fn sign_in(wallet: &mut Wallet, place: &Place) -> Result<String, Failure> {
     let flow = Prepared::new(wallet, place)?;
     let mut browser = Browser::new(place.address, "")?;
-    let request_uri = flow.push(&mut browser)?;
-    let page = browser.visit(&request_uri)?;
+    let pushing = flow.push(&browser);
+    let request_uri = pushed(&browser.ask(&pushing)?)?;
+    let visiting = browser.visit(&request_uri);
+    let page = browser.ask(&visiting)?.read(200)?;
     let form = fill(&page)?.pair("username", USERNAME).pair("password", PASSWORD).finish();
-    browser.submit("/login", &form)?.expect(303)?;
+    let submitting = browser.submit("/login", &form);
+    browser.ask(&submitting)?.read(303)?;
     Ok(browser.cookies)
 }
 
@@ -173,42 +176,61 @@ pub(super) struct Browser {
     cookies: String,
 }
 
+/// What came, as far as flows look at it.
+pub(super) struct Came {
+    status: u16,
+    location: Option<String>,
+    body: String,
+}
+
+impl Came {
+    /// The body, where the status is this one.
+    fn read(&self, status: u16) -> Result<String, Failure> {
+        if self.status == status {
+            return Ok(self.body.clone());
+        }
+        Err(format!("{} and not {status}: {}", self.status, self.body).into())
+    }
+}
+
 impl Browser {
     pub(super) fn new(address: SocketAddr, cookies: &str) -> Result<Self, Failure> {
         Ok(Self { connection: Connection::open(address)?, address, cookies: cookies.to_owned() })
     }
 
-    /// The page that the authorization endpoint answers with.
-    fn visit(&mut self, request_uri: &str) -> Result<String, Failure> {
+    /// Opens the authorization endpoint for what was pushed.
+    fn visit(&self, request_uri: &str) -> Request {
         let query = FormWriter::new().pair("client_id", "app").pair("request_uri", request_uri).finish();
-        self.show(&get(self.address, &query, &self.cookies))
-    }
-
-    fn show(&mut self, request: &Request) -> Result<String, Failure> {
-        let answer = self.connection.ask(request)?;
-        answer.expect(200)?;
-        let page = answer.body.to_owned();
-        let set = answer.header("set-cookie").map(str::to_owned);
-        self.keep(set);
-        Ok(page)
+        get(self.address, &query, &self.cookies)
     }
 
     /// Sends a form of a page.
-    fn submit(&mut self, path: &str, form: &str) -> Result<Answer<'_>, Failure> {
+    fn submit(&self, path: &str, form: &str) -> Request {
         let more = format!("Cookie: {}\r\nSec-Fetch-Site: same-origin\r\n", self.cookies);
-        let request = post(self.address, path, &more, form);
-        let set = self.connection.ask(&request)?.header("set-cookie").map(str::to_owned);
-        self.keep(set);
-        self.connection.last()
+        post(self.address, path, &more, form)
     }
 
-    fn keep(&mut self, set: Option<String>) {
+    fn ask(&mut self, request: &Request) -> Result<Came, Failure> {
+        self.send(request)?;
+        self.receive()
+    }
+
+    pub(super) fn send(&mut self, request: &Request) -> Result<(), Failure> {
+        self.connection.send(request)
+    }
+
+    pub(super) fn receive(&mut self) -> Result<Came, Failure> {
+        let answer = self.connection.receive()?;
+        let set = answer.header("set-cookie").map(str::to_owned);
+        let location = answer.header("location").map(str::to_owned);
+        let came = Came { status: answer.status, location, body: answer.body.to_owned() };
         if let Some(pair) = set.as_deref().and_then(|set| set.split(';').next()) {
             if !self.cookies.is_empty() {
                 self.cookies.push_str("; ");
             }
             self.cookies.push_str(pair);
         }
+        Ok(came)
     }
 }
 

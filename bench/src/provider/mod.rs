@@ -5,6 +5,7 @@ mod flood;
 mod flow;
 mod pages;
 mod scene;
+mod walks;
 mod wallet;
 
 pub(crate) use pages::rows as page_rows;

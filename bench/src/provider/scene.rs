@@ -1,7 +1,8 @@
 //! All servers and clients, and one round of all of them.
 
 use super::flood;
-use super::flow::{Flows, sign_in};
+use super::flow::sign_in;
+use super::walks::Flows;
 use super::wallet::{RESOURCE, SECRET, Service, Wallet};
 use crate::checking::Bare as BareVerification;
 use crate::making::{Bare as BareSignature, ecdsa};
