@@ -30,8 +30,14 @@ pub(super) async fn find(
 
 pub(super) async fn redeem(asker: Asker, request: CodeRequest) -> Result<Granted, Refusal> {
     let (store, id, hash, now) = (asker.provider.store.clone(), request.id, request.hash, asker.now.unix);
-    let decided =
-        store.redeem_code(id, hash, now, move |code, grant| decide(&asker, &request, code, grant)).await?;
+    // On the heap: it goes through several hands on its way to the writer.
+    let asked = Box::new((asker, request));
+    let decided = store
+        .redeem_code(id, hash, now, move |code, grant| {
+            let (asker, request) = &*asked;
+            decide(asker, request, code, grant)
+        })
+        .await?;
     match decided {
         Decided::Taken(granted) => Ok(*granted),
         Decided::Denied(denied) => Err(denied.into()),

@@ -32,8 +32,14 @@ fn unknown() -> Denied {
 
 pub(super) async fn redeem(asker: Asker, request: DeviceRequest) -> Result<Granted, Refusal> {
     let (store, id, hash) = (asker.provider.store.clone(), request.id, request.hash);
-    let decided =
-        store.redeem_device_code(id, hash, move |code, grant| decide(&asker, &request, code, grant)).await?;
+    // On the heap: it goes through several hands on its way to the writer.
+    let asked = Box::new((asker, request));
+    let decided = store
+        .redeem_device_code(id, hash, move |code, grant| {
+            let (asker, request) = &*asked;
+            decide(asker, request, code, grant)
+        })
+        .await?;
     match decided {
         Decided::Taken(granted) => Ok(*granted),
         Decided::Denied(denied) => Err(denied.into()),

@@ -167,7 +167,8 @@ pub async fn find(
             device_code::find(provider, &device_code, wanted(None)).await
         }
         GrantRequest::TokenExchange(exchange) => {
-            token_exchange::find(provider, &exchange, wanted(None), now).await
+            // Here and below, in a place of its own: it is large, and seldom.
+            Box::pin(token_exchange::find(provider, &exchange, wanted(None), now)).await
         }
         GrantRequest::Other(_) => {
             Err(Denied::new(ErrorCode::UnsupportedGrantType, "AS-TOK-14", "this grant type is not offered")
@@ -194,7 +195,7 @@ pub async fn redeem(
         Found::Code(request) => authorization_code::redeem(asker, request).await,
         Found::Refresh(request) => refresh_token::redeem(asker, request).await,
         Found::Device(request) => device_code::redeem(asker, request).await,
-        Found::Exchange(request) => token_exchange::redeem(&asker, *request).await,
+        Found::Exchange(request) => Box::pin(token_exchange::redeem(&asker, *request)).await,
         Found::Client(reach) => client_credentials::redeem(&asker, reach).await,
     };
     redeemed.map_err(|refusal| refusal.by(&client.client.id))

@@ -26,8 +26,14 @@ fn unknown() -> Denied {
 
 pub(super) async fn redeem(asker: Asker, request: RefreshRequest) -> Result<Granted, Refusal> {
     let (store, id, hash) = (asker.provider.store.clone(), request.id, request.hash);
-    let decided =
-        store.use_refresh_token(id, hash, move |token, grant| decide(&asker, &request, token, grant)).await?;
+    // On the heap: it goes through several hands on its way to the writer.
+    let asked = Box::new((asker, request));
+    let decided = store
+        .use_refresh_token(id, hash, move |token, grant| {
+            let (asker, request) = &*asked;
+            decide(asker, request, token, grant)
+        })
+        .await?;
     match decided {
         Decided::Taken(granted) => Ok(*granted),
         Decided::Denied(denied) => Err(denied.into()),
