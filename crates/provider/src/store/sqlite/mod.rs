@@ -107,15 +107,19 @@ impl Embedded {
         Ok(found)
     }
 
-    async fn write<T, F>(&self, work: F) -> Result<T, Fault>
+    /// Queues the work at once: a future that had it inside would be moved with it, from call to call.
+    fn write<T, F>(&self, work: F) -> impl Future<Output = Result<T, Fault>>
     where
         T: Send + 'static,
         F: Fn(&Connection) -> Result<T, Fault> + Send + 'static,
     {
         let begun = self.begin();
-        let written = self.0.writer.submit(work).await;
-        self.end(begun, Metrics::store_written);
-        written
+        let written = self.0.writer.submit(work);
+        async move {
+            let written = written.await;
+            self.end(begun, Metrics::store_written);
+            written
+        }
     }
 
     pub(super) async fn redeem_code<T, D>(

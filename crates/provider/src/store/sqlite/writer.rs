@@ -74,18 +74,25 @@ impl Writer {
 
     /// Runs the work, twice where that of another in the group fails, and answers when it is on disk. Where the work
     /// fails or panics nothing of it stays, and nobody else notices.
-    pub(super) async fn submit<T, F>(&self, work: F) -> Result<T, Fault>
+    pub(super) fn submit<T, F>(&self, work: F) -> impl Future<Output = Result<T, Fault>> + use<T, F>
     where
         T: Send + 'static,
         F: Fn(&Connection) -> Result<T, Fault> + Send + 'static,
     {
         let (task, answer) = task(work);
+        let queued = self.enqueue(task);
+        async {
+            queued?;
+            answer.await.unwrap_or_else(|_| Err(stopped()))
+        }
+    }
+
+    fn enqueue(&self, task: Box<dyn Task>) -> Result<(), Fault> {
         let queue = self.queue.as_ref().ok_or_else(stopped)?;
         queue.try_send(task).map_err(|error| match error {
             TrySendError::Full(_) => Fault::because(format!("{QUEUE} writes are waiting already")),
             TrySendError::Disconnected(_) => stopped(),
-        })?;
-        answer.await.unwrap_or_else(|_| Err(stopped()))
+        })
     }
 }
 
@@ -114,10 +121,7 @@ where
     (Box::new(Asked { work, result: None, asker }), answer)
 }
 
-fn guarded<T>(
-    work: impl Fn(&Connection) -> Result<T, Fault>,
-    connection: &Connection,
-) -> Result<T, Fault> {
+fn guarded<T>(work: impl Fn(&Connection) -> Result<T, Fault>, connection: &Connection) -> Result<T, Fault> {
     catch_unwind(AssertUnwindSafe(|| work(connection)))
         .unwrap_or_else(|panic| Err(Fault::because(format!("a rule panicked: {}", message(panic.as_ref())))))
 }
@@ -244,6 +248,8 @@ fn roll_back(connection: &Connection) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     /// A constraint that is looked at when the group commits.
     fn connection() -> Connection {
@@ -271,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn a_task_that_panics_or_fails_rolls_back_its_own_savepoint_only() {
+    fn a_task_that_panics_or_fails_takes_back_what_it_wrote_and_nothing_else() {
         let connection = connection();
         let (before, before_answer) = task(insert("parent", 1));
         let (panics, panics_answer) = task(|connection: &Connection| {
@@ -294,6 +300,41 @@ mod tests {
         assert!(fails_answer.blocking_recv().unwrap().unwrap_err().reason().contains("UNIQUE"));
         assert_eq!(after_answer.blocking_recv().unwrap(), Ok(4));
         assert_eq!(rows(&connection, "parent"), [1, 4]);
+    }
+
+    #[test]
+    fn a_task_is_run_again_only_where_another_fails() {
+        let connection = connection();
+        let runs = Arc::new(AtomicUsize::new(0));
+        let counted = |id| {
+            let runs = Arc::clone(&runs);
+            task(move |connection: &Connection| {
+                runs.fetch_add(1, Ordering::Relaxed);
+                insert("parent", id)(connection)
+            })
+        };
+        let ((one, _one_answer), (two, _two_answer)) = (counted(1), counted(2));
+        commit_group(&connection, vec![one, two]);
+        assert_eq!(runs.swap(0, Ordering::Relaxed), 2);
+
+        let ((good, good_answer), (taken, taken_answer)) = (counted(3), counted(1));
+        commit_group(&connection, vec![good, taken]);
+        assert_eq!(runs.load(Ordering::Relaxed), 4);
+        assert_eq!(good_answer.blocking_recv().unwrap(), Ok(3));
+        assert!(taken_answer.blocking_recv().unwrap().is_err());
+        assert_eq!(rows(&connection, "parent"), [1, 2, 3]);
+    }
+
+    #[test]
+    fn a_group_takes_all_that_waits_up_to_its_size() {
+        let (queue, tasks) = sync_channel(QUEUE);
+        let next = || task(insert("parent", 1)).0;
+        for _ in 0..GROUP {
+            queue.try_send(next()).ok().unwrap();
+        }
+        assert_eq!(gather(next(), &tasks).len(), GROUP);
+        assert_eq!(gather(next(), &tasks).len(), 2, "what was left");
+        assert_eq!(gather(next(), &tasks).len(), 1, "nobody else comes");
     }
 
     #[test]
