@@ -107,15 +107,19 @@ impl Embedded {
         Ok(found)
     }
 
-    async fn write<T, F>(&self, work: F) -> Result<T, Fault>
+    /// Queues the work at once: a future that had it inside would be moved with it, from call to call.
+    fn write<T, F>(&self, work: F) -> impl Future<Output = Result<T, Fault>>
     where
         T: Send + 'static,
-        F: FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,
+        F: Fn(&Connection) -> Result<T, Fault> + Send + 'static,
     {
         let begun = self.begin();
-        let written = self.0.writer.submit(work).await;
-        self.end(begun, Metrics::store_written);
-        written
+        let written = self.0.writer.submit(work);
+        async move {
+            let written = written.await;
+            self.end(begun, Metrics::store_written);
+            written
+        }
     }
 
     pub(super) async fn redeem_code<T, D>(
@@ -128,7 +132,7 @@ impl Embedded {
         T: Send + 'static,
         D: Send + 'static,
     {
-        self.write(move |db| decide::redeem_code(db, id, &secret_hash, now, decide)).await
+        self.write(move |db| decide::redeem_code(db, id, &secret_hash, now, &decide)).await
     }
 
     pub(super) async fn use_refresh_token<T, D>(
@@ -140,7 +144,7 @@ impl Embedded {
         T: Send + 'static,
         D: Send + 'static,
     {
-        self.write(move |db| decide::use_refresh_token(db, id, &secret_hash, decide)).await
+        self.write(move |db| decide::use_refresh_token(db, id, &secret_hash, &decide)).await
     }
 
     pub(super) async fn redeem_pushed<T, D>(
@@ -153,7 +157,7 @@ impl Embedded {
         T: Send + 'static,
         D: Send + 'static,
     {
-        self.write(move |db| decide::redeem_pushed(db, id, &secret_hash, now, decide)).await
+        self.write(move |db| decide::redeem_pushed(db, id, &secret_hash, now, &decide)).await
     }
 
     pub(super) async fn redeem_device_code<T, D>(
@@ -165,7 +169,7 @@ impl Embedded {
         T: Send + 'static,
         D: Send + 'static,
     {
-        self.write(move |db| device::redeem(db, id, &secret_hash, decide)).await
+        self.write(move |db| device::redeem(db, id, &secret_hash, &decide)).await
     }
 
     pub(super) async fn answer_device_code<T, D>(
@@ -177,7 +181,7 @@ impl Embedded {
         T: Send + 'static,
         D: Send + 'static,
     {
-        self.write(move |db| device::answer(db, &user_code, decide)).await
+        self.write(move |db| device::answer(db, &user_code, &decide)).await
     }
 
     pub(super) async fn insert_device_code(
@@ -342,7 +346,7 @@ impl Embedded {
         decide: impl Fn(&Client) -> Result<Client, D> + Send + 'static,
     ) -> Result<Decided<Client, D>, Fault> {
         let id = id.to_owned();
-        self.write(move |db| client::change(db, &id, &management, at, decide)).await
+        self.write(move |db| client::change(db, &id, &management, at, &decide)).await
     }
 
     pub(super) async fn touch_clients(&self, ids: Vec<String>, at: UnixTime) -> Result<(), Fault> {
@@ -372,7 +376,7 @@ impl Embedded {
         &self,
         decide: impl Fn(&[SigningKey]) -> Result<KeyChange, D> + Send + 'static,
     ) -> Result<Result<KeyChange, D>, Fault> {
-        self.write(move |db| signing_key::change(db, decide)).await
+        self.write(move |db| signing_key::change(db, &decide)).await
     }
 
     pub(super) fn signing_keys(&self) -> Result<Vec<SigningKey>, Fault> {

@@ -22,19 +22,45 @@ const BEGIN_ATTEMPTS: u32 = 3;
 /// The way to the writing thread. Dropping it commits what waits and ends the thread.
 #[derive(Debug)]
 pub(super) struct Writer {
-    queue: Option<SyncSender<Task>>,
+    queue: Option<SyncSender<Box<dyn Task>>>,
     thread: Option<JoinHandle<()>>,
 }
 
-/// Work that runs in the group's transaction; or is told why there is none.
-type Task = Box<dyn FnOnce(Result<&Connection, Fault>) -> Done + Send>;
+/// What waits to be written.
+trait Task: Send {
+    /// Does the work in the transaction that is open; whether what it wrote may stay. Where somebody else's work failed,
+    /// the transaction is taken back and the work done again.
+    fn run(&mut self, connection: &Connection) -> bool;
 
-/// What a task leaves behind.
-struct Done {
-    /// Whether what it wrote stays.
-    keep: bool,
     /// Sends the answer, once the commit has passed or failed.
-    answer: Box<dyn FnOnce(Result<(), Fault>)>,
+    fn answer(self: Box<Self>, committed: Result<(), Fault>);
+}
+
+/// Work, and who waits for it.
+struct Asked<T, F> {
+    work: F,
+    result: Option<Result<T, Fault>>,
+    asker: oneshot::Sender<Result<T, Fault>>,
+}
+
+impl<T, F> Task for Asked<T, F>
+where
+    T: Send,
+    F: Fn(&Connection) -> Result<T, Fault> + Send,
+{
+    fn run(&mut self, connection: &Connection) -> bool {
+        let result = self.result.insert(guarded(&self.work, connection));
+        result.is_ok()
+    }
+
+    fn answer(self: Box<Self>, committed: Result<(), Fault>) {
+        let answer = match self.result {
+            Some(Err(fault)) => Err(fault),
+            result => committed.and(result.unwrap_or_else(|| Err(stopped()))),
+        };
+        // A caller that no longer listens has been told nothing, and what it asked for stands.
+        let _ = self.asker.send(answer);
+    }
 }
 
 impl Writer {
@@ -46,20 +72,27 @@ impl Writer {
         Ok(Self { queue: Some(queue), thread: Some(thread) })
     }
 
-    /// Runs the work in a savepoint of its own and answers when it is on disk. Where the work fails or panics
-    /// nothing of it stays, and nobody else in the group notices.
-    pub(super) async fn submit<T, F>(&self, work: F) -> Result<T, Fault>
+    /// Runs the work, twice where that of another in the group fails, and answers when it is on disk. Where the work
+    /// fails or panics nothing of it stays, and nobody else notices.
+    pub(super) fn submit<T, F>(&self, work: F) -> impl Future<Output = Result<T, Fault>> + use<T, F>
     where
         T: Send + 'static,
-        F: FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,
+        F: Fn(&Connection) -> Result<T, Fault> + Send + 'static,
     {
         let (task, answer) = task(work);
+        let queued = self.enqueue(task);
+        async {
+            queued?;
+            answer.await.unwrap_or_else(|_| Err(stopped()))
+        }
+    }
+
+    fn enqueue(&self, task: Box<dyn Task>) -> Result<(), Fault> {
         let queue = self.queue.as_ref().ok_or_else(stopped)?;
         queue.try_send(task).map_err(|error| match error {
             TrySendError::Full(_) => Fault::because(format!("{QUEUE} writes are waiting already")),
             TrySendError::Disconnected(_) => stopped(),
-        })?;
-        answer.await.unwrap_or_else(|_| Err(stopped()))
+        })
     }
 }
 
@@ -79,28 +112,16 @@ fn stopped() -> Fault {
     Fault::because("the writer has stopped")
 }
 
-fn task<T, F>(work: F) -> (Task, oneshot::Receiver<Result<T, Fault>>)
+fn task<T, F>(work: F) -> (Box<dyn Task>, oneshot::Receiver<Result<T, Fault>>)
 where
     T: Send + 'static,
-    F: FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,
+    F: Fn(&Connection) -> Result<T, Fault> + Send + 'static,
 {
-    let (sender, receiver) = oneshot::channel();
-    let task = move |connection: Result<&Connection, Fault>| {
-        let result = connection.and_then(|connection| guarded(work, connection));
-        let keep = result.is_ok();
-        let answer = move |committed: Result<(), Fault>| {
-            // A caller that no longer listens has been told nothing, and what it asked for stands.
-            let _ = sender.send(committed.and(result));
-        };
-        Done { keep, answer: Box::new(answer) }
-    };
-    (Box::new(task), receiver)
+    let (asker, answer) = oneshot::channel();
+    (Box::new(Asked { work, result: None, asker }), answer)
 }
 
-fn guarded<T>(
-    work: impl FnOnce(&Connection) -> Result<T, Fault>,
-    connection: &Connection,
-) -> Result<T, Fault> {
+fn guarded<T>(work: impl Fn(&Connection) -> Result<T, Fault>, connection: &Connection) -> Result<T, Fault> {
     catch_unwind(AssertUnwindSafe(|| work(connection)))
         .unwrap_or_else(|panic| Err(Fault::because(format!("a rule panicked: {}", message(panic.as_ref())))))
 }
@@ -110,20 +131,31 @@ fn message(panic: &(dyn Any + Send)) -> &str {
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
 }
 
-fn serve(connection: &Connection, tasks: &Receiver<Task>) {
+fn serve(connection: &Connection, tasks: &Receiver<Box<dyn Task>>) {
     let mut folded = true;
     loop {
         match tasks.recv_timeout(IDLE) {
             Ok(first) => {
-                commit_group(
-                    connection,
-                    std::iter::once(first).chain(tasks.try_iter()).take(GROUP).collect(),
-                );
+                commit_group(connection, gather(first, tasks));
                 folded = false;
             }
             Err(RecvTimeoutError::Timeout) if folded => {}
             Err(RecvTimeoutError::Timeout) => folded = fold(connection),
             Err(RecvTimeoutError::Disconnected) => return,
+        }
+    }
+}
+
+/// What waits, and what those who run on this core are about to ask for: to yield costs a lone request nothing, and
+/// where many are on their way, they share one fsync.
+fn gather(first: Box<dyn Task>, tasks: &Receiver<Box<dyn Task>>) -> Vec<Box<dyn Task>> {
+    let mut group = vec![first];
+    loop {
+        let before = group.len();
+        thread::yield_now();
+        group.extend(tasks.try_iter().take(GROUP.saturating_sub(before)));
+        if group.len() == before {
+            return group;
         }
     }
 }
@@ -139,48 +171,32 @@ fn fold(connection: &Connection) -> bool {
     })
 }
 
-fn commit_group(connection: &Connection, group: Vec<Task>) {
+fn commit_group(connection: &Connection, mut group: Vec<Box<dyn Task>>) {
     roll_back(connection);
-    let mut lost = begin(connection).err();
-    if lost.is_none() && group.len() == 1 {
-        return group.into_iter().for_each(|task| commit_alone(connection, task));
-    }
-    let mut done = Vec::with_capacity(group.len());
-    for task in group {
-        done.push(match &lost {
-            Some(fault) => task(Err(fault.clone())),
-            None => {
-                let (ended, broken) = in_savepoint(connection, task);
-                lost = broken;
-                ended
-            }
-        });
-    }
-    let committed = commit(connection, lost, done.len());
-    for Done { answer, .. } in done {
-        answer(committed.clone());
-    }
-}
-
-/// A task without others needs no savepoint: SQLite would keep a copy of each page that it changes.
-fn commit_alone(connection: &Connection, task: Task) {
-    let Done { keep, answer } = task(Ok(connection));
-    let committed = if keep { commit(connection, given_up(connection), 1) } else { Ok(()) };
-    roll_back(connection);
-    answer(committed);
-}
-
-/// Ends the transaction, or takes it back where that fails or it is lost already.
-fn commit(connection: &Connection, lost: Option<Fault>, writes: usize) -> Result<(), Fault> {
-    let committed = match lost {
-        Some(fault) => Err(fault),
-        None => run(connection, "COMMIT").map_err(Fault::from),
-    };
+    let committed = run_group(connection, &mut group).and_then(|()| Ok(run(connection, "COMMIT")?));
     if let Err(fault) = &committed {
-        tracing::error!(reason = fault.reason(), writes, "the store could not commit");
+        tracing::error!(reason = fault.reason(), writes = group.len(), "the store could not commit");
         roll_back(connection);
     }
-    committed
+    for task in group {
+        task.answer(committed.clone());
+    }
+}
+
+/// Runs all in one transaction, without savepoints: SQLite would keep a copy of each page that a task changes. Only where
+/// one fails, all are run again, each in a savepoint. An error is that of the whole group.
+fn run_group(connection: &Connection, group: &mut [Box<dyn Task>]) -> Result<(), Fault> {
+    begin(connection)?;
+    for task in &mut *group {
+        let is_done = task.run(connection);
+        check_open(connection)?;
+        if !is_done {
+            roll_back(connection);
+            begin(connection)?;
+            return group.iter_mut().try_for_each(|task| in_savepoint(connection, task.as_mut()));
+        }
+    }
+    Ok(())
 }
 
 fn begin(connection: &Connection) -> Result<(), Fault> {
@@ -198,28 +214,22 @@ fn begin(connection: &Connection) -> Result<(), Fault> {
     }
 }
 
-/// Runs the task; the fault, if any, is that of the whole group: SQLite gave the transaction up (a full disk).
-fn in_savepoint(connection: &Connection, task: Task) -> (Done, Option<Fault>) {
-    if let Err(error) = run(connection, "SAVEPOINT task") {
-        let fault = Fault::from(error);
-        return (task(Err(fault.clone())), Some(fault));
+fn in_savepoint(connection: &Connection, task: &mut dyn Task) -> Result<(), Fault> {
+    run(connection, "SAVEPOINT task")?;
+    let is_done = task.run(connection);
+    check_open(connection)?;
+    if !is_done {
+        run(connection, "ROLLBACK TO task")?;
     }
-    let done = task(Ok(connection));
-    if let Some(fault) = given_up(connection) {
-        return (done, Some(fault));
-    }
-    let closed = if done.keep {
-        run(connection, "RELEASE task")
-    } else {
-        run(connection, "ROLLBACK TO task").and_then(|()| run(connection, "RELEASE task"))
-    };
-    (done, closed.err().map(Fault::from))
+    Ok(run(connection, "RELEASE task")?)
 }
 
-/// The fault of a transaction that is no longer there.
-fn given_up(connection: &Connection) -> Option<Fault> {
-    let is_gone = connection.is_autocommit();
-    is_gone.then(|| Fault::because("SQLite gave the transaction up: is the disk full?"))
+/// The fault of a transaction that is no longer there: SQLite gives it up where the disk is full.
+fn check_open(connection: &Connection) -> Result<(), Fault> {
+    match connection.is_autocommit() {
+        true => Err(Fault::because("SQLite gave the transaction up: is the disk full?")),
+        false => Ok(()),
+    }
 }
 
 fn run(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
@@ -238,6 +248,8 @@ fn roll_back(connection: &Connection) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     /// A constraint that is looked at when the group commits.
     fn connection() -> Connection {
@@ -252,7 +264,7 @@ mod tests {
         connection
     }
 
-    fn insert(table: &'static str, id: i64) -> impl FnOnce(&Connection) -> Result<i64, Fault> + Send {
+    fn insert(table: &'static str, id: i64) -> impl Fn(&Connection) -> Result<i64, Fault> + Send {
         move |connection| {
             connection.execute(&format!("INSERT INTO {table} VALUES (?1)"), [id])?;
             Ok(id)
@@ -265,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn a_task_that_panics_or_fails_rolls_back_its_own_savepoint_only() {
+    fn a_task_that_panics_or_fails_takes_back_what_it_wrote_and_nothing_else() {
         let connection = connection();
         let (before, before_answer) = task(insert("parent", 1));
         let (panics, panics_answer) = task(|connection: &Connection| {
@@ -288,6 +300,41 @@ mod tests {
         assert!(fails_answer.blocking_recv().unwrap().unwrap_err().reason().contains("UNIQUE"));
         assert_eq!(after_answer.blocking_recv().unwrap(), Ok(4));
         assert_eq!(rows(&connection, "parent"), [1, 4]);
+    }
+
+    #[test]
+    fn a_task_is_run_again_only_where_another_fails() {
+        let connection = connection();
+        let runs = Arc::new(AtomicUsize::new(0));
+        let counted = |id| {
+            let runs = Arc::clone(&runs);
+            task(move |connection: &Connection| {
+                runs.fetch_add(1, Ordering::Relaxed);
+                insert("parent", id)(connection)
+            })
+        };
+        let ((one, _one_answer), (two, _two_answer)) = (counted(1), counted(2));
+        commit_group(&connection, vec![one, two]);
+        assert_eq!(runs.swap(0, Ordering::Relaxed), 2);
+
+        let ((good, good_answer), (taken, taken_answer)) = (counted(3), counted(1));
+        commit_group(&connection, vec![good, taken]);
+        assert_eq!(runs.load(Ordering::Relaxed), 4);
+        assert_eq!(good_answer.blocking_recv().unwrap(), Ok(3));
+        assert!(taken_answer.blocking_recv().unwrap().is_err());
+        assert_eq!(rows(&connection, "parent"), [1, 2, 3]);
+    }
+
+    #[test]
+    fn a_group_takes_all_that_waits_up_to_its_size() {
+        let (queue, tasks) = sync_channel(QUEUE);
+        let next = || task(insert("parent", 1)).0;
+        for _ in 0..GROUP {
+            queue.try_send(next()).ok().unwrap();
+        }
+        assert_eq!(gather(next(), &tasks).len(), GROUP);
+        assert_eq!(gather(next(), &tasks).len(), 2, "what was left");
+        assert_eq!(gather(next(), &tasks).len(), 1, "nobody else comes");
     }
 
     #[test]
