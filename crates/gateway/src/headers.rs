@@ -1,10 +1,11 @@
 //! What crosses the gateway, what does not, and what it says of the caller.
 
 use crate::route::{Identity, Route};
+use crate::upstream::MAX_HEAD_BYTES;
 use bytes::Bytes;
 use http::header::{
     AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, EXPECT, FORWARDED, HOST, HeaderMap,
-    HeaderName, HeaderValue, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE,
+    HeaderName, HeaderValue, TE,
 };
 use keybound_dpop::header::DPOP;
 use keybound_resource::{Access, PublicUrl};
@@ -23,18 +24,6 @@ const JKT: HeaderName = HeaderName::from_static("keybound-jkt");
 /// All that an upstream is told in fields of who calls.
 pub(crate) const IDENTITY: [HeaderName; 5] = [ISSUER, SUBJECT, SCOPE, CLIENT_ID, JKT];
 const ASSERTION: HeaderName = HeaderName::from_static("keybound-assertion");
-
-/// Fields for one hop only (RFC 9110 §7.6.1).
-const HOP_BY_HOP: [HeaderName; 8] = [
-    CONNECTION,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-    PROXY_AUTHENTICATE,
-    PROXY_AUTHORIZATION,
-    TE,
-    TRANSFER_ENCODING,
-    UPGRADE,
-];
 
 /// What begins so, `_` and other signs read as `-`, is said by a gateway or proxy, never by a caller: an upstream that folds
 /// names as CGI does would otherwise take the caller's word for ours (RS-GW-01).
@@ -149,6 +138,14 @@ pub(crate) fn for_caller(headers: &mut HeaderMap) {
     remove_all(headers, is_for_one_hop);
 }
 
+/// Whether they take more octets than the head of an answer may have. The HTTP library has one bound for a head and for a
+/// piece of a body, and pieces are better longer.
+pub(crate) fn is_too_long(headers: &HeaderMap) -> bool {
+    let octets =
+        |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + value.len() + ": \r\n".len();
+    headers.iter().map(octets).sum::<usize>() > MAX_HEAD_BYTES as usize
+}
+
 /// Removes from trailers what no trailer may say (RFC 9110 §6.5.1): upstreams may merge them into the fields.
 pub(crate) fn clean_trailers(trailers: &mut HeaderMap) {
     const NEVER: [HeaderName; 7] = [AUTHORIZATION, DPOP, HOST, EXPECT, COOKIE, CONTENT_LENGTH, CONTENT_TYPE];
@@ -175,8 +172,19 @@ fn remove_all(headers: &mut HeaderMap, which: impl Fn(&HeaderName) -> bool) {
     }
 }
 
+/// RFC 9110 §7.6.1.
 fn is_for_one_hop(name: &HeaderName) -> bool {
-    HOP_BY_HOP.contains(name)
+    matches!(
+        name.as_str(),
+        "connection"
+            | "keep-alive"
+            | "proxy-connection"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "te"
+            | "transfer-encoding"
+            | "upgrade"
+    )
 }
 
 /// Compared without a copy: every field of every request comes by here.
@@ -195,7 +203,10 @@ const fn is_plain(byte: u8) -> bool {
 /// Whether a name is `known`, which is in lower case, once case and signs are folded.
 fn is_folded(name: &str, known: &str) -> bool {
     let fold = |byte: u8| if is_plain(byte) { byte.to_ascii_lowercase() } else { b'-' };
-    name.len() == known.len() && name.bytes().zip(known.bytes()).all(|(byte, known)| fold(byte) == known)
+    // Nearly all names differ in their length or in their first sign.
+    name.len() == known.len()
+        && name.bytes().next().map(fold) == known.bytes().next()
+        && name.bytes().zip(known.bytes()).all(|(byte, known)| fold(byte) == known)
 }
 
 /// HTTP/2 may bring cookies in several fields, HTTP/1.1 has them in one (RFC 9113 §8.2.3).

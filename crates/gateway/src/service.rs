@@ -158,21 +158,27 @@ impl Gateway {
     where
         B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
     {
-        match &route.rule {
+        let access;
+        let who = match &route.rule {
             Rule::Guarded(demand) => match self.judge_on(route, &parts, demand).await {
-                Ok(access) => {
-                    let mut answer = self.pass(parts, body, route, Who::Caller(&access)).await;
-                    self.guard.complete(&access, answer.headers_mut());
-                    answer
+                Ok(found) => {
+                    access = found;
+                    Who::Caller(&access)
                 }
-                Err(rejection) => rejection.into_response().map(Either::Left),
+                Err(rejection) => return rejection.into_response().map(Either::Left),
             },
             Rule::Observed(demand) => {
                 self.look_on(route, &parts, demand).await;
-                self.pass(parts, body, route, Who::Unjudged).await
+                Who::Unjudged
             }
-            Rule::Public => self.pass(parts, body, route, Who::Anybody).await,
+            Rule::Public => Who::Anybody,
+        };
+        let answer = self.forward(parts, body, route, who).await;
+        let mut answer = answer.unwrap_or_else(|refusal| refusal.into_answer().map(Either::Left));
+        if let Who::Caller(access) = who {
+            self.guard.complete(access, answer.headers_mut());
         }
+        answer
     }
 
     /// That no route leads to a path is told to good tokens only.
@@ -219,16 +225,6 @@ impl Gateway {
     }
 
     /// A request that may pass, to the upstream and back.
-    async fn pass<B>(&self, parts: Parts, body: B, route: &Route, who: Who<'_>) -> Answer
-    where
-        B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
-    {
-        match self.forward(parts, body, route, who).await {
-            Ok(answer) => answer,
-            Err(refusal) => refusal.into_answer().map(Either::Left),
-        }
-    }
-
     async fn forward<B>(
         &self,
         mut parts: Parts,
@@ -276,8 +272,9 @@ impl Gateway {
         let passage = Passage { route, upstream, connections, now: now.monotonic };
         let span = self.propagation.begin(route, &mut parts);
         // In a place of its own: it is large, and would be moved along with each of the futures around it.
-        let exchange = Box::pin(forward::send(parts, body, passage));
-        let answer = self.timed(route, exchange, now.monotonic).instrument(span).await?;
+        let answer = Box::pin(forward::send(parts, body, passage)).instrument(span).await;
+        self.count(route, &answer, now.monotonic);
+        let answer = answer?;
         if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
             return switched(answer, asked, route, life, self.metrics.tunnel());
         }
@@ -285,22 +282,15 @@ impl Gateway {
         Ok(forward::to_caller(answer, route.idle_timeout, ending).map(Either::Right))
     }
 
-    async fn timed<T>(
-        &self,
-        route: &Route,
-        exchange: impl Future<Output = Result<T, NoAnswer>>,
-        begun: Duration,
-    ) -> Result<T, NoAnswer> {
-        let Some(counts) = self.counts.of(&route.path) else { return exchange.await };
-        let answer = exchange.await;
-        match &answer {
+    fn count<T>(&self, route: &Route, answer: &Result<T, NoAnswer>, begun: Duration) {
+        let Some(counts) = self.counts.of(&route.path) else { return };
+        match answer {
             Ok(_) => {
                 let now = self.guard.config().clock.now();
                 counts.answered(now.monotonic.saturating_sub(begun));
             }
             Err(no_answer) => counts.not_answered(*no_answer),
         }
-        answer
     }
 }
 

@@ -70,7 +70,8 @@ impl Shared {
     async fn found(&self) -> Result<&Found, KeysUnavailable> {
         match self.found.get() {
             Some(found) => Ok(found),
-            None => self.discover_once().await,
+            // In a place of its own: it is large, and happens once.
+            None => Box::pin(self.discover_once()).await,
         }
     }
 

@@ -59,6 +59,8 @@ pub(crate) struct Exchange<S> {
     pub(crate) shell: Arc<Shell>,
     pub(crate) service: S,
     pub(crate) peer: SocketAddr,
+    /// For the log: written once for all requests of a connection.
+    pub(crate) peer_text: Arc<str>,
 }
 
 /// Answers one request.
@@ -75,7 +77,7 @@ where
     let busy = Link::begin(&link);
     let shell = Arc::clone(&exchange.shell);
     let (parts, body) = request.into_parts();
-    let line = Line::begin(shell.name, exchange.peer, &parts);
+    let line = Line::begin(shell.name, &exchange.peer_text, &parts);
     let is_connect = parts.method == Method::CONNECT;
     let span = span::begin(exchange.peer, shell.tls.is_some(), &parts);
     let response = match refusal(&shell, &link, &parts) {
@@ -120,7 +122,7 @@ impl<S> Exchange<S> {
         S: Handler<B>,
         B: ResponseBody,
     {
-        let Self { shell, mut service, peer } = self;
+        let Self { shell, mut service, peer, .. } = self;
         let (version, method, path) = (parts.version, parts.method.clone(), parts.uri.clone());
         let (body, late) = IncomingBody::new(body, shell.limits.body_pause);
         if may_outlive(&parts) {

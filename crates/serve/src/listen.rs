@@ -164,8 +164,10 @@ impl<S, L: Listen> Server<S, L> {
                 },
             };
             let place = Place { _permit: permit, _open: shell.metrics.open(), _present: watched.clone() };
-            let exchange = Exchange { shell: Arc::clone(&shell), service: service.clone(), peer };
-            tokio::spawn(Arc::clone(&shell).serve(stream, exchange, place, watched.clone()));
+            let (shell, service) = (Arc::clone(&shell), service.clone());
+            let exchange =
+                Exchange { shell: Arc::clone(&shell), service, peer, peer_text: peer.to_string().into() };
+            tokio::spawn(shell.serve(stream, exchange, place, watched.clone()));
         }
         drop((listener, watched));
         shell.leaving.cancel();

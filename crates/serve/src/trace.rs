@@ -1,7 +1,7 @@
 //! One line a request: who, what, how it ended, how long it took. Never a query, a header or a body.
 
 use std::fmt::{self, Display, Formatter, Write};
-use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::request::Parts;
@@ -13,17 +13,17 @@ const LONGEST: usize = 256;
 /// The line of a request that is being answered.
 pub(crate) struct Line {
     server: &'static str,
-    peer: SocketAddr,
+    peer: Arc<str>,
     method: Method,
     uri: Uri,
 }
 
 impl Line {
     /// None if nobody listens.
-    pub(crate) fn begin(server: &'static str, peer: SocketAddr, parts: &Parts) -> Option<Self> {
+    pub(crate) fn begin(server: &'static str, peer: &Arc<str>, parts: &Parts) -> Option<Self> {
         tracing::enabled!(target: "http", Level::INFO).then(|| Self {
             server,
-            peer,
+            peer: Arc::clone(peer),
             method: parts.method.clone(),
             uri: parts.uri.clone(),
         })

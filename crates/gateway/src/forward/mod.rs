@@ -130,6 +130,10 @@ async fn attempt(
     head.headers.insert(HOST, address.host().clone());
     let answer = passage.connections.request(Request::from_parts(head, body));
     let answer = within_time(answer, route.answer_timeout, progress).await;
+    let answer = answer.and_then(|response| match headers::is_too_long(response.headers()) {
+        true => Err(NoAnswer::Broken),
+        false => Ok(response),
+    });
     let mut response = answer.inspect_err(|no_answer| {
         tracing::warn!(upstream = address.name(), ?no_answer, "no answer from the upstream");
     })?;

@@ -27,7 +27,7 @@ const POOL_IDLE: Duration = Duration::from_secs(4);
 /// An HTTP/2 connection whose peer does not answer a ping is given up.
 const PING: Duration = Duration::from_secs(20);
 /// Bytes of an answer's head, at the most.
-const MAX_HEAD_BYTES: u32 = 64 * 1024;
+pub(crate) const MAX_HEAD_BYTES: u32 = 64 * 1024;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
@@ -103,7 +103,6 @@ fn client(connector: HttpsConnector<HttpConnector>, link: &Link) -> Connections 
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(POOL_IDLE)
         .set_host(false)
-        .http1_max_buf_size(MAX_HEAD_BYTES as usize)
         .http2_only(link.http2)
         .http2_max_header_list_size(MAX_HEAD_BYTES)
         .http2_adaptive_window(true)

@@ -4,7 +4,7 @@ mod address;
 mod connect;
 
 pub(crate) use address::Address;
-pub(crate) use connect::{Link, LinkError, Security};
+pub(crate) use connect::{Link, LinkError, MAX_HEAD_BYTES, Security};
 
 use crate::forward::RequestBody;
 use hyper_util::client::legacy::Client;

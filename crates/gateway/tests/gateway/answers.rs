@@ -61,6 +61,18 @@ async fn ops_cache_03_answers_are_private_unless_the_upstream_says_otherwise() {
 }
 
 #[tokio::test]
+async fn the_head_of_an_answer_has_an_end() {
+    for (len, status) in [(60_000, 200), (70_000, 502)] {
+        let address = serve(move |_| async move {
+            let head = http::Response::builder().header("x-long", "x".repeat(len));
+            head.body(Full::<Bytes>::default()).expect("an answer")
+        })
+        .await;
+        assert_eq!(World::start(address, "").await.get("/a", "").await.status, status, "{len}");
+    }
+}
+
+#[tokio::test]
 async fn ops_cors_01_only_a_real_preflight_is_answered_here() {
     let upstream = Upstream::start(200, &[("access-control-expose-headers", "X-Total")]).await;
     let world = World::start(upstream.address, "[cors]\norigins = [\"https://app.example\"]").await;
