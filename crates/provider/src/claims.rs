@@ -37,11 +37,10 @@ pub fn shown_scope(scope: &Scope, asked: &ClaimsRequest) -> Scope {
 pub fn in_languages(
     mut asked: ClaimsRequest,
     scope: &Scope,
-    claims_locales: Option<&str>,
+    claims_locales: &str,
     known: &Map<String, Value>,
 ) -> ClaimsRequest {
-    let ranges: Vec<&str> =
-        claims_locales.unwrap_or_default().split_ascii_whitespace().take(MAX_LANGUAGES).collect();
+    let ranges: Vec<&str> = claims_locales.split_ascii_whitespace().take(MAX_LANGUAGES).collect();
     if ranges.is_empty() || !scope.contains("openid") {
         return asked;
     }
@@ -117,7 +116,7 @@ mod tests {
         let known = json!({"name": "a", "name#de": "b", "address#de": {"country": "c"}, "nickname#fr": "d"});
         let known = known.as_object().expect("an object");
         let names = |granted: &str, by_name: Value, locales: &str| {
-            in_languages(asked(by_name), &scope(granted), Some(locales), known).names().join(" ")
+            in_languages(asked(by_name), &scope(granted), locales, known).names().join(" ")
         };
         assert_eq!(names("openid profile", json!({}), "de"), "name#de");
         assert_eq!(names("openid", json!({"id_token": {"address": null}}), "nl de"), "address address#de");

@@ -4,7 +4,6 @@ use super::address::ReturnAddress;
 use super::meant::Meant;
 use super::parameters::{self, Begun, Parameters, Unresolved};
 use super::pushed::PushedKey;
-use super::visitor::SignedIn;
 use crate::acr;
 use crate::claims;
 use crate::clients::{Origin, RegisteredClient};
@@ -12,6 +11,7 @@ use crate::page::Language;
 use crate::provider::Provider;
 use crate::reach::{self, Reach, Wanted};
 use crate::refusal::{Denied, Refusal};
+use crate::store::SignedIn;
 use crate::subject;
 use keybound_dpop::jose::base64url;
 use keybound_dpop::jose::crypto::sha256;
@@ -99,7 +99,7 @@ impl ValidRequest {
         }
         let is_theirs = |came: &Value| {
             came.as_str().is_some_and(|came| {
-                subject::is_seen_as(provider, &self.client, &signed_in.user.subject, came)
+                subject::is_seen_as(provider, &self.client, &signed_in.session.subject, came)
             })
         };
         acr::is_enough(&self.request.claims, signed_in.session.acr.as_deref())

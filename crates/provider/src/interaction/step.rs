@@ -10,14 +10,14 @@ use super::remembered::{Remembered, is_open};
 use super::request_object;
 use super::submission::Submission;
 use super::throttle::Wait;
-use super::visitor::{SignedIn, Visitor};
+use super::visitor::Visitor;
 use crate::audit::Event;
 use crate::page::texts::Texts;
 use crate::page::{self, About, AccountPage, ConsentPage, Frame, Language, Remember, ReturnPage, SignInPage};
 use crate::provider::Provider;
 use crate::refusal::Refusal;
 use crate::respond;
-use crate::store::Write;
+use crate::store::{SignedIn, Write};
 use askama::Template;
 use axum::body::Body;
 use http::header::{RETRY_AFTER, SET_COOKIE};
@@ -58,7 +58,7 @@ pub(super) async fn go_on(
     let signed_in = visitor.signed_in.as_ref();
     let remembered = match signed_in {
         Some(signed_in) if is_open(provider, &request) => {
-            Some(Remembered::of(provider, &request.client, signed_in).await?)
+            Some(Remembered::of(provider, &request.client, signed_in))
         }
         _ => None,
     };
@@ -301,7 +301,7 @@ fn consent_page(
         client: request.client.display_name(),
         client_id: request.client.id.as_str(),
         about: About::of(provider, &request.client),
-        username: &signed_in.user.username,
+        username: &signed_in.username,
         asked: page::asked(frame, &scope, &reach.resources, &reach.details),
         details: page::details(frame, &reach.details),
         destination: request.address.shown(),
@@ -324,7 +324,7 @@ fn account_page(
     let shown = AccountPage {
         frame,
         client: request.client.display_name(),
-        username: &signed_in.user.username,
+        username: &signed_in.username,
         request: &asked.text,
         csrf: form_token::mint(&provider.form_key, Purpose::Account, owner, &asked.text, provider.unix()),
     };
