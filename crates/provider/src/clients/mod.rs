@@ -146,7 +146,8 @@ impl Clients {
         self.renew(store, now).await?;
         match (self.held(client_id), &self.documents) {
             (None, Some(documents)) if is_document_url(client_id, &documents.rules) => {
-                documents.find(client_id, &self.fetchers, now).await
+                // In a place of its own: what it needs to fetch is more than all that others need.
+                Box::pin(documents.find(client_id, &self.fetchers, now)).await
             }
             (found, _) => Ok(found),
         }

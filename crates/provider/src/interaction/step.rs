@@ -68,7 +68,7 @@ pub(super) async fn go_on(
         (Next::Answer(consent), Some(signed_in)) => {
             let used = Write::UseConsent { id: consent, at: provider.unix() };
             consent_event(provider, Event::ConsentUsed, &request, signed_in);
-            answer(provider, &request, signed_in, vec![used]).await
+            Box::pin(answer(provider, &request, signed_in, vec![used])).await
         }
         (Next::Ask, Some(signed_in)) => {
             let is_ticked = consent.is_some();
@@ -197,8 +197,8 @@ pub(super) enum Mistake {
 impl Mistake {
     fn told(self, text: &Texts) -> String {
         match self {
-            Self::SignIn => text.sign_in_wrong.clone(),
-            Self::Code => text.device_code_not_good.clone(),
+            Self::SignIn => (*text.sign_in_wrong).to_owned(),
+            Self::Code => (*text.device_code_not_good).to_owned(),
             Self::TooMany(wait) => text.too_many_attempts.with(wait.secs),
         }
     }

@@ -62,7 +62,7 @@ impl Visitor {
 }
 
 fn is_ours(value: &str) -> bool {
-    base64url::decode(value).is_some_and(|bytes| bytes.len() == 32)
+    base64url::decode_exactly::<32>(value).is_some()
 }
 
 async fn find_session(
