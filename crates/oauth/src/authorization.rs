@@ -136,47 +136,65 @@ impl AuthorizationRequest {
     /// [`Problem`] names the first malformed parameter. One about `client_id` is for a page; with any other, see
     /// [`ReturnTo`].
     pub fn parse(form: &Form) -> Result<Self, Problem> {
-        let text = |name| form.get(name).map(str::to_owned);
-        let invalid = |parameter, expected| Problem { code: ErrorCode::InvalidRequest, parameter, expected };
-        let client_id = form.get("client_id").map(ClientId::parse).transpose();
-        let scope = form.get("scope").map(Scope::parse).transpose();
-        let challenge = read_with(form, "code_challenge", CodeChallenge::parse);
-        let jkt = read_with(form, "dpop_jkt", Thumbprint::parse);
-        let max_age = read_with(form, "max_age", |text| text.parse::<u32>().ok().map(u64::from));
-        let prompts = form.get("prompt").unwrap_or_default().split(' ').filter(|value| !value.is_empty());
-        let prompt = prompts.map(Prompt::parse).collect::<Option<Vec<_>>>();
-        Ok(Self {
-            client_id: client_id.map_err(|_| invalid("client_id", "a client identifier"))?,
-            response_type: text("response_type"),
-            redirect_uri: text("redirect_uri"),
-            response_mode: text("response_mode"),
-            scope: scope.map_err(|_| Problem {
-                code: ErrorCode::InvalidScope,
-                ..invalid("scope", "a list of scope tokens separated by spaces")
-            })?,
-            state: text("state"),
-            code_challenge: challenge
-                .map_err(|()| invalid("code_challenge", "43 characters of base64url: a SHA-256"))?,
-            code_challenge_method: text("code_challenge_method"),
-            dpop_jkt: jkt
-                .map_err(|()| invalid("dpop_jkt", "43 characters of base64url: a JWK SHA-256 thumbprint"))?,
+        let mut request = Self {
             resources: read_resources(form)?,
             authorization_details: AuthorizationDetails::read(form)?,
-            nonce: text("nonce"),
-            prompt: prompt
-                .ok_or_else(|| invalid("prompt", "a list out of none, login, consent, select_account"))?,
-            max_age_secs: max_age.map_err(|()| invalid("max_age", "a number of seconds"))?,
-            acr_values: text("acr_values"),
             claims: ClaimsRequest::read(form)?,
-            display: text("display"),
-            ui_locales: text("ui_locales"),
-            claims_locales: text("claims_locales"),
-            login_hint: text("login_hint"),
-            id_token_hint: form.secret("id_token_hint"),
-            request: text("request"),
-            request_uri: text("request_uri"),
-            more: Vec::new(),
-        })
+            ..Self::default()
+        };
+        for (name, value) in form.pairs() {
+            request.take(name, value)?;
+        }
+        Ok(request)
+    }
+
+    /// Takes in one parameter. Those that are nobody's are left out.
+    fn take(&mut self, name: &str, value: &str) -> Result<(), Problem> {
+        let text = || Some(value.to_owned());
+        match name {
+            "client_id" => {
+                let client_id = ClientId::parse(value);
+                self.client_id = Some(client_id.map_err(|_| invalid("client_id", "a client identifier"))?);
+            }
+            "response_type" => self.response_type = text(),
+            "redirect_uri" => self.redirect_uri = text(),
+            "response_mode" => self.response_mode = text(),
+            "scope" => {
+                let problem = invalid("scope", "a list of scope tokens separated by spaces");
+                let scope = Scope::parse(value);
+                self.scope = Some(scope.map_err(|_| Problem { code: ErrorCode::InvalidScope, ..problem })?);
+            }
+            "state" => self.state = text(),
+            "code_challenge" => {
+                let problem = invalid("code_challenge", "43 characters of base64url: a SHA-256");
+                self.code_challenge = Some(CodeChallenge::parse(value).ok_or(problem)?);
+            }
+            "code_challenge_method" => self.code_challenge_method = text(),
+            "dpop_jkt" => {
+                let problem = invalid("dpop_jkt", "43 characters of base64url: a JWK SHA-256 thumbprint");
+                self.dpop_jkt = Some(Thumbprint::parse(value).ok_or(problem)?);
+            }
+            "nonce" => self.nonce = text(),
+            "prompt" => {
+                let prompts = value.split(' ').filter(|value| !value.is_empty()).map(Prompt::parse);
+                let problem = invalid("prompt", "a list out of none, login, consent, select_account");
+                self.prompt = prompts.collect::<Option<Vec<_>>>().ok_or(problem)?;
+            }
+            "max_age" => {
+                let secs = value.parse::<u32>().map_err(|_| invalid("max_age", "a number of seconds"))?;
+                self.max_age_secs = Some(secs.into());
+            }
+            "acr_values" => self.acr_values = text(),
+            "display" => self.display = text(),
+            "ui_locales" => self.ui_locales = text(),
+            "claims_locales" => self.claims_locales = text(),
+            "login_hint" => self.login_hint = text(),
+            "id_token_hint" => self.id_token_hint = Some(Secret::new(value)),
+            "request" => self.request = text(),
+            "request_uri" => self.request_uri = text(),
+            _ => {}
+        }
+        Ok(())
     }
 
     /// As a form: the body for the pushed authorization request endpoint, or the query for the authorization endpoint.
@@ -223,8 +241,8 @@ impl AuthorizationRequest {
     }
 }
 
-fn read_with<T>(form: &Form, name: &str, read: impl Fn(&str) -> Option<T>) -> Result<Option<T>, ()> {
-    form.get(name).map(|text| read(text).ok_or(())).transpose()
+const fn invalid(parameter: &'static str, expected: &'static str) -> Problem {
+    Problem { code: ErrorCode::InvalidRequest, parameter, expected }
 }
 
 /// Reads all `resource` parameters (RFC 8707 §2).

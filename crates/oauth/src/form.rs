@@ -2,10 +2,13 @@
 //! way to read it.
 
 use keybound_dpop::secret::Secret;
-use url::form_urlencoded;
+use std::fmt;
+use std::ops::Range;
 
 /// Bytes in a form, at the most.
 pub const MAX_FORM_BYTES: usize = 64 * 1024;
+/// Parameters that most forms do not go beyond.
+const USUAL_PARAMETERS: usize = 16;
 /// Parameters in a form, at the most.
 pub const MAX_PARAMETERS: usize = 128;
 /// Bytes in the name of a parameter, at the most.
@@ -17,9 +20,19 @@ pub const MAX_VALUE_BYTES: usize = 32 * 1024;
 const REPEATABLE: [&str; 2] = ["resource", "audience"];
 
 /// The parameters of a request. An empty value counts as omitted (RFC 6749 §3.1). `Debug` shows names only.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default)]
 pub struct Form {
-    pairs: Vec<(String, Secret)>,
+    /// All names and values, one after the other.
+    text: Secret,
+    pairs: Vec<Pair>,
+}
+
+/// Where in the text a name begins, where it ends and its value begins, and where that ends.
+#[derive(Clone, Copy)]
+struct Pair {
+    start: usize,
+    middle: usize,
+    end: usize,
 }
 
 /// Why bytes are not a form that we take. To be answered with `invalid_request`.
@@ -45,14 +58,23 @@ impl Form {
         if bytes.len() > MAX_FORM_BYTES {
             return Err(FormError::TooLarge("form"));
         }
-        let mut form = Self::default();
+        let mut text = Vec::with_capacity(bytes.len());
+        let mut pairs = Vec::with_capacity(USUAL_PARAMETERS);
         for piece in bytes.split(|byte| *byte == b'&').filter(|piece| !piece.is_empty()) {
+            if pairs.len() == MAX_PARAMETERS {
+                return Err(FormError::TooLarge("number of parameters"));
+            }
             let mut halves = piece.splitn(2, |byte| *byte == b'=');
-            let name = decode(halves.next().unwrap_or_default()).ok_or(FormError::Encoding)?;
-            let value = Secret::new(decode(halves.next().unwrap_or_default()).ok_or(FormError::Encoding)?);
-            form.add(name, value)?;
+            let mut half = || decode_onto(&mut text, halves.next().unwrap_or_default());
+            let (start, middle, end) = half()
+                .and_then(|name| Some((name.start, name.end, half()?.end)))
+                .ok_or(FormError::Encoding)?;
+            pairs.push(Pair { start, middle, end });
         }
-        form.pairs.retain(|(_, value)| !value.is_empty());
+        let text = Secret::new(String::from_utf8(text).map_err(|_| FormError::Encoding)?);
+        let mut form = Self { text, pairs };
+        form.check()?;
+        form.pairs.retain(|pair| pair.middle < pair.end);
         Ok(form)
     }
 
@@ -64,22 +86,35 @@ impl Form {
         Self::parse(query.as_bytes())
     }
 
-    fn add(&mut self, name: String, value: Secret) -> Result<(), FormError> {
-        if self.pairs.len() == MAX_PARAMETERS {
-            return Err(FormError::TooLarge("number of parameters"));
+    fn check(&self) -> Result<(), FormError> {
+        let text = self.text.reveal();
+        for (place, pair) in self.pairs.iter().enumerate() {
+            // No character is half in a name and half in its value.
+            if !text.is_char_boundary(pair.middle) || !text.is_char_boundary(pair.end) {
+                return Err(FormError::Encoding);
+            }
+            if pair.middle - pair.start > MAX_NAME_BYTES {
+                return Err(FormError::TooLarge("name of a parameter"));
+            }
+            if pair.end - pair.middle > MAX_VALUE_BYTES {
+                return Err(FormError::TooLarge("value of a parameter"));
+            }
+            let name = self.name(pair);
+            let is_it = |known: &Pair| known.middle - known.start == name.len() && self.name(known) == name;
+            let is_repeated = self.pairs.iter().take(place).any(is_it);
+            if is_repeated && !REPEATABLE.contains(&name) {
+                return Err(FormError::Repeated(name.to_owned()));
+            }
         }
-        if name.len() > MAX_NAME_BYTES {
-            return Err(FormError::TooLarge("name of a parameter"));
-        }
-        if value.reveal().len() > MAX_VALUE_BYTES {
-            return Err(FormError::TooLarge("value of a parameter"));
-        }
-        let repeated = self.pairs.iter().any(|(known, _)| *known == name);
-        if repeated && !REPEATABLE.contains(&name.as_str()) {
-            return Err(FormError::Repeated(name));
-        }
-        self.pairs.push((name, value));
         Ok(())
+    }
+
+    fn name(&self, pair: &Pair) -> &str {
+        self.text.reveal().get(pair.start..pair.middle).unwrap_or_default()
+    }
+
+    fn value(&self, pair: &Pair) -> &str {
+        self.text.reveal().get(pair.middle..pair.end).unwrap_or_default()
     }
 
     /// The value of a parameter; the first, where it may be sent several times.
@@ -96,7 +131,12 @@ impl Form {
 
     /// All values of a parameter, in the order in which they came.
     pub fn all<'f>(&'f self, name: &str) -> impl Iterator<Item = &'f str> {
-        self.pairs.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.reveal())
+        let text = self.text.reveal();
+        let is_it = move |pair: &&Pair| {
+            // Most have another length.
+            pair.middle - pair.start == name.len() && text.get(pair.start..pair.middle) == Some(name)
+        };
+        self.pairs.iter().filter(is_it).map(move |pair| text.get(pair.middle..pair.end).unwrap_or_default())
     }
 
     /// Whether the parameter was sent, with a value.
@@ -107,7 +147,12 @@ impl Form {
 
     /// The names that were sent with a value.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.pairs.iter().map(|(name, _)| name.as_str())
+        self.pairs().map(|(name, _)| name)
+    }
+
+    /// All parameters, in the order in which they were sent.
+    pub fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.pairs.iter().map(|pair| (self.name(pair), self.value(pair)))
     }
 }
 
@@ -130,9 +175,9 @@ impl FormWriter {
         }
         // Most characters stand for themselves.
         self.0.reserve(name.len() + value.len() + 2);
-        self.0.extend(form_urlencoded::byte_serialize(name.as_bytes()));
+        encode_onto(&mut self.0, name);
         self.0.push('=');
-        self.0.extend(form_urlencoded::byte_serialize(value.as_bytes()));
+        encode_onto(&mut self.0, value);
         self
     }
 
@@ -158,29 +203,83 @@ impl FormWriter {
     }
 }
 
-/// One text, form-encoded.
-#[must_use]
-pub fn encode(text: &str) -> String {
-    form_urlencoded::byte_serialize(text.as_bytes()).collect()
+impl PartialEq for Form {
+    fn eq(&self, other: &Self) -> bool {
+        self.pairs().eq(other.pairs())
+    }
 }
 
-/// One form-encoded text, decoded; `None` where a percent sign lacks its digits or the result is not UTF-8.
+impl Eq for Form {}
+
+impl fmt::Debug for Form {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.names()).finish()
+    }
+}
+
+/// One name or value, encoded.
+#[must_use]
+pub fn encode(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    encode_onto(&mut out, text);
+    out
+}
+
+fn encode_onto(out: &mut String, text: &str) {
+    const DIGITS: [char; 16] =
+        ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F'];
+    let digit = |half: u8| DIGITS.get(usize::from(half)).copied().unwrap_or_default();
+    let mut rest = text;
+    while !rest.is_empty() {
+        let plain = rest.bytes().take_while(|byte| is_plain(*byte)).count();
+        let (as_it_is, after) = rest.split_at(plain);
+        out.push_str(as_it_is);
+        let coded = after.bytes().take_while(|byte| !is_plain(*byte)).count();
+        let (coded, after) = after.split_at(coded);
+        for byte in coded.bytes() {
+            match byte {
+                b' ' => out.push('+'),
+                other => out.extend(['%', digit(other >> 4), digit(other & 15)]),
+            }
+        }
+        rest = after;
+    }
+}
+
+/// Whether the octet stands for itself (URL Standard, application/x-www-form-urlencoded percent-encode set).
+const fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'*' | b'-' | b'.' | b'_')
+}
+
+/// One name or value, decoded. None where a percent sign has no two digits behind it, or it is no UTF-8.
 #[must_use]
 pub fn decode(encoded: &[u8]) -> Option<String> {
-    // Most stand for themselves.
-    if !encoded.iter().fold(false, |coded, byte| coded | (*byte == b'+') | (*byte == b'%')) {
-        return String::from_utf8(encoded.to_vec()).ok();
+    let mut octets = Vec::with_capacity(encoded.len());
+    decode_onto(&mut octets, encoded)?;
+    String::from_utf8(octets).ok()
+}
+
+/// Appends what the octets stand for, and says where.
+fn decode_onto(octets: &mut Vec<u8>, encoded: &[u8]) -> Option<Range<usize>> {
+    let start = octets.len();
+    let mut rest = encoded;
+    while let Some(plain) = rest.iter().position(|byte| matches!(byte, b'+' | b'%')) {
+        let (as_they_are, coded) = rest.split_at(plain);
+        octets.extend_from_slice(as_they_are);
+        rest = match coded {
+            [b'+', after @ ..] => {
+                octets.push(b' ');
+                after
+            }
+            [_, high, low, after @ ..] => {
+                octets.push(hexadecimal(*high)? << 4 | hexadecimal(*low)?);
+                after
+            }
+            _ => return None,
+        };
     }
-    let mut bytes = Vec::with_capacity(encoded.len());
-    let mut rest = encoded.iter();
-    while let Some(byte) = rest.next() {
-        bytes.push(match byte {
-            b'+' => b' ',
-            b'%' => hexadecimal(*rest.next()?)? << 4 | hexadecimal(*rest.next()?)?,
-            other => *other,
-        });
-    }
-    String::from_utf8(bytes).ok()
+    octets.extend_from_slice(rest);
+    Some(start..octets.len())
 }
 
 fn hexadecimal(digit: u8) -> Option<u8> {
@@ -223,7 +322,7 @@ mod tests {
 
     #[test]
     fn bad_encodings_are_refused() {
-        for bad in ["a=%", "a=%4", "a=%zz", "%gg=1", "a=%ff", "a=%C3%28"] {
+        for bad in ["a=%", "a=%4", "a=%zz", "%gg=1", "a=%ff", "a=%C3%28", "a%C3=%A9", "a=%C3&%A9=b"] {
             assert_eq!(Form::parse(bad.as_bytes()), Err(FormError::Encoding), "{bad}");
         }
     }

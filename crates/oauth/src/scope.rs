@@ -41,7 +41,13 @@ impl Scope {
     /// The tokens that are in both sets, in our order.
     #[must_use]
     pub fn intersection(&self, other: &Self) -> Self {
-        Self(self.0.iter().filter(|token| other.contains(token)).cloned().collect())
+        self.filtered(|token| other.contains(token))
+    }
+
+    /// The tokens that are so, in our order.
+    #[must_use]
+    pub fn filtered(&self, is_kept: impl Fn(&str) -> bool) -> Self {
+        Self(self.0.iter().filter(|token| is_kept(token)).cloned().collect())
     }
 
     /// Whether all our tokens are in the other set.
@@ -99,6 +105,7 @@ mod tests {
     #[test]
     fn sets_behave_as_sets() {
         assert_eq!(scope("a b c").intersection(&scope("c a")).to_string(), "a c");
+        assert_eq!(scope("a b c").filtered(|token| token != "b").to_string(), "a c");
         assert!(scope("a").is_subset_of(&scope("b a")) && !scope("a d").is_subset_of(&scope("b a")));
         assert!(!scope("Read").contains("read"));
     }

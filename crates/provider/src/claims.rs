@@ -9,6 +9,7 @@ use keybound_oauth::scope::Scope;
 use keybound_oauth::standard_claims::{self, StandardClaim};
 use keybound_oauth::userinfo;
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 
 /// Languages that count out of `claims_locales`, at the most.
 const MAX_LANGUAGES: usize = 8;
@@ -26,10 +27,13 @@ pub fn counted(client: &ClientMetadata, scope: &Scope, asked: &ClaimsRequest) ->
 
 /// What a user is asked about: the scope, and for claims by name the scope that stands for them.
 #[must_use]
-pub fn shown_scope(scope: &Scope, asked: &ClaimsRequest) -> Scope {
+pub fn shown_scope<'s>(scope: &'s Scope, asked: &ClaimsRequest) -> Cow<'s, Scope> {
+    if asked.is_empty() {
+        return Cow::Borrowed(scope);
+    }
     let by_name = asked.names().into_iter().filter_map(standard_claims::find).map(|claim| claim.scope);
     let all: Vec<&str> = scope.iter().chain(by_name.filter(|token| !scope.contains(token))).collect();
-    Scope::parse(&all.join(" ")).unwrap_or_else(|_| scope.clone())
+    Scope::parse(&all.join(" ")).map_or(Cow::Borrowed(scope), Cow::Owned)
 }
 
 /// The same request, and each claim also in the languages of `claims_locales` in which it is known (§5.2).
@@ -37,11 +41,10 @@ pub fn shown_scope(scope: &Scope, asked: &ClaimsRequest) -> Scope {
 pub fn in_languages(
     mut asked: ClaimsRequest,
     scope: &Scope,
-    claims_locales: Option<&str>,
+    claims_locales: &str,
     known: &Map<String, Value>,
 ) -> ClaimsRequest {
-    let ranges: Vec<&str> =
-        claims_locales.unwrap_or_default().split_ascii_whitespace().take(MAX_LANGUAGES).collect();
+    let ranges: Vec<&str> = claims_locales.split_ascii_whitespace().take(MAX_LANGUAGES).collect();
     if ranges.is_empty() || !scope.contains("openid") {
         return asked;
     }
@@ -107,9 +110,10 @@ mod tests {
     fn oidc_ui_06_the_user_is_asked_about_claims_by_name() {
         let by_name =
             asked(json!({"userinfo": {"nickname": null}, "id_token": {"email": null, "name": null}}));
-        let shown = shown_scope(&scope("openid email"), &by_name);
-        assert_eq!(shown, scope("openid email profile"));
-        assert_eq!(shown_scope(&scope("openid"), &ClaimsRequest::default()), scope("openid"));
+        let granted = scope("openid email");
+        let shown = shown_scope(&granted, &by_name);
+        assert_eq!(*shown, scope("openid email profile"));
+        assert_eq!(*shown_scope(&scope("openid"), &ClaimsRequest::default()), scope("openid"));
     }
 
     #[test]
@@ -117,7 +121,7 @@ mod tests {
         let known = json!({"name": "a", "name#de": "b", "address#de": {"country": "c"}, "nickname#fr": "d"});
         let known = known.as_object().expect("an object");
         let names = |granted: &str, by_name: Value, locales: &str| {
-            in_languages(asked(by_name), &scope(granted), Some(locales), known).names().join(" ")
+            in_languages(asked(by_name), &scope(granted), locales, known).names().join(" ")
         };
         assert_eq!(names("openid profile", json!({}), "de"), "name#de");
         assert_eq!(names("openid", json!({"id_token": {"address": null}}), "nl de"), "address address#de");

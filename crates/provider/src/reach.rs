@@ -49,7 +49,8 @@ pub fn decide(
 ) -> Result<Reach, Denied> {
     // Who asks in detail has said what they want.
     let held = client.scope.as_ref().filter(|_| wanted.details.is_empty());
-    let asked = wanted.scope.as_ref().or(held).cloned().unwrap_or_default();
+    let nothing = Scope::default();
+    let asked = wanted.scope.as_ref().or(held).unwrap_or(&nothing);
     let openid = for_user && asked.contains("openid");
     let of_details = check_details(config, client, &wanted.details)?;
     let named = if wanted.resources.is_empty() { &of_details } else { &wanted.resources };
@@ -63,8 +64,7 @@ pub fn decide(
             || resources.iter().any(|resource| resource.scopes.contains(token))
     };
     let usable = |token: &str| token != "offline_access" || client.allows_grant(GrantType::RefreshToken);
-    let granted: Vec<&str> = asked.iter().filter(|token| known(token) && usable(token)).collect();
-    let scope = Scope::parse(&granted.join(" ")).unwrap_or_default();
+    let scope = asked.filtered(|token| known(token) && usable(token));
     if scope.is_empty() && !asked.is_empty() {
         let wire = "none of the scopes asked for is known at the resource asked for";
         return Err(Denied::new(ErrorCode::InvalidScope, "OIDC-AUT-17", wire));

@@ -43,7 +43,7 @@ async fn ask(State(provider): State<Arc<Provider>>, request: Request) -> Respons
     let language = Language::of(&provider.config, &parts);
     let answer = async {
         let (asked, word) = Asked::from_query(parts.uri.query().unwrap_or_default())?;
-        let visitor = Visitor::of(&provider, language, &parts).await?;
+        let visitor = Visitor::of(&provider, language, &parts, asked.form.get("client_id")).await?;
         interaction::next_step(&provider, &visitor, &asked, word.as_deref()).await
     };
     finish(&provider, language, answer.await)

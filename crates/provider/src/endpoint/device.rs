@@ -24,7 +24,7 @@ async fn begin(State(provider): State<Arc<Provider>>, request: Request) -> Respo
     let language = Language::of(&provider.config, &parts);
     let answer = async {
         let (asked, word) = Asked::from_query(parts.uri.query().unwrap_or_default())?;
-        let visitor = Visitor::of(&provider, language, &parts).await?;
+        let visitor = Visitor::of(&provider, language, &parts, None).await?;
         device::begin(&provider, &visitor, &asked, word.as_deref()).await
     };
     finish(&provider, language, answer.await)

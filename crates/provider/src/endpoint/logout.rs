@@ -22,7 +22,7 @@ async fn begin(State(provider): State<Arc<Provider>>, request: Request) -> Respo
     let language = Language::of(&provider.config, &parts);
     let answer = async {
         let (asked, _) = Asked::from_query(parts.uri.query().unwrap_or_default())?;
-        let visitor = Visitor::of(&provider, language, &parts).await?;
+        let visitor = Visitor::of(&provider, language, &parts, None).await?;
         logout::begin(&provider, &visitor, &asked).await
     };
     finish(&provider, language, answer.await)

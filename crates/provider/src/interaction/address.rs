@@ -9,7 +9,7 @@ use crate::signing_keys::{DEFAULT_ALGORITHM, KeyUse};
 use axum::body::Body;
 use http::Response;
 use keybound_dpop::secret::Secret;
-use keybound_oauth::authorization::{AuthorizationResponse, ReturnTo};
+use keybound_oauth::authorization::AuthorizationResponse;
 use keybound_oauth::error::ErrorCode;
 use keybound_oauth::form::{Form, FormWriter};
 use keybound_oauth::jarm;
@@ -26,7 +26,6 @@ pub(crate) const SIGNED_LIFE_SECS: u64 = 300;
 pub struct ReturnAddress {
     redirect_uri: RedirectUri,
     state: Option<String>,
-    iss: String,
     mode: ResponseMode,
     client: Arc<RegisteredClient>,
     language: Language,
@@ -44,9 +43,8 @@ impl ReturnAddress {
         config: &Config,
         language: Language,
     ) -> Result<Self, Denied> {
-        let to = ReturnTo::read(form);
         let profile = config.profile.of(client);
-        let redirect_uri = match (&to.redirect_uri, client.redirect_uris.as_slice()) {
+        let redirect_uri = match (form.get("redirect_uri"), client.redirect_uris.as_slice()) {
             (Some(requested), registered) => client.find_redirect_uri(requested).ok_or_else(|| {
                 let wire =
                     "`redirect_uri` must be one that is registered for the client, character for character";
@@ -62,11 +60,11 @@ impl ReturnAddress {
             }
         };
         // Errors travel like codes (Form Post §2); that a mode is unknown is told in the query.
-        let mode = to.response_mode.as_deref().and_then(ResponseMode::parse).unwrap_or_default();
+        let mode = form.get("response_mode").and_then(ResponseMode::parse).unwrap_or_default();
         let mode = if redirect_uri.is_private_use() { in_query(mode) } else { mode };
-        let iss = config.issuer.as_str().to_owned();
         let language = language.or_asked(config, form.get("ui_locales"));
-        Ok(Self { redirect_uri, state: to.state, iss, mode, client: Arc::clone(client), language })
+        let state = form.get("state").map(str::to_owned);
+        Ok(Self { redirect_uri, state, mode, client: Arc::clone(client), language })
     }
 
     /// The language of the pages on the way there.
@@ -102,8 +100,8 @@ impl ReturnAddress {
         outcome: Result<Secret, &Denied>,
     ) -> Result<Response<Body>, Refusal> {
         let outcome = outcome.map_err(Denied::body);
-        let response =
-            AuthorizationResponse { outcome, state: self.state.clone(), iss: Some(self.iss.clone()) };
+        let iss = Some(provider.config.issuer.to_string());
+        let response = AuthorizationResponse { outcome, state: self.state.clone(), iss };
         let signed = match self.mode.is_signed() {
             true => Some(self.sign(provider, &response)?),
             false => None,

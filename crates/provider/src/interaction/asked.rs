@@ -26,10 +26,10 @@ impl Asked {
     /// # Errors
     /// [`Denied`] where there are too many of them.
     pub fn of(form: Form) -> Result<Self, Denied> {
-        let mut names: Vec<&str> = form.names().collect();
-        names.sort_unstable();
-        names.dedup();
-        let text = names.into_iter().fold(FormWriter::new(), |w, name| w.each(name, form.all(name))).finish();
+        let mut pairs: Vec<(&str, &str)> = form.pairs().collect();
+        // Those of one name stay in their order.
+        pairs.sort_by_key(|(name, _)| *name);
+        let text = pairs.into_iter().fold(FormWriter::new(), |w, (name, value)| w.pair(name, value)).finish();
         if text.len() > MAX_REQUEST_BYTES {
             let wire = format!("the parameters must be at most {MAX_REQUEST_BYTES} octets, form-encoded");
             return Err(Denied::new(ErrorCode::InvalidRequest, "OPS-LIM-01", wire));

@@ -7,7 +7,6 @@ use super::pushed;
 use super::remembered::{Remembered, is_open};
 use super::step::{Attempted, Errand, sign_in_page, start_again, tell_fault};
 use super::submission::Submission;
-use super::visitor::SignedIn;
 use crate::audit::{self, Event, Facts};
 use crate::claims;
 use crate::config::Config;
@@ -15,11 +14,12 @@ use crate::page;
 use crate::provider::Provider;
 use crate::reach::Reach;
 use crate::refusal::{Denied, Refusal};
-use crate::store::{CREDENTIAL_ENTROPY, Code, CodeState, Credential, Grant, Id, Write};
+use crate::store::{CREDENTIAL_ENTROPY, Code, CodeState, Credential, Fault, Grant, Id, SignedIn, Write};
 use axum::body::Body;
 use http::Response;
 use keybound_dpop::jose::crypto::random;
 use keybound_dpop::secret::Secret;
+use keybound_oauth::claims_request::ClaimsRequest;
 use keybound_oauth::error::ErrorCode;
 use keybound_oauth::form::Form;
 
@@ -44,7 +44,7 @@ pub async fn consent(provider: &Provider, submission: &Submission) -> Result<Res
     if form.has("switch") {
         return sign_in_page(provider, visitor, asked, &Errand::of(&request), &Attempted::not_yet(""));
     }
-    let remembered = Remembered::of(provider, &request.client, signed_in).await?;
+    let remembered = Remembered::of(provider, &request.client, signed_in);
     // As it was shown: who allows less has not said that they need not be asked for the rest.
     let known = remembered.covering(&provider.config, &request);
     let shown_details = request.reach.details.clone();
@@ -73,11 +73,11 @@ async fn refuse(
     provider: &Provider,
     request: &ValidRequest,
     signed_in: &SignedIn,
-    remembered: &Remembered,
+    remembered: &Remembered<'_>,
 ) -> Result<Response<Body>, Refusal> {
     consent_event(provider, Event::ConsentRefused, request, signed_in);
     let forget = Write::ForgetConsentsOf {
-        subject: signed_in.user.subject.clone(),
+        subject: signed_in.session.subject.clone(),
         client_id: Some(request.client.id.as_str().to_owned()),
     };
     let writes = if remembered.is_empty() { Vec::new() } else { vec![forget] };
@@ -102,7 +102,7 @@ pub(super) async fn answer(
 pub(super) fn consent_event(provider: &Provider, event: Event, request: &ValidRequest, signed_in: &SignedIn) {
     let facts = Facts {
         client_id: Some(request.client.id.as_str()),
-        subject: Some(&audit::alias(provider, &signed_in.user.subject)),
+        subject: Some(&audit::alias(provider, &signed_in.session.subject)),
         scope: Some(&request.reach.scope.to_string()),
         ..Facts::default()
     };
@@ -135,12 +135,7 @@ async fn issue_code(
         created_at: now,
         revoked_at: None,
         session_ended_at: None,
-        claims: claims::in_languages(
-            request.claims.clone(),
-            &request.reach.scope,
-            request.request.claims_locales.as_deref(),
-            &signed_in.user.claims,
-        ),
+        claims: claims_of(provider, request, &session.subject).await?,
     };
     let record = Code {
         id,
@@ -167,6 +162,19 @@ async fn issue_code(
     writes.extend([Write::InsertGrant(grant), Write::InsertCode(Box::new(record))]);
     complete(provider, request, writes).await?;
     Ok(code)
+}
+
+/// What the grant keeps of the claims that were asked for. The store is asked only where that depends on what is known.
+async fn claims_of(
+    provider: &Provider,
+    request: &ValidRequest,
+    subject: &str,
+) -> Result<ClaimsRequest, Fault> {
+    let asked = request.claims.clone();
+    let Some(ranges) = request.request.claims_locales.as_deref() else { return Ok(asked) };
+    let user = provider.store.find_user_by_subject(subject).await?;
+    let known = user.map(|user| user.claims).unwrap_or_default();
+    Ok(claims::in_languages(asked, &request.reach.scope, ranges, &known))
 }
 
 /// Writes what the answer needs. A pushed request is used with it, whatever the answer is (RFC 9126 §7.3).

@@ -8,7 +8,7 @@ use super::form_token::{self, Purpose};
 use super::sign_in::{begin_session, identify};
 use super::step::{Attempted, Errand, Mistake, sign_in_page, with_form_cookie};
 use super::submission::Submission;
-use super::visitor::{SignedIn, Visitor};
+use super::visitor::Visitor;
 use crate::audit::{self, Event, Facts};
 use crate::clients::RegisteredClient;
 use crate::endpoint;
@@ -16,7 +16,9 @@ use crate::page::{self, About, DeviceConsentPage, DevicePage, DonePage, Frame, L
 use crate::provider::Provider;
 use crate::reach::Reach;
 use crate::refusal::{Denied, Refusal};
-use crate::store::{Approval, Decided, DeviceCode, DeviceCodeState, Fault, Grant, Id, Verdict, Write};
+use crate::store::{
+    Approval, Decided, DeviceCode, DeviceCodeState, Fault, Grant, Id, SignedIn, Verdict, Write,
+};
 use axum::body::Body;
 use http::{Response, StatusCode};
 use keybound_dpop::jose::crypto::random;
@@ -149,7 +151,7 @@ pub async fn consent(provider: &Provider, submission: &Submission) -> Result<Res
     }
     let facts = Facts {
         client_id: Some(&waiting.code.client_id),
-        subject: Some(&audit::alias(provider, &signed_in.user.subject)),
+        subject: Some(&audit::alias(provider, &signed_in.session.subject)),
         grant_type: Some(GrantType::DeviceCode.as_str()),
         scope: Some(&waiting.code.scope.join(" ")),
         ..Facts::default()
@@ -257,7 +259,7 @@ fn consent_page(
         client: waiting.client.display_name(),
         client_id: waiting.client.id.as_str(),
         about: About::of(provider, &waiting.client),
-        username: &signed_in.user.username,
+        username: &signed_in.username,
         asked: page::asked(frame, &scope, &code.resources, &code.authorization_details),
         details: page::details(frame, &code.authorization_details),
         request: &carried.text,

@@ -4,7 +4,6 @@ use super::address::ReturnAddress;
 use super::meant::Meant;
 use super::parameters::{self, Begun, Parameters, Unresolved};
 use super::pushed::PushedKey;
-use super::visitor::SignedIn;
 use crate::acr;
 use crate::claims;
 use crate::clients::{Origin, RegisteredClient};
@@ -12,6 +11,7 @@ use crate::page::Language;
 use crate::provider::Provider;
 use crate::reach::{self, Reach, Wanted};
 use crate::refusal::{Denied, Refusal};
+use crate::store::SignedIn;
 use crate::subject;
 use keybound_dpop::jose::base64url;
 use keybound_dpop::jose::crypto::sha256;
@@ -24,6 +24,8 @@ use keybound_oauth::pkce::{CodeChallenge, S256};
 use keybound_oauth::response_mode::ResponseMode;
 use keybound_oauth::scope::Scope;
 use serde_json::Value;
+use std::borrow::Cow;
+use std::mem::take;
 use std::sync::Arc;
 
 /// What can become of an authorization request.
@@ -63,7 +65,7 @@ pub struct ValidRequest {
     pub code_challenge: Option<CodeChallenge>,
     /// Whom the client means.
     pub meant: Meant,
-    /// The parameters.
+    /// The other parameters.
     pub request: AuthorizationRequest,
     /// The claims that are asked for by name, of those that the client may ask for.
     pub claims: ClaimsRequest,
@@ -80,7 +82,7 @@ impl ValidRequest {
 
     /// What the user is asked about.
     #[must_use]
-    pub fn shown_scope(&self) -> Scope {
+    pub fn shown_scope(&self) -> Cow<'_, Scope> {
         claims::shown_scope(&self.reach.scope, &self.claims)
     }
 
@@ -99,7 +101,7 @@ impl ValidRequest {
         }
         let is_theirs = |came: &Value| {
             came.as_str().is_some_and(|came| {
-                subject::is_seen_as(provider, &self.client, &signed_in.user.subject, came)
+                subject::is_seen_as(provider, &self.client, &signed_in.session.subject, came)
             })
         };
         acr::is_enough(&self.request.claims, signed_in.session.acr.as_deref())
@@ -158,15 +160,16 @@ pub(super) fn examine(
         Ok(address) => address,
         Err(denied) => return Outcome::Page(denied),
     };
-    let judged = read(&form).and_then(|request| {
+    let judged = read(&form).and_then(|mut request| {
         check_grant_type(&client)?;
         check_key(&client, &request)?;
         address.check_mode(request.response_mode.as_deref())?;
         let code_challenge = check_pkce(&client, &request)?;
+        // From here on it is the reach that tells of these.
         let wanted = Wanted {
-            scope: request.scope.clone(),
-            resources: request.resources.clone(),
-            details: request.authorization_details.clone(),
+            scope: request.scope.take(),
+            resources: take(&mut request.resources),
+            details: take(&mut request.authorization_details),
         };
         let reach = reach::decide(&provider.config, &client, &wanted, true)?;
         if reach.scope.contains("openid") {

@@ -7,7 +7,7 @@ use super::asked::Asked;
 use super::cookie::Cookie;
 use super::form_token::{self, Purpose};
 use super::submission::Submission;
-use super::visitor::{SignedIn, Visitor};
+use super::visitor::Visitor;
 use crate::audit::{self, Event, Facts};
 use crate::clients::{Origin, RegisteredClient};
 use crate::endpoint;
@@ -18,7 +18,7 @@ use crate::provider::Provider;
 use crate::refusal::{Denied, Refusal};
 use crate::respond;
 use crate::signing_keys::KeyUse;
-use crate::store::{Fault, Write};
+use crate::store::{Fault, SignedIn, Write};
 use crate::subject::is_seen_as;
 use axum::body::Body;
 use http::header::SET_COOKIE;
@@ -238,7 +238,7 @@ fn question<'a>(
     LogoutPage {
         frame: Frame::of(&provider.config, language),
         client: "",
-        username: &signed_in.user.username,
+        username: &signed_in.username,
         code: "",
         error: "",
         request,

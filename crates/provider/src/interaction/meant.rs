@@ -5,7 +5,6 @@ use crate::hint::{self, HintRefused};
 use crate::provider::Provider;
 use crate::refusal::Denied;
 use crate::signing_keys::KeyUse;
-use crate::store::User;
 use crate::subject;
 use keybound_dpop::secret::Secret;
 use keybound_oauth::error::ErrorCode;
@@ -45,17 +44,17 @@ impl Meant {
         }
     }
 
-    /// Whether an answer about this user is one that the client asked for.
+    /// Whether an answer about the user of that subject is one that the client asked for.
     pub(super) fn is(
         &self,
         provider: &Provider,
         client: &RegisteredClient,
-        user: &User,
+        subject: &str,
         has_just_signed_in: bool,
     ) -> bool {
         match self {
             Self::Anybody => true,
-            Self::User(sub) => subject::is_seen_as(provider, client, &user.subject, sub),
+            Self::User(sub) => subject::is_seen_as(provider, client, subject, sub),
             Self::Unclear => has_just_signed_in,
         }
     }

@@ -2,10 +2,9 @@
 //! Core §3.1.2.1, §3.1.2.3, §3.1.2.4).
 
 use super::judge::ValidRequest;
-use super::visitor::SignedIn;
 use crate::provider::Provider;
 use crate::refusal::Denied;
-use crate::store::Id;
+use crate::store::{Id, SignedIn};
 use keybound_dpop::time::UnixTime;
 use keybound_oauth::authorization::Prompt;
 use keybound_oauth::error::ErrorCode;
@@ -56,7 +55,7 @@ pub(super) fn decide(
         let wire = "the user whom the request names is not there, or has not let the client know";
         return refuse("OIDC-AUT-06", wire);
     }
-    let is_meant = request.meant.is(provider, &request.client, &signed_in.user, done.sign_in);
+    let is_meant = request.meant.is(provider, &request.client, &signed_in.session.subject, done.sign_in);
     if !is_meant || !request.accepts(provider, signed_in) {
         // §3.1.2.2: never an answer about another user. Who just signed in is not asked to do so for ever.
         let row = if is_meant { "OIDC-CLM-03" } else { "OIDC-AUT-15" };

@@ -2,13 +2,12 @@
 //! which requests it answers (RFC 6749 §10.2, RFC 8252 §8.6).
 
 use super::judge::ValidRequest;
-use super::visitor::SignedIn;
 use crate::clients::RegisteredClient;
 use crate::config::Config;
 use crate::provider::Provider;
 use crate::reach::Reach;
 use crate::refusal::Refusal;
-use crate::store::{Consent, Fault, Id, Write};
+use crate::store::{Consent, Id, SignedIn, Write};
 use keybound_dpop::jose::base64url;
 use keybound_dpop::jose::crypto::{random, sha256};
 use keybound_dpop::time::UnixTime;
@@ -23,22 +22,18 @@ const OFFLINE: &str = "offline_access";
 
 /// All that is remembered of one user at one client.
 #[derive(Debug)]
-pub(super) struct Remembered {
-    all: Vec<Consent>,
+pub(super) struct Remembered<'s> {
+    all: &'s [Consent],
     client_hash: String,
     now: UnixTime,
 }
 
-impl Remembered {
-    /// Looks it up.
-    pub(super) async fn of(
-        provider: &Provider,
-        client: &RegisteredClient,
-        signed_in: &SignedIn,
-    ) -> Result<Self, Fault> {
-        let all = provider.store.consents(&signed_in.user.subject, Some(client.id.as_str())).await?;
+impl<'s> Remembered<'s> {
+    /// What was found with the session, of the client that was asked for there.
+    pub(super) fn of(provider: &Provider, client: &RegisteredClient, signed_in: &'s SignedIn) -> Self {
+        let all = signed_in.consents.as_slice();
         let client_hash = if all.is_empty() { String::new() } else { hash_of(client) };
-        Ok(Self { all, client_hash, now: provider.unix() })
+        Self { all, client_hash, now: provider.unix() }
     }
 
     /// Whether nothing is.
@@ -83,7 +78,7 @@ impl Remembered {
     ) -> Result<Vec<Write>, Refusal> {
         let new = Consent {
             id: Id::mint(self.now, &random()?),
-            subject: signed_in.user.subject.clone(),
+            subject: signed_in.session.subject.clone(),
             client_id: request.client.id.as_str().to_owned(),
             client_hash: hash_of(&request.client),
             scope: request.shown_scope().iter().map(str::to_owned).collect(),

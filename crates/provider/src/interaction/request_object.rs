@@ -164,7 +164,8 @@ pub(super) async fn dereference(provider: &Provider, asked: &Asked) -> Result<Op
     if asked.form.has("request") {
         return Ok(None);
     }
-    let object = fetch(provider, &client, url.url()).await?;
+    // In a place of its own: what it needs to fetch is more than all that others need.
+    let object = Box::pin(fetch(provider, &client, url.url())).await?;
     let outer = asked.form.get("dpop_jkt");
     let by_value = FormWriter::new().pair("client_id", client_id).pair("request", &object);
     // For an answer to a request whose object turns out to be unfit.

@@ -10,14 +10,14 @@ use super::remembered::{Remembered, is_open};
 use super::request_object;
 use super::submission::Submission;
 use super::throttle::Wait;
-use super::visitor::{SignedIn, Visitor};
+use super::visitor::Visitor;
 use crate::audit::Event;
 use crate::page::texts::Texts;
 use crate::page::{self, About, AccountPage, ConsentPage, Frame, Language, Remember, ReturnPage, SignInPage};
 use crate::provider::Provider;
 use crate::refusal::Refusal;
 use crate::respond;
-use crate::store::Write;
+use crate::store::{SignedIn, Write};
 use askama::Template;
 use axum::body::Body;
 use http::header::{RETRY_AFTER, SET_COOKIE};
@@ -58,7 +58,7 @@ pub(super) async fn go_on(
     let signed_in = visitor.signed_in.as_ref();
     let remembered = match signed_in {
         Some(signed_in) if is_open(provider, &request) => {
-            Some(Remembered::of(provider, &request.client, signed_in).await?)
+            Some(Remembered::of(provider, &request.client, signed_in))
         }
         _ => None,
     };
@@ -68,7 +68,7 @@ pub(super) async fn go_on(
         (Next::Answer(consent), Some(signed_in)) => {
             let used = Write::UseConsent { id: consent, at: provider.unix() };
             consent_event(provider, Event::ConsentUsed, &request, signed_in);
-            answer(provider, &request, signed_in, vec![used]).await
+            Box::pin(answer(provider, &request, signed_in, vec![used])).await
         }
         (Next::Ask, Some(signed_in)) => {
             let is_ticked = consent.is_some();
@@ -197,8 +197,8 @@ pub(super) enum Mistake {
 impl Mistake {
     fn told(self, text: &Texts) -> String {
         match self {
-            Self::SignIn => text.sign_in_wrong.clone(),
-            Self::Code => text.device_code_not_good.clone(),
+            Self::SignIn => (*text.sign_in_wrong).to_owned(),
+            Self::Code => (*text.device_code_not_good).to_owned(),
             Self::TooMany(wait) => text.too_many_attempts.with(wait.secs),
         }
     }
@@ -301,7 +301,7 @@ fn consent_page(
         client: request.client.display_name(),
         client_id: request.client.id.as_str(),
         about: About::of(provider, &request.client),
-        username: &signed_in.user.username,
+        username: &signed_in.username,
         asked: page::asked(frame, &scope, &reach.resources, &reach.details),
         details: page::details(frame, &reach.details),
         destination: request.address.shown(),
@@ -324,7 +324,7 @@ fn account_page(
     let shown = AccountPage {
         frame,
         client: request.client.display_name(),
-        username: &signed_in.user.username,
+        username: &signed_in.username,
         request: &asked.text,
         csrf: form_token::mint(&provider.form_key, Purpose::Account, owner, &asked.text, provider.unix()),
     };

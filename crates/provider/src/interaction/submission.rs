@@ -34,7 +34,7 @@ impl Submission {
         form_token::check_site(&parts.headers, &own_origin)?;
         let form = form_body(&parts.headers, body).await?;
         let asked = Asked::from_page(&form)?;
-        let mut visitor = Visitor::of(provider, language, &parts).await?;
+        let mut visitor = Visitor::of(provider, language, &parts, asked.form.get("client_id")).await?;
         visitor.language = visitor.language.or_asked(&provider.config, asked.form.get("ui_locales"));
         Ok(Self { form, asked, visitor })
     }

@@ -4,7 +4,7 @@ use super::cookie::Cookie;
 use crate::page::Language;
 use crate::provider::Provider;
 use crate::refusal::Refusal;
-use crate::store::{Credential, Fault, Session, User};
+use crate::store::{Credential, Fault, SignedIn};
 use http::request::Parts;
 use keybound_dpop::jose::base64url;
 use keybound_dpop::jose::crypto::random;
@@ -15,7 +15,7 @@ use std::net::SocketAddr;
 pub struct Visitor {
     /// What the sign-in form of this browser is bound to.
     form_cookie: Option<String>,
-    /// Who is signed in.
+    /// Who is signed in, unless that has ended.
     pub(super) signed_in: Option<SignedIn>,
     /// Where the connection comes from.
     pub(super) peer: Option<SocketAddr>,
@@ -23,22 +23,21 @@ pub struct Visitor {
     pub(super) language: Language,
 }
 
-/// A sign-in that has not ended.
-#[derive(Debug)]
-pub(super) struct SignedIn {
-    pub(super) session: Session,
-    pub(super) user: User,
-}
-
 impl Visitor {
-    /// Reads the cookies, and looks the session up. `language` is what they read.
+    /// Reads the cookies, and looks the session up, with what its user lets that client have. `language` is what they
+    /// read.
     ///
     /// # Errors
     /// [`Fault`] where the store does not answer.
-    pub async fn of(provider: &Provider, language: Language, parts: &Parts) -> Result<Self, Fault> {
+    pub async fn of(
+        provider: &Provider,
+        language: Language,
+        parts: &Parts,
+        client_id: Option<&str>,
+    ) -> Result<Self, Fault> {
         let form_cookie = Cookie::Form.read(&provider.config, &parts.headers).filter(|value| is_ours(value));
         let signed_in = match Cookie::Session.read(&provider.config, &parts.headers) {
-            Some(value) => find_session(provider, &value).await?,
+            Some(value) => find_session(provider, &value, client_id).await?,
             None => None,
         };
         let peer = parts.extensions.get::<SocketAddr>().copied();
@@ -63,12 +62,15 @@ impl Visitor {
 }
 
 fn is_ours(value: &str) -> bool {
-    base64url::decode(value).is_some_and(|bytes| bytes.len() == 32)
+    base64url::decode_exactly::<32>(value).is_some()
 }
 
-async fn find_session(provider: &Provider, cookie: &str) -> Result<Option<SignedIn>, Fault> {
+async fn find_session(
+    provider: &Provider,
+    cookie: &str,
+    client_id: Option<&str>,
+) -> Result<Option<SignedIn>, Fault> {
     let Some((id, secret_hash)) = Credential::parse(cookie) else { return Ok(None) };
-    let found = provider.store.find_signed_in(id, &secret_hash).await?;
-    let lasting = found.filter(|(session, _)| provider.unix() < session.expires_at);
-    Ok(lasting.map(|(session, user)| SignedIn { session, user }))
+    let found = provider.store.find_signed_in(id, &secret_hash, client_id).await?;
+    Ok(found.filter(|found| provider.unix() < found.session.expires_at))
 }

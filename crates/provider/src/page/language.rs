@@ -6,6 +6,8 @@ use crate::config::Config;
 use http::header::ACCEPT_LANGUAGE;
 use http::request::Parts;
 
+/// What begins the parameter in a query.
+const ASKED: &str = "ui_locales=";
 /// Ranges in one header or parameter that are looked at.
 const MOST_RANGES: usize = 32;
 
@@ -29,7 +31,11 @@ impl Language {
 
 /// `ui_locales` of a query, be the rest as faulty as it may.
 fn asked(query: &str) -> Option<String> {
-    let value = query.split('&').find_map(|pair| pair.strip_prefix("ui_locales="))?;
+    // Most name none.
+    if !query.contains(ASKED) {
+        return None;
+    }
+    let value = query.split('&').find_map(|pair| pair.strip_prefix(ASKED))?;
     keybound_oauth::form::decode(value.as_bytes())
 }
 

@@ -4,6 +4,7 @@
 
 mod about;
 mod asked;
+mod carried;
 mod details;
 mod headers;
 mod language;
@@ -12,6 +13,7 @@ pub mod texts;
 
 pub use about::About;
 pub use asked::{Group, Item, Place, asked};
+pub use carried::{Carried, carried};
 pub use details::{Detail, details, ticked};
 pub use headers::{redirect, respond, respond_with_script};
 pub use shown::{

@@ -41,7 +41,7 @@ impl Id {
     /// The identifier that the text spells; `None` unless it is exactly one.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        Some(Self(base64url::decode(text)?.try_into().ok()?))
+        base64url::decode_exactly(text).map(Self)
     }
 
     /// The bytes, in the order in which identifiers sort.
@@ -148,7 +148,7 @@ impl Credential {
     #[must_use]
     pub fn parse(text: &str) -> Option<(Id, SecretHash)> {
         let (id, secret) = text.split_once('.')?;
-        let secret: [u8; 32] = base64url::decode(secret)?.try_into().ok()?;
+        let secret: [u8; 32] = base64url::decode_exactly(secret)?;
         Some((Id::parse(id)?, SecretHash::of(&secret)))
     }
 }

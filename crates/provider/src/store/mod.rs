@@ -21,7 +21,7 @@ pub use id::{CREDENTIAL_ENTROPY, Credential, ID_ENTROPY, Id, SecretHash};
 pub use record::{
     AccessToken, Approval, Client, ClientChanges, ClientSource, Code, CodeState, Consent, DeviceCode,
     DeviceCodeState, Grant, InitialToken, KeyChange, KeyUse, LogoutNotice, Pushed, RefreshToken,
-    RefreshTokenState, Registered, Registering, SecretBytes, Session, SigningKey, User,
+    RefreshTokenState, Registered, Registering, SecretBytes, Session, SignedIn, SigningKey, User,
 };
 pub use sqlite::{Embedded, OpenError};
 pub use verdict::{Decided, Fault, Verdict, Write};

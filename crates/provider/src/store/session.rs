@@ -1,6 +1,6 @@
 //! Sign-in sessions: who is signed in, who takes part, and who has yet to be told of an end.
 
-use super::{Fault, Id, LogoutNotice, SecretHash, Session, Store, User};
+use super::{Fault, Id, LogoutNotice, SecretHash, Session, SignedIn, Store};
 use keybound_dpop::time::UnixTime;
 
 /// Each end that is no expiry writes notices for the clients that took part and want to be told.
@@ -13,7 +13,7 @@ impl Store {
         }
     }
 
-    /// The same, with its user; none where the user is gone.
+    /// The same, with its user and what they let that client have; none where the user is gone.
     ///
     /// # Errors
     /// [`Fault`]
@@ -21,9 +21,10 @@ impl Store {
         &self,
         id: Id,
         secret_hash: &SecretHash,
-    ) -> Result<Option<(Session, User)>, Fault> {
+        client_id: Option<&str>,
+    ) -> Result<Option<SignedIn>, Fault> {
         match self {
-            Self::Embedded(db) => db.find_signed_in(id, secret_hash),
+            Self::Embedded(db) => db.find_signed_in(id, secret_hash, client_id),
         }
     }
 

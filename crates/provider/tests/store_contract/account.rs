@@ -6,7 +6,7 @@ use crate::record::{
 };
 use keybound_dpop::time::UnixTime;
 use keybound_provider::store::{
-    Client, ClientSource, Inserted, KeyChange, KeyUse, SecretBytes, SigningKey, Store, Write,
+    Client, ClientSource, Inserted, KeyChange, KeyUse, SecretBytes, SignedIn, SigningKey, Store, Write,
 };
 use serde_json::{Map, Value, json};
 use std::collections::HashSet;
@@ -42,8 +42,8 @@ async fn a_closed_store_reopens_as_it_was(backend: &dyn Backend) {
     assert_eq!(store.find_code(code.id, &code.secret_hash).await, Ok(Some((code, grant.clone()))));
     assert_eq!(store.find_refresh_token(token.id, &token.secret_hash).await, Ok(Some((token, grant))));
     assert_eq!(store.find_session(session.id, &session.secret_hash).await, Ok(Some(session.clone())));
-    let signed_in = store.find_signed_in(session.id, &session.secret_hash).await;
-    assert_eq!(signed_in, Ok(Some((session, user("ada", "sub-1")))));
+    let signed_in = store.find_signed_in(session.id, &session.secret_hash, None).await;
+    assert_eq!(signed_in, Ok(Some(SignedIn { session, username: "ada".to_owned(), consents: vec![] })));
     assert_eq!(store.find_user_by_username("ada").await, Ok(Some(user("ada", "sub-1"))));
     assert_eq!(store.clients().await, Ok(vec![client("app")]));
     assert_eq!(store.signing_keys().await, Ok(vec![signing_key("k1")]));

@@ -81,15 +81,15 @@ async fn a_wrong_secret_is_unknown_and_changes_nothing(backend: &dyn Backend) {
     assert_eq!(store.find_refresh_token(token.id, &wrong).await, Ok(None));
     assert_eq!(store.find_session(session.id, &wrong).await, Ok(None));
     assert_eq!(store.insert_user(user("ada", "sub-1")).await, Ok(Inserted::Yes));
-    assert_eq!(store.find_signed_in(session.id, &wrong).await, Ok(None));
+    assert_eq!(store.find_signed_in(session.id, &wrong, None).await, Ok(None));
 
     assert_eq!(store.find_code(code.id, &code.secret_hash).await, Ok(Some((code, grant.clone()))));
     assert_eq!(store.find_refresh_token(token.id, &token.secret_hash).await, Ok(Some((token, grant))));
     assert_eq!(store.find_session(session.id, &session.secret_hash).await, Ok(Some(session.clone())));
     // A user who is gone is signed in nowhere.
-    assert!(store.find_signed_in(session.id, &session.secret_hash).await.unwrap().is_some());
+    assert!(store.find_signed_in(session.id, &session.secret_hash, None).await.unwrap().is_some());
     assert_eq!(store.remove_user("ada", NOW).await, Ok(true));
-    assert_eq!(store.find_signed_in(session.id, &session.secret_hash).await, Ok(None));
+    assert_eq!(store.find_signed_in(session.id, &session.secret_hash, None).await, Ok(None));
 }
 
 async fn a_refusal_that_leaves_keeps_the_code_good(backend: &dyn Backend) {

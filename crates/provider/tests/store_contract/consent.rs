@@ -1,12 +1,13 @@
 //! Consents that are remembered, and what ends them.
 
 use crate::Backend;
-use crate::record::{NOW, client, grant, new_id, user};
+use crate::record::{NOW, client, grant, new_id, session, user};
 use keybound_oauth::authorization_details::AuthorizationDetails;
-use keybound_provider::store::{Consent, Fault, Id, Inserted, MAX_CONSENTS, Store, Write};
+use keybound_provider::store::{Consent, Fault, Id, Inserted, MAX_CONSENTS, SecretHash, Store, Write};
 
 crate::contract! {
     a_consent_reads_back_and_is_forgotten
+    what_is_remembered_comes_with_the_session
     a_consent_that_was_forgotten_answers_nothing
     the_oldest_makes_room
     consents_end_with_user_client_and_password
@@ -61,6 +62,36 @@ async fn a_consent_reads_back_and_is_forgotten(backend: &dyn Backend) {
     let everywhere = Write::ForgetConsentsOf { subject: "sub-1".to_owned(), client_id: None };
     store.write(vec![everywhere]).await.unwrap();
     assert_eq!(left(&store).await, [theirs.id]);
+}
+
+async fn what_is_remembered_comes_with_the_session(backend: &dyn Backend) {
+    let (store, command) = (backend.open(), backend.open());
+    let session = session("sub-1");
+    store.write(vec![Write::InsertSession(session.clone())]).await.unwrap();
+    assert_eq!(store.insert_user(user("ada", "sub-1")).await, Ok(Inserted::Yes));
+    let look = async |client_id| {
+        let found = store.find_signed_in(session.id, &session.secret_hash, client_id).await.unwrap();
+        found.map(|found| (found.session, found.username, found.consents))
+    };
+    let there = |consents| Some((session.clone(), "ada".to_owned(), consents));
+    assert_eq!(look(Some("app")).await, there(vec![]));
+
+    let mut hers = vec![consent("sub-1", "app"), consent("sub-1", "app")];
+    hers.sort_by_key(|consent| std::cmp::Reverse(consent.id));
+    let others = [consent("sub-2", "app"), consent("sub-1", "other")];
+    for consent in hers.iter().chain(&others) {
+        remember(&command, consent).await;
+    }
+    assert_eq!(look(Some("app")).await, there(hers.clone()));
+    assert_eq!((look(Some("else")).await, look(None).await), (there(vec![]), there(vec![])));
+    let wrong = SecretHash::of(b"wrong");
+    assert_eq!(store.find_signed_in(session.id, &wrong, Some("app")).await, Ok(None));
+
+    // Another process ends what there is, one after the other.
+    command.write(vec![Write::ForgetConsent { id: hers.remove(0).id }]).await.unwrap();
+    assert_eq!(look(Some("app")).await, there(hers));
+    assert_eq!(command.end_session(session.id, NOW).await, Ok(true));
+    assert_eq!(look(Some("app")).await, None);
 }
 
 async fn a_consent_that_was_forgotten_answers_nothing(backend: &dyn Backend) {

@@ -24,6 +24,6 @@ pub use grant::Grant;
 pub use logout_notice::LogoutNotice;
 pub use pushed::Pushed;
 pub use refresh_token::{RefreshToken, RefreshTokenState};
-pub use session::Session;
+pub use session::{Session, SignedIn};
 pub use signing_key::{KeyChange, KeyUse, SecretBytes, SigningKey};
 pub use user::User;

@@ -1,5 +1,6 @@
 //! The sign-in session of a browser.
 
+use super::consent::Consent;
 use crate::store::id::{Id, SecretHash};
 use keybound_dpop::time::UnixTime;
 
@@ -22,4 +23,15 @@ pub struct Session {
     pub last_seen_at: UnixTime,
     /// When it ends.
     pub expires_at: UnixTime,
+}
+
+/// What the pages need to know of who is signed in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignedIn {
+    /// The session.
+    pub session: Session,
+    /// The name of its user.
+    pub username: String,
+    /// What the user lets one client have without being asked again; the latest first. It may have ended.
+    pub consents: Vec<Consent>,
 }

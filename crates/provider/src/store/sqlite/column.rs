@@ -58,7 +58,17 @@ pub(super) struct Columns<'r> {
 
 impl<'r> Columns<'r> {
     pub(super) const fn of(row: &'r Row<'r>) -> Self {
-        Self { row, at: 0 }
+        Self::from(row, 0)
+    }
+
+    /// Those from that place on.
+    pub(super) const fn from(row: &'r Row<'r>, at: usize) -> Self {
+        Self { row, at }
+    }
+
+    /// The place of the next one.
+    pub(super) const fn at(&self) -> usize {
+        self.at
     }
 
     pub(super) fn next<T: FromSql>(&mut self) -> rusqlite::Result<T> {

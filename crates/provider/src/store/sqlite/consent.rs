@@ -9,7 +9,7 @@ use crate::store::id::Id;
 use crate::store::record::Consent;
 use crate::store::verdict::Fault;
 use keybound_dpop::time::UnixTime;
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, params};
 
 const CONSENT: &str =
     "SELECT data, id, subject, client_id, given_at, used_at, expires_at FROM consents WHERE ";
@@ -21,7 +21,8 @@ impl Embedded {
         client_id: Option<&str>,
     ) -> Result<Vec<Consent>, Fault> {
         let sql = format!("{CONSENT} subject = ?1 AND (?2 IS NULL OR client_id = ?2) ORDER BY id DESC");
-        self.read(|db| all(db, &sql, params![subject, client_id], consent))
+        self.read(|db| all(db, &sql, params![subject, client_id], |row| consent(&mut Columns::of(row))))
+            .map(|found| found.into_iter().flatten().collect())
     }
 
     pub(in crate::store) fn all_consents(
@@ -30,7 +31,8 @@ impl Embedded {
         limit: u32,
     ) -> Result<Vec<Consent>, Fault> {
         let sql = format!("{CONSENT} (?1 IS NULL OR id > ?1) ORDER BY id LIMIT ?2");
-        self.read(|db| all(db, &sql, params![after, limit], consent))
+        self.read(|db| all(db, &sql, params![after, limit], |row| consent(&mut Columns::of(row))))
+            .map(|found| found.into_iter().flatten().collect())
     }
 }
 
@@ -79,10 +81,10 @@ pub(super) fn forget_client(connection: &Connection, client_id: &str) -> Result<
     run(connection, "DELETE FROM consents WHERE client_id = ?1", [client_id]).map(drop)
 }
 
-fn consent(row: &Row<'_>) -> rusqlite::Result<Consent> {
-    let mut row = Columns::of(row);
-    let Json(consent): Json<Consent> = row.next()?;
-    Ok(Consent {
+/// The consent in these columns; none where they are those of a join that found none.
+pub(super) fn consent(row: &mut Columns<'_>) -> rusqlite::Result<Option<Consent>> {
+    let Some(Json(consent)) = row.next::<Option<Json<Consent>>>()? else { return Ok(None) };
+    Ok(Some(Consent {
         id: row.next()?,
         subject: row.next()?,
         client_id: row.next()?,
@@ -90,5 +92,5 @@ fn consent(row: &Row<'_>) -> rusqlite::Result<Consent> {
         used_at: row.time_or_none()?,
         expires_at: row.time()?,
         ..consent
-    })
+    }))
 }

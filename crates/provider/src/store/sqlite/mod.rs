@@ -21,7 +21,7 @@ pub use open::OpenError;
 use super::id::{Id, SecretHash};
 use super::record::{
     AccessToken, Client, ClientChanges, Code, DeviceCode, Grant, InitialToken, KeyChange, LogoutNotice,
-    Pushed, RefreshToken, Registered, Registering, Session, SigningKey, User,
+    Pushed, RefreshToken, Registered, Registering, Session, SignedIn, SigningKey, User,
 };
 use super::verdict::{Decided, Fault, Verdict, Write};
 use super::{DeviceCodeInserted, Inserted, Swept};
@@ -224,8 +224,13 @@ impl Embedded {
         self.read(|db| Guarded::open(db, id, hash))
     }
 
-    pub(super) fn find_signed_in(&self, id: Id, hash: &SecretHash) -> Result<Option<(Session, User)>, Fault> {
-        self.read(|db| Guarded::open(db, id, hash))
+    pub(super) fn find_signed_in(
+        &self,
+        id: Id,
+        hash: &SecretHash,
+        client_id: Option<&str>,
+    ) -> Result<Option<SignedIn>, Fault> {
+        self.read(|db| session::signed_in(db, id, hash, client_id))
     }
 
     pub(super) fn sessions(

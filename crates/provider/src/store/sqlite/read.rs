@@ -1,10 +1,9 @@
 //! Looking up: SQL to records. The same functions serve the readers and, inside its transaction, the writer.
 
-use super::account::user;
 use super::column::{Claims, Columns, Json, Millis};
 use crate::store::id::{Id, SecretHash};
 use crate::store::record::{
-    AccessToken, Code, CodeState, Grant, Pushed, RefreshToken, RefreshTokenState, Session, User,
+    AccessToken, Code, CodeState, Grant, Pushed, RefreshToken, RefreshTokenState, Session,
 };
 use crate::store::verdict::Fault;
 use keybound_dpop::time::UnixTime;
@@ -43,12 +42,6 @@ const REVOKED: &str = "
 const SESSION: &str = "
     SELECT secret_hash, subject, auth_time, acr, created_at, last_seen_at, expires_at
     FROM sessions WHERE id = ?1";
-
-/// Who is signed in, in one look: a page needs both.
-const SIGNED_IN: &str = "
-    SELECT s.secret_hash, s.subject, s.auth_time, s.acr, s.created_at, s.last_seen_at, s.expires_at,
-           u.username, u.subject, u.password_hash, u.claims, u.updated_at
-    FROM sessions s JOIN users u ON u.subject = s.subject WHERE s.id = ?1";
 
 /// A record that only its secret opens.
 pub(super) trait Guarded: Sized {
@@ -107,16 +100,6 @@ impl Guarded for Session {
 
     fn secret_hash(&self) -> &SecretHash {
         &self.secret_hash
-    }
-}
-
-impl Guarded for (Session, User) {
-    fn find(connection: &Connection, id: Id) -> rusqlite::Result<Option<Self>> {
-        find(connection, SIGNED_IN, id, |row| Ok((session(id, row)?, user(row)?)))
-    }
-
-    fn secret_hash(&self) -> &SecretHash {
-        &self.0.secret_hash
     }
 }
 

@@ -1,15 +1,48 @@
-//! What an operator sees of sign-in sessions, and does to them.
+//! Sign-in sessions: what the pages need of one, what an operator sees of them, and does to them.
 
 use super::account::all;
 use super::column::{Columns, Millis};
+use super::consent::consent;
 use super::logout;
 use super::read::{Guarded, session};
 use super::write::{end_session, run};
-use crate::store::id::Id;
-use crate::store::record::Session;
+use crate::store::id::{Id, SecretHash};
+use crate::store::record::{Session, SignedIn};
 use crate::store::verdict::Fault;
 use keybound_dpop::time::UnixTime;
 use rusqlite::{Connection, params};
+
+/// Who is signed in, and what they let a client have: a page needs both, in one look.
+const SIGNED_IN: &str = "
+    SELECT s.secret_hash, s.subject, s.auth_time, s.acr, s.created_at, s.last_seen_at, s.expires_at, u.username,
+           c.data, c.id, c.subject, c.client_id, c.given_at, c.used_at, c.expires_at
+    FROM sessions s JOIN users u ON u.subject = s.subject
+    LEFT JOIN consents c ON c.subject = s.subject AND c.client_id = ?2
+    WHERE s.id = ?1 ORDER BY c.id DESC";
+
+/// The session with its user, for who has its secret, and what that user lets the client have.
+pub(super) fn signed_in(
+    connection: &Connection,
+    id: Id,
+    secret_hash: &SecretHash,
+    client_id: Option<&str>,
+) -> Result<Option<SignedIn>, Fault> {
+    let mut statement = connection.prepare_cached(SIGNED_IN)?;
+    let mut rows = statement.query(params![id, client_id])?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    let mut row = Columns::of(row);
+    let session = session(id, &mut row)?;
+    if session.secret_hash != *secret_hash {
+        return Ok(None);
+    }
+    let username = row.next()?;
+    let at_consent = row.at();
+    let mut consents = Vec::from_iter(consent(&mut row)?);
+    while let Some(row) = rows.next()? {
+        consents.extend(consent(&mut Columns::from(row, at_consent))?);
+    }
+    Ok(Some(SignedIn { session, username, consents }))
+}
 
 /// At most `limit` sessions in the order of their birth, of that user or of all, from the first after `after` on.
 pub(super) fn list(
