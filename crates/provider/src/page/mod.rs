@@ -4,7 +4,6 @@
 
 mod about;
 mod asked;
-mod carried;
 mod details;
 mod headers;
 mod language;
@@ -13,7 +12,6 @@ pub mod texts;
 
 pub use about::About;
 pub use asked::{Group, Item, Place, asked};
-pub use carried::{Carried, carried};
 pub use details::{Detail, details, ticked};
 pub use headers::{redirect, respond, respond_with_script};
 pub use shown::{
