@@ -197,8 +197,8 @@ pub(super) enum Mistake {
 impl Mistake {
     fn told(self, text: &Texts) -> String {
         match self {
-            Self::SignIn => (*text.sign_in_wrong).to_owned(),
-            Self::Code => (*text.device_code_not_good).to_owned(),
+            Self::SignIn => text.sign_in_wrong.clone(),
+            Self::Code => text.device_code_not_good.clone(),
             Self::TooMany(wait) => text.too_many_attempts.with(wait.secs),
         }
     }
