@@ -6,7 +6,7 @@ use crate::process::latency::{self, Times};
 use crate::process::load::{Connection, Load, Request, load, send_all};
 use crate::process::server::{Server, free_address, on_server_core};
 use crate::process::{ROUNDS, alone, answering, beside, median_of};
-use crate::resource::{Caller, PATH, proxy, start_upstream};
+use crate::resource::{Caller, PATH, Rest, proxy, start_upstream};
 use crate::table::{Figure, Goal, Row};
 use keybound_bench::{Failure, measure};
 use keybound_client::agent::token;
@@ -94,7 +94,7 @@ impl Scene {
         let program = std::env::current_exe()?;
         let folder = tempfile::tempdir_in(program.parent().ok_or("no folder")?)?;
         let caller = Caller::new()?;
-        let upstream = start_upstream(folder.path(), "api", HEAD)?;
+        let upstream = start_upstream(folder.path(), "api", HEAD, Rest::Asleep)?;
         let home = folder.path().join("home");
         log_in(&home, &caller, &format!("http://{}", upstream.address))?;
         let token = token::kept(home.join("agent"), NAME)?;

@@ -26,15 +26,24 @@ const GROWTH_MAX_OCTETS: f64 = 16.0 * 1024.0 * 1024.0;
 /// All servers, and who calls them.
 struct Scene {
     caller: Caller,
-    /// With the log that it has unless told otherwise: a line for each request, and the audit events.
-    gateway: Server,
+    /// Before APIs that stay awake.
+    loaded: Pair,
     /// With the audit events alone.
     quiet: Server,
-    proxy: Server,
+    /// Before APIs that sleep: beside who sends at set times, nobody else may keep the core busy.
+    timed: Pair,
     node: Server,
     verification: BareVerification,
-    upstreams: [Server; 2],
     folder: TempDir,
+}
+
+/// A gateway and a bare proxy that sends as much, each before an API of its own.
+struct Pair {
+    /// With the log that it has unless told otherwise: a line for each request, and the audit events.
+    gateway: Server,
+    proxy: Server,
+    upstream: Server,
+    _likewise: Server,
 }
 
 /// What one round showed: verifications a second, and loads.
@@ -131,33 +140,22 @@ impl Scene {
         let mut caller = Caller::new()?;
         let jwks = keys_in(folder.path(), &caller)?;
         let node = start_node(beside, folder.path(), &jwks)?;
-        let plain = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n";
-        let upstream = start_upstream(folder.path(), "api", plain)?;
-        let start = |name, log| start_gateway(folder.path(), name, upstream.address, log);
-        let (gateway, quiet) = (start("info", "info")?, start("warn", "warn")?);
-        let place = caller.place(gateway.address)?;
+        let loaded = Pair::start(folder.path(), &mut caller, "loaded", Rest::Awake)?;
+        let timed = Pair::start(folder.path(), &mut caller, "timed", Rest::Asleep)?;
+        let quiet = start_gateway(folder.path(), "warn", loaded.upstream.address, "warn")?;
+        let place = caller.place(loaded.gateway.address)?;
         let verification = caller.verification(&place)?;
-        let mut connection = Connection::open(gateway.address)?;
-        let request = caller.ask(&place)?;
-        let head = connection.ask(&request)?.head.to_owned();
-        let likewise = start_upstream(folder.path(), "likewise", &head)?;
-        let request = caller.head(&place, "GET", answering::FIELDS, "")?;
-        let through_gateway: usize = connection.ask(&request)?.body.parse()?;
-        let proxy = proxy::start(likewise.address, 0)?;
-        let without: usize = Connection::open(proxy.address)?.ask(&request)?.body.parse()?;
-        let proxy = proxy::start(likewise.address, through_gateway.saturating_sub(without))?;
         // Node compiles what is called often.
         checked(&mut caller, &node, NODE_CHECKED)?;
-        let upstreams = [upstream, likewise];
-        Ok(Self { caller, gateway, quiet, proxy, node, verification, upstreams, folder })
+        Ok(Self { caller, loaded, quiet, timed, node, verification, folder })
     }
 
     /// Everybody once.
     fn round(&mut self) -> Result<Round, Failure> {
         Ok(Round {
             verify: on_server_core(|| self.verification.speed())?,
-            proxy: bare(&mut self.caller, &self.gateway, &self.proxy)?,
-            gateway: checked(&mut self.caller, &self.gateway, CHECKED)?,
+            proxy: bare(&mut self.caller, &self.loaded.gateway, &self.loaded.proxy)?,
+            gateway: checked(&mut self.caller, &self.loaded.gateway, CHECKED)?,
             quiet: checked(&mut self.caller, &self.quiet, CHECKED)?,
             node: checked(&mut self.caller, &self.node, NODE_CHECKED)?,
             down: self.pass(Way::Down)?,
@@ -166,22 +164,22 @@ impl Scene {
     }
 
     fn pass(&mut self, way: Way) -> Result<[Passage; 2], Failure> {
-        let place = self.caller.place(self.gateway.address)?;
+        let place = self.caller.place(self.loaded.gateway.address)?;
         let head = way.head(&mut self.caller, &place)?;
-        Ok([way.pass(&head, &self.proxy)?, way.pass(&head, &self.gateway)?])
+        Ok([way.pass(&head, &self.loaded.proxy)?, way.pass(&head, &self.loaded.gateway)?])
     }
 
     fn latencies(&mut self, per_sec: f64) -> Result<Latencies, Failure> {
-        let place = self.caller.place(self.gateway.address)?;
+        let place = self.caller.place(self.timed.gateway.address)?;
         let requests = self.caller.ask_often(&place, latency::count(per_sec))?;
         let times = |server: &Server| latency::times(server.address, &requests, per_sec);
-        Ok([times(&self.proxy)?, times(&self.gateway)?])
+        Ok([times(&self.timed.proxy)?, times(&self.timed.gateway)?])
     }
 
     /// What the records of used proofs take, in a gateway that has done nothing else.
     fn memory(&mut self) -> Result<[Row; 2], Failure> {
-        let [upstream, _] = &self.upstreams;
-        let gateway = start_gateway(self.folder.path(), "records", upstream.address, "info")?;
+        let upstream = self.loaded.upstream.address;
+        let gateway = start_gateway(self.folder.path(), "records", upstream, "info")?;
         let place = self.caller.place(gateway.address)?;
         let mut send = |count| send_all(gateway.address, &self.caller.ask_often(&place, count)?, 200);
         send(RECORDS_BEFORE)?;
@@ -201,13 +199,41 @@ impl Scene {
     }
 }
 
+impl Pair {
+    fn start(folder: &Path, caller: &mut Caller, name: &str, rest: Rest) -> Result<Self, Failure> {
+        let plain = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n";
+        let upstream = start_upstream(folder, &format!("{name}-api"), plain, rest)?;
+        let gateway = start_gateway(folder, name, upstream.address, "info")?;
+        let place = caller.place(gateway.address)?;
+        let mut connection = Connection::open(gateway.address)?;
+        let request = caller.ask(&place)?;
+        let head = connection.ask(&request)?.head.to_owned();
+        let likewise = start_upstream(folder, &format!("{name}-likewise"), &head, rest)?;
+        let request = caller.head(&place, "GET", answering::FIELDS, "")?;
+        let through_gateway: usize = connection.ask(&request)?.body.parse()?;
+        let proxy = proxy::start(likewise.address, 0)?;
+        let without: usize = Connection::open(proxy.address)?.ask(&request)?.body.parse()?;
+        let proxy = proxy::start(likewise.address, through_gateway.saturating_sub(without))?;
+        Ok(Self { gateway, proxy, upstream, _likewise: likewise })
+    }
+}
+
+/// What a server does where there is nothing to do.
+#[derive(Clone, Copy)]
+pub(crate) enum Rest {
+    Asleep,
+    Awake,
+}
+
 /// A server behind a gateway or proxy that answers like this, beside whoever loads them.
-pub(crate) fn start_upstream(folder: &Path, name: &str, head: &str) -> Result<Server, Failure> {
+pub(crate) fn start_upstream(folder: &Path, name: &str, head: &str, rest: Rest) -> Result<Server, Failure> {
     let folder = folder.join(name);
     std::fs::create_dir(&folder)?;
     let answer = Answer { status: 200, head, body: guarded::ORDERS };
     let (mut command, address) = answering::command(&folder, &answer)?;
-    command.arg(answering::AWAKE);
+    if let Rest::Awake = rest {
+        command.arg(answering::AWAKE);
+    }
     Server::start_on(LOAD_CORE, command, address)
 }
 

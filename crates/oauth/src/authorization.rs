@@ -14,34 +14,6 @@ use crate::scope::Scope;
 use keybound_dpop::jose::thumbprint::Thumbprint;
 use keybound_dpop::secret::Secret;
 
-/// Where an error would have to be sent, as the request has it: text that nobody has looked at yet. It is read before
-/// anything else, so that a request with a malformed parameter can still be answered at its redirect URI.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ReturnTo {
-    /// `client_id`
-    pub client_id: Option<String>,
-    /// `redirect_uri`
-    pub redirect_uri: Option<String>,
-    /// `response_mode`
-    pub response_mode: Option<String>,
-    /// `state`
-    pub state: Option<String>,
-}
-
-impl ReturnTo {
-    /// Takes the four parameters out of the request.
-    #[must_use]
-    pub fn read(form: &Form) -> Self {
-        let text = |name| form.get(name).map(str::to_owned);
-        Self {
-            client_id: text("client_id"),
-            redirect_uri: text("redirect_uri"),
-            response_mode: text("response_mode"),
-            state: text("state"),
-        }
-    }
-}
-
 /// A value of `prompt` (OpenID Connect Core §3.1.2.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Prompt {
@@ -133,8 +105,8 @@ impl AuthorizationRequest {
     /// Reads a request from the query of a GET or the body of a POST.
     ///
     /// # Errors
-    /// [`Problem`] names the first malformed parameter. One about `client_id` is for a page; with any other, see
-    /// [`ReturnTo`].
+    /// [`Problem`] names a malformed parameter. One about `client_id` is for a page; any other may go to the `redirect_uri`
+    /// that the form has, where it is one of the client's.
     pub fn parse(form: &Form) -> Result<Self, Problem> {
         let mut request = Self {
             resources: read_resources(form)?,
@@ -371,11 +343,9 @@ mod tests {
             ("authorization_details=a", "authorization_details", ErrorCode::InvalidAuthorizationDetails),
             ("client_id=%00", "client_id", ErrorCode::InvalidRequest),
         ] {
-            let form = Form::parse_query(&format!("{query}&state=s&redirect_uri=r")).expect("a form");
+            let form = Form::parse_query(query).expect("a form");
             let problem = AuthorizationRequest::parse(&form).expect_err(query);
             assert_eq!((problem.parameter, problem.code), (parameter, code));
-            let back = ReturnTo::read(&form);
-            assert_eq!((back.state.as_deref(), back.redirect_uri.as_deref()), (Some("s"), Some("r")));
         }
     }
 
