@@ -1,6 +1,7 @@
 //! Processes under test and who loads them: every server has one core to itself, whoever loads it another one, and a
-//! server's figure is requests for each second of its CPU time, programs and system. Neither who loads it nor what is behind
-//! it has to be woken for each request: on other machines they would not be, and what a wake-up costs depends on who is slow.
+//! server's figure is requests for each second of its CPU time, programs and system. Who loads it does not have
+//! to be woken for each request, nor the API behind a gateway that is loaded: on other machines they would not be, and what
+//! a wake-up costs depends on who is slow. Where times are taken, and behind the agent, the API sleeps.
 
 pub(crate) mod answering;
 pub(crate) mod latency;

@@ -143,3 +143,20 @@ impl Transport {
         Ok(FoundResource { resource, server })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metadata_elsewhere_are_a_strangers() {
+        let api = ResourceId::parse("https://api.example/a").expect("a name");
+        let is_own = |url: &str| is_at(&api, &Url::parse(url).expect("a URL"));
+        assert!(is_own("https://api.example/.well-known/oauth-protected-resource/a"));
+        assert!(
+            !is_own("https://api.example:444/a")
+                && !is_own("http://api.example/a")
+                && !is_own("https://x.example/")
+        );
+    }
+}

@@ -1,13 +1,13 @@
 //! The authorization code (RFC 6749 §4.1.3, RFC 7636 §4.6, RFC 9449 §10).
 
 use super::agreed::{Agreed, outlives_sign_in};
-use super::{Asker, CodeRequest, Found, Granted, invalid_grant, stolen};
+use super::{Asker, CodeRequest, Found, Granted, invalid_grant, settled, stolen};
 use crate::claims;
 use crate::prove;
 use crate::provider::Provider;
 use crate::reach::Wanted;
 use crate::refusal::{Denied, Refusal};
-use crate::store::{Code, CodeState, Credential, Decided, Grant, Verdict, Write};
+use crate::store::{Code, CodeState, Credential, Grant, Verdict, Write};
 use keybound_dpop::secret::Secret;
 use keybound_oauth::pkce::{CodeChallenge, CodeVerifier};
 
@@ -28,21 +28,11 @@ pub(super) async fn find(
     Ok(Found::Code(CodeRequest { id, hash, redirect_uri, verifier, wanted, claims }))
 }
 
-pub(super) async fn redeem(asker: Asker, request: CodeRequest) -> Result<Granted, Refusal> {
+pub(super) async fn redeem(asker: Box<Asker>, request: CodeRequest) -> Result<Granted, Refusal> {
     let (store, id, hash, now) = (asker.provider.store.clone(), request.id, request.hash, asker.now.unix);
-    // On the heap: it goes through several hands on its way to the writer.
-    let asked = Box::new((asker, request));
-    let decided = store
-        .redeem_code(id, hash, now, move |code, grant| {
-            let (asker, request) = &*asked;
-            decide(asker, request, code, grant)
-        })
-        .await?;
-    match decided {
-        Decided::Taken(granted) => Ok(*granted),
-        Decided::Denied(denied) => Err(denied.into()),
-        Decided::Unknown => Err(invalid_grant("AS-AUT-07", "the code is unknown or has expired").into()),
-    }
+    let decided =
+        store.redeem_code(id, hash, now, move |code, grant| decide(&asker, &request, code, grant)).await?;
+    settled(decided, || invalid_grant("AS-AUT-07", "the code is unknown or has expired"))
 }
 
 /// The rule: pure, quick, repeatable.

@@ -2,12 +2,12 @@
 //! then: whoever is challenged for a nonce, or has the wrong key, has not polled (AS-DEV-05).
 
 use super::agreed::{Agreed, outlives_sign_in};
-use super::{Asker, DeviceRequest, Found, Granted, invalid_grant};
+use super::{Asker, DeviceRequest, Found, Granted, invalid_grant, settled};
 use crate::prove;
 use crate::provider::Provider;
 use crate::reach::{Reach, Wanted};
 use crate::refusal::{Denied, Refusal};
-use crate::store::{Approval, Credential, Decided, DeviceCode, DeviceCodeState, Grant, Verdict, Write};
+use crate::store::{Approval, Credential, DeviceCode, DeviceCodeState, Grant, Verdict, Write};
 use keybound_dpop::secret::Secret;
 use keybound_oauth::device::SLOW_DOWN_SECS;
 use keybound_oauth::error::ErrorCode;
@@ -30,21 +30,11 @@ fn unknown() -> Denied {
     invalid_grant("AS-DEV-02", "the device code is unknown")
 }
 
-pub(super) async fn redeem(asker: Asker, request: DeviceRequest) -> Result<Granted, Refusal> {
+pub(super) async fn redeem(asker: Box<Asker>, request: DeviceRequest) -> Result<Granted, Refusal> {
     let (store, id, hash) = (asker.provider.store.clone(), request.id, request.hash);
-    // On the heap: it goes through several hands on its way to the writer.
-    let asked = Box::new((asker, request));
-    let decided = store
-        .redeem_device_code(id, hash, move |code, grant| {
-            let (asker, request) = &*asked;
-            decide(asker, request, code, grant)
-        })
-        .await?;
-    match decided {
-        Decided::Taken(granted) => Ok(*granted),
-        Decided::Denied(denied) => Err(denied.into()),
-        Decided::Unknown => Err(unknown().into()),
-    }
+    let decided =
+        store.redeem_device_code(id, hash, move |code, grant| decide(&asker, &request, code, grant)).await?;
+    settled(decided, unknown)
 }
 
 /// The rule: pure, quick, repeatable.

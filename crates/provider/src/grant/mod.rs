@@ -18,7 +18,7 @@ use crate::issue::{self, Minted};
 use crate::provider::Provider;
 use crate::reach::{Reach, Wanted};
 use crate::refusal::{Denied, Refusal};
-use crate::store::{AccessToken, Credential, Grant, Id, SecretHash, Write};
+use crate::store::{AccessToken, Credential, Decided, Grant, Id, SecretHash, Write};
 use keybound_dpop::proof::check::FreshProof;
 use keybound_dpop::secret::Secret;
 use keybound_dpop::time::{Now, UnixTime};
@@ -189,8 +189,14 @@ pub async fn redeem(
     minted: Minted,
     now: Now,
 ) -> Result<Granted, Refusal> {
-    let asker =
-        Asker { provider: Arc::clone(provider), client: Arc::clone(&client.client), proof, minted, now };
+    // On the heap: it goes through several hands on its way to the writer.
+    let asker = Box::new(Asker {
+        provider: Arc::clone(provider),
+        client: Arc::clone(&client.client),
+        proof,
+        minted,
+        now,
+    });
     let redeemed = match found {
         Found::Code(request) => authorization_code::redeem(asker, request).await,
         Found::Refresh(request) => refresh_token::redeem(asker, request).await,
@@ -224,6 +230,18 @@ impl Asker {
         granted.opaque = Some(text);
         let token = AccessToken { id, secret_hash, grant_id, expires_at, claims };
         Ok(Some(Write::InsertAccessToken(Box::new(token))))
+    }
+}
+
+/// What the store decided, as an answer.
+fn settled(
+    decided: Decided<Box<Granted>, Denied>,
+    unknown: impl FnOnce() -> Denied,
+) -> Result<Granted, Refusal> {
+    match decided {
+        Decided::Taken(granted) => Ok(*granted),
+        Decided::Denied(denied) => Err(denied.into()),
+        Decided::Unknown => Err(unknown().into()),
     }
 }
 

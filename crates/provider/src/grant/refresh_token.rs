@@ -1,6 +1,6 @@
 //! The refresh token (RFC 6749 §6, RFC 9449 §5, RFC 9700 §2.2.2).
 
-use super::{Asker, Found, Granted, RefreshRequest, SignIn, invalid_grant, stolen};
+use super::{Asker, Found, Granted, RefreshRequest, SignIn, invalid_grant, settled, stolen};
 use crate::bind;
 use crate::claims;
 use crate::clients::Origin;
@@ -9,7 +9,7 @@ use crate::prove;
 use crate::provider::Provider;
 use crate::reach::{Reach, Wanted};
 use crate::refusal::{Denied, Refusal};
-use crate::store::{Credential, Decided, Grant, RefreshToken, RefreshTokenState, Verdict, Write};
+use crate::store::{Credential, Grant, RefreshToken, RefreshTokenState, Verdict, Write};
 use crate::subject;
 use keybound_dpop::secret::Secret;
 
@@ -24,21 +24,11 @@ fn unknown() -> Denied {
     invalid_grant("AS-RT-05", "the refresh token is unknown, revoked, or has expired")
 }
 
-pub(super) async fn redeem(asker: Asker, request: RefreshRequest) -> Result<Granted, Refusal> {
+pub(super) async fn redeem(asker: Box<Asker>, request: RefreshRequest) -> Result<Granted, Refusal> {
     let (store, id, hash) = (asker.provider.store.clone(), request.id, request.hash);
-    // On the heap: it goes through several hands on its way to the writer.
-    let asked = Box::new((asker, request));
-    let decided = store
-        .use_refresh_token(id, hash, move |token, grant| {
-            let (asker, request) = &*asked;
-            decide(asker, request, token, grant)
-        })
-        .await?;
-    match decided {
-        Decided::Taken(granted) => Ok(*granted),
-        Decided::Denied(denied) => Err(denied.into()),
-        Decided::Unknown => Err(unknown().into()),
-    }
+    let decided =
+        store.use_refresh_token(id, hash, move |token, grant| decide(&asker, &request, token, grant)).await?;
+    settled(decided, unknown)
 }
 
 /// The rule: pure, quick, repeatable.

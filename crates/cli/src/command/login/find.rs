@@ -21,6 +21,7 @@ pub(super) async fn at(mut server: Server, api: &ResourceId) -> Result<Server, C
     // Without a token: it is the refusal that is looked for.
     let answer = transport.fetcher().send(request).await?;
     let url = metadata_url(api, Some(answer.headers())).map_err(CommandError::failed)?;
+    // The user has named the API; what is at the same origin is nobody else's.
     let strangers = match is_at(api, &url) {
         true => transport.fetcher().clone(),
         false => Fetcher::for_strangers(&server.settings()?).map_err(CommandError::failed)?,
@@ -61,7 +62,6 @@ fn twin(api: &ResourceId) -> Option<ResourceId> {
     ResourceId::parse(&twin).ok().filter(|_| is_bare)
 }
 
-/// The user has named the API; what is at the same origin is nobody else's.
 /// The server that the user says yes to: the first that the API names.
 fn confirmed(api: &ResourceId, theirs: &[Issuer]) -> Result<Issuer, CommandError> {
     let Some(first) = theirs.first() else {
@@ -90,18 +90,6 @@ mod tests {
         assert_eq!(
             (twin("https://api.example/a"), twin("https://api.example/a/"), twin("urn:a:b")),
             (None, None, None)
-        );
-    }
-
-    #[test]
-    fn metadata_elsewhere_are_a_strangers() {
-        let api = ResourceId::parse("https://api.example/a").expect("a name");
-        let is_own = |url: &str| is_at(&api, &Url::parse(url).expect("a URL"));
-        assert!(is_own("https://api.example/.well-known/oauth-protected-resource/a"));
-        assert!(
-            !is_own("https://api.example:444/a")
-                && !is_own("http://api.example/a")
-                && !is_own("https://x.example/")
         );
     }
 }
