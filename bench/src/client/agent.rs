@@ -2,7 +2,7 @@
 
 use super::{NAME, log_in};
 use crate::making::{Bare as BareSignature, ecdsa};
-use crate::process::latency::{self, Times};
+use crate::process::latency;
 use crate::process::load::{Connection, Load, Request, load, send_all};
 use crate::process::server::{Server, free_address, on_server_core};
 use crate::process::{ROUNDS, alone, answering, beside, median_of};
@@ -42,9 +42,6 @@ struct Round {
     proxy: Load,
 }
 
-/// How long answers took, the bare proxy's first.
-type Latencies = [Times; 2];
-
 impl Round {
     /// What could be done in a second where nothing else cost anything.
     fn limit(&self) -> f64 {
@@ -56,23 +53,14 @@ pub(crate) fn rows() -> Result<Vec<Row>, Failure> {
     let scene = Scene::set()?;
     let rounds: Vec<Round> = (0..ROUNDS).map(|_| scene.round()).collect::<Result<_, _>>()?;
     let half = median_of(&rounds, |round| round.agent.per_wall_sec()) / 2.0;
-    let times: Vec<Latencies> = (0..ROUNDS).map(|_| scene.latencies(half)).collect::<Result<_, _>>()?;
+    let times =
+        latency::slices([&scene.proxy, &scene.agent], half, |count| Ok(vec![scene.request.clone(); count]))?;
     let ours = |round: &Round| round.agent.per_cpu_sec();
     let secs = |figure: fn(&Round) -> f64| Figure::Secs(median_of(&rounds, figure));
-    Ok(vec![
-        beside("the agent / sign + bare proxy", &rounds, Round::limit, ours, Goal::Ratio(0.70)),
-        added(
-            "p50 at half of the saturation load, over the bare proxy",
-            &times,
-            |times| times.p50,
-            Goal::Secs(200e-6),
-        ),
-        added(
-            "p99 at half of the saturation load, over the bare proxy",
-            &times,
-            |times| times.p99,
-            Goal::None,
-        ),
+    let mut rows =
+        vec![beside("the agent / sign + bare proxy", &rounds, Round::limit, ours, Goal::Ratio(0.70))];
+    rows.extend(latency::added(&times, Goal::Secs(200e-6), Goal::None));
+    rows.extend([
         alone("one ES256 signature", secs(|round| 1.0 / round.sign), Goal::None),
         alone(
             "one request through the bare proxy",
@@ -80,13 +68,8 @@ pub(crate) fn rows() -> Result<Vec<Row>, Failure> {
             Goal::None,
         ),
         alone("one request through the agent", secs(|round| 1.0 / round.agent.per_cpu_sec()), Goal::None),
-    ])
-}
-
-fn added(what: &'static str, all: &[Latencies], of: fn(&Times) -> f64, goal: Goal) -> Row {
-    let limit = Figure::Secs(median_of(all, |[proxy, _]| of(proxy)));
-    let ours = Figure::Secs(median_of(all, |[proxy, agent]| of(agent) - of(proxy)));
-    Row { limit: Some(limit), ..alone(what, ours, goal) }
+    ]);
+    Ok(rows)
 }
 
 impl Scene {
@@ -134,12 +117,6 @@ impl Scene {
     fn load(&self, server: &Server, count: usize) -> Result<Load, Failure> {
         let requests = vec![self.request.clone(); count];
         load(server, count, || send_all(server.address, &requests, 200))
-    }
-
-    fn latencies(&self, per_sec: f64) -> Result<Latencies, Failure> {
-        let requests = vec![self.request.clone(); latency::count(per_sec)];
-        let times = |server: &Server| latency::times(server.address, &requests, per_sec);
-        Ok([times(&self.proxy)?, times(&self.agent)?])
     }
 }
 

@@ -6,10 +6,11 @@ use super::walks::Flows;
 use super::wallet::{RESOURCE, SECRET, Service, Wallet};
 use crate::checking::Bare as BareVerification;
 use crate::making::{Bare as BareSignature, ecdsa};
+use crate::process::answering;
+use crate::process::latency::{self, Times};
 use crate::process::load::{Connection, Load, Request, load, send_all};
 use crate::process::node::Script;
 use crate::process::server::{Server, free_address, on_server_core};
-use crate::process::{answering, latency};
 use keybound_bench::{Failure, measure};
 use std::fs::File;
 use std::path::Path;
@@ -131,11 +132,13 @@ impl Scene {
         load(&self.keybound, FLOWS, || flows.run())
     }
 
-    /// How long 99 of 100 requests take at that load.
-    pub(super) fn p99_secs(&mut self, per_sec: f64) -> Result<f64, Failure> {
-        let place = self.wallet.place(self.keybound.address)?;
-        let requests = self.wallet.ask_often(Service::Basic, &place, latency::count(per_sec))?;
-        Ok(latency::times(self.keybound.address, &requests, per_sec)?.p99)
+    /// How long answers take at that load.
+    pub(super) fn latencies(&mut self, per_sec: f64) -> Result<Vec<[Times; 1]>, Failure> {
+        let Self { wallet, keybound, .. } = self;
+        latency::slices([keybound], per_sec, |count| {
+            let place = wallet.place(keybound.address)?;
+            wallet.ask_often(Service::Basic, &place, count)
+        })
     }
 
     /// What a flood of strangers adds to the memory, once one as large has gone before.

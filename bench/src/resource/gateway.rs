@@ -57,9 +57,6 @@ struct Round {
     up: [Passage; 2],
 }
 
-/// How long answers took, the bare proxy's first.
-type Latencies = [Times; 2];
-
 impl Round {
     /// What could be done in a second where nothing else cost anything.
     fn limit(&self) -> f64 {
@@ -71,15 +68,14 @@ pub(crate) fn rows() -> Result<Vec<Row>, Failure> {
     let mut scene = Scene::set()?;
     let rounds: Vec<Round> = (0..ROUNDS).map(|_| scene.round()).collect::<Result<_, _>>()?;
     let half = median_of(&rounds, |round| round.gateway.per_wall_sec()) / 2.0;
-    let times: Vec<Latencies> = (0..ROUNDS).map(|_| scene.latencies(half)).collect::<Result<_, _>>()?;
+    let times = scene.latencies(half)?;
     let mut rows = speeds(&rounds);
     rows.extend([
         passage("1 GiB down / through the bare proxy", &rounds, |round| round.down),
         passage("1 GiB up / through the bare proxy", &rounds, |round| round.up),
         growth(&rounds),
-        added("p50 at half of the saturation load, over the bare proxy", &times, |times| times.p50, 150e-6),
-        added("p99 at half of the saturation load, over the bare proxy", &times, |times| times.p99, 1e-3),
     ]);
+    rows.extend(latency::added(&times, Goal::Secs(150e-6), Goal::Secs(1e-3)));
     rows.extend(scene.memory()?);
     let secs = |figure: fn(&Round) -> f64| Figure::Secs(median_of(&rounds, figure));
     rows.extend([
@@ -126,12 +122,6 @@ fn growth(rounds: &[Round]) -> Row {
     alone("memory that 1 GiB adds while it passes", Figure::Bytes(most), Goal::Bytes(GROWTH_MAX_OCTETS))
 }
 
-fn added(what: &'static str, all: &[Latencies], of: fn(&Times) -> f64, goal: f64) -> Row {
-    let limit = Figure::Secs(median_of(all, |[proxy, _]| of(proxy)));
-    let ours = Figure::Secs(median_of(all, |[proxy, gateway]| of(gateway) - of(proxy)));
-    Row { limit: Some(limit), ..alone(what, ours, Goal::Secs(goal)) }
-}
-
 impl Scene {
     fn set() -> Result<Self, Failure> {
         let program = std::env::current_exe()?;
@@ -169,11 +159,13 @@ impl Scene {
         Ok([way.pass(&head, &self.loaded.proxy)?, way.pass(&head, &self.loaded.gateway)?])
     }
 
-    fn latencies(&mut self, per_sec: f64) -> Result<Latencies, Failure> {
-        let place = self.caller.place(self.timed.gateway.address)?;
-        let requests = self.caller.ask_often(&place, latency::count(per_sec))?;
-        let times = |server: &Server| latency::times(server.address, &requests, per_sec);
-        Ok([times(&self.timed.proxy)?, times(&self.timed.gateway)?])
+    /// How long answers take, the bare proxy's first.
+    fn latencies(&mut self, per_sec: f64) -> Result<Vec<[Times; 2]>, Failure> {
+        let Self { caller, timed, .. } = self;
+        latency::slices([&timed.proxy, &timed.gateway], per_sec, |count| {
+            let place = caller.place(timed.gateway.address)?;
+            caller.ask_often(&place, count)
+        })
     }
 
     /// What the records of used proofs take, in a gateway that has done nothing else.
