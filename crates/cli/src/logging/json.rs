@@ -64,26 +64,21 @@ fn push_date(line: &mut String, time: UnixTime) {
     let month = (5 * day + 2) / 153;
     let day = day - (153 * month + 2) / 5 + 1;
     let (month, later) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
-    push_digits::<4>(line, 400 * period + year + later);
-    for (before, number) in
-        [('-', month), ('-', day), ('T', second / 3600), (':', second / 60 % 60), (':', second % 60)]
-    {
-        line.push(before);
-        push_digits::<2>(line, number);
+    let mut date = *b"0000-00-00T00:00:00.000Z";
+    let mut places = date.split_mut(|octet| !octet.is_ascii_digit());
+    for number in [400 * period + year + later, month, day, second / 3600, second / 60 % 60, second % 60] {
+        write_digits(places.next().unwrap_or_default(), number);
     }
-    line.push('.');
-    push_digits::<3>(line, time.as_millis() % 1000);
-    line.push('Z');
+    write_digits(places.next().unwrap_or_default(), time.as_millis() % 1000);
+    line.push_str(str::from_utf8(&date).unwrap_or_default());
 }
 
-/// Appends the last `N` digits of the number.
-fn push_digits<const N: usize>(line: &mut String, mut number: u64) {
-    let mut digits = ['0'; N];
-    for digit in digits.iter_mut().rev() {
-        *digit = char::from(b'0' + u8::try_from(number % 10).unwrap_or(0));
+/// Writes the last digits of the number, as many as there is place for.
+fn write_digits(place: &mut [u8], mut number: u64) {
+    for digit in place.iter_mut().rev() {
+        *digit = b'0' + u8::try_from(number % 10).unwrap_or(0);
         number /= 10;
     }
-    line.extend(digits);
 }
 
 /// Writes fields as members of an object that was begun.
@@ -149,8 +144,12 @@ impl Write for Escape<'_> {
 
 /// Appends the text as it may stand in a JSON string (RFC 8259 §7).
 fn escape(line: &mut String, text: &str) {
-    let mut rest = text;
     let must_be = |octet: u8| matches!(octet, b'"' | b'\\' | 0..0x20);
+    // Nearly always none; to look at all of them is quicker than to look for the first.
+    if !text.bytes().fold(false, |found, octet| found | must_be(octet)) {
+        return line.push_str(text);
+    }
+    let mut rest = text;
     while let Some((before, char, after)) =
         rest.bytes().position(must_be).and_then(|at| split_around(rest, at))
     {
