@@ -66,6 +66,31 @@ pub async fn client(provider: &Provider, call: &Call, now: Now) -> Result<Authen
     Ok(client)
 }
 
+/// What a client shows of itself; nothing vouches for it yet.
+enum Shown<'p> {
+    Nothing,
+    Secret(&'p Secret),
+    Assertion(UnverifiedJwt<'p>),
+}
+
+/// How a client says who it is, who that would be, and what it shows.
+fn read(presented: &Presented) -> Result<(AuthMethod, ClientId, Shown<'_>), Denied> {
+    Ok(match presented {
+        Presented::None { client_id } => (AuthMethod::None, client_id.clone(), Shown::Nothing),
+        Presented::Basic { client_id, client_secret } => {
+            (AuthMethod::ClientSecretBasic, client_id.clone(), Shown::Secret(client_secret))
+        }
+        Presented::Post { client_id, client_secret } => {
+            (AuthMethod::ClientSecretPost, client_id.clone(), Shown::Secret(client_secret))
+        }
+        Presented::Assertion { client_id, assertion } => {
+            let jwt = UnverifiedJwt::parse(assertion.reveal()).map_err(|_| malformed())?;
+            let claimed = claimed_client(&jwt, client_id.as_ref())?;
+            (AuthMethod::PrivateKeyJwt, claimed, Shown::Assertion(jwt))
+        }
+    })
+}
+
 async fn authenticate(
     provider: &Provider,
     headers: &HeaderMap,
@@ -74,17 +99,14 @@ async fn authenticate(
 ) -> Result<AuthenticatedClient, Refusal> {
     let presented = Presented::read(headers, &call.form)
         .map_err(|error| Denied::new(error.code(), "AS-CA-07", error.to_string()))?;
-    let (method, client_id) = match &presented {
-        Presented::None { client_id } => (AuthMethod::None, client_id.clone()),
-        Presented::Basic { client_id, .. } => (AuthMethod::ClientSecretBasic, client_id.clone()),
-        Presented::Post { client_id, .. } => (AuthMethod::ClientSecretPost, client_id.clone()),
-        Presented::Assertion { client_id, assertion } => {
-            (AuthMethod::PrivateKeyJwt, claimed_client(assertion, client_id.as_ref())?)
-        }
-    };
+    let (method, client_id, shown) = read(&presented)?;
     let found = provider.clients.find(&provider.store, client_id.as_str(), now).await?;
     let Some(client) = found else {
-        decoy::check(&presented, &provider.metrics);
+        match &shown {
+            Shown::Nothing => {}
+            Shown::Secret(secret) => decoy::check_secret(secret, &provider.metrics),
+            Shown::Assertion(jwt) => decoy::check_assertion(jwt, &provider.metrics),
+        }
         return Err(refused("AS-CA-07", "the client is unknown or its credentials are wrong")
             .log(client_id.as_str())
             .into());
@@ -97,22 +119,24 @@ async fn authenticate(
         );
         return Err(refused("AS-CA-07", wire).into());
     }
-    let assertion = match &presented {
-        Presented::None { .. } => None,
-        Presented::Basic { client_secret, .. } | Presented::Post { client_secret, .. } => {
+    let assertion = match &shown {
+        Shown::Nothing => None,
+        Shown::Secret(secret) => {
             provider.metrics.client_checked(ClientCheck::Secret);
-            check_secret(&client, client_secret, now.unix)?;
+            check_secret(&client, secret, now.unix)?;
             None
         }
-        Presented::Assertion { assertion, .. } => {
-            Some(check_assertion(provider, &client, assertion, &call.target, now.unix).await?)
-        }
+        Shown::Assertion(jwt) => Some(check_assertion(provider, &client, jwt, &call.target, now.unix).await?),
     };
     Ok(AuthenticatedClient { client, assertion })
 }
 
 fn refused(row: &'static str, wire: impl Into<String>) -> Denied {
     Denied::new(ErrorCode::InvalidClient, row, wire)
+}
+
+fn malformed() -> Denied {
+    refused("AS-CA-01", "the client assertion is not a JWT")
 }
 
 /// Compared as digests, in constant time (AS-CA-09).
@@ -133,9 +157,7 @@ fn check_secret(client: &RegisteredClient, presented: &Secret, now: UnixTime) ->
 }
 
 /// Whose keys to try: `iss` of the assertion, which nothing vouches for yet.
-fn claimed_client(assertion: &Secret, in_body: Option<&ClientId>) -> Result<ClientId, Denied> {
-    let malformed = || refused("AS-CA-01", "the client assertion is not a JWT");
-    let jwt = UnverifiedJwt::parse(assertion.reveal()).map_err(|_| malformed())?;
+fn claimed_client(jwt: &UnverifiedJwt<'_>, in_body: Option<&ClientId>) -> Result<ClientId, Denied> {
     let claims = jwt.claims().map_err(|_| malformed())?;
     let iss = claims.string("iss").ok().flatten();
     let iss = iss.ok_or_else(|| refused("AS-CA-01", "the client assertion needs `iss`, the client_id"))?;
@@ -150,13 +172,11 @@ fn claimed_client(assertion: &Secret, in_body: Option<&ClientId>) -> Result<Clie
 async fn check_assertion(
     provider: &Provider,
     client: &RegisteredClient,
-    assertion: &Secret,
+    jwt: &UnverifiedJwt<'_>,
     called: &Target,
     now: UnixTime,
 ) -> Result<UsedAssertion, Refusal> {
-    let malformed = || refused("AS-CA-01", "the client assertion is not a JWT");
-    let jwt = UnverifiedJwt::parse(assertion.reveal()).map_err(|_| malformed())?;
-    let (verified, key) = verify_assertion(provider, client, &jwt).await?;
+    let (verified, key) = verify_assertion(provider, client, jwt).await?;
     let claims = verified.claims().map_err(|_| malformed())?;
     let claims = AssertionClaims::read(&claims).map_err(|wrong| refused("AS-CA-01", wrong.to_string()))?;
     check_parties(provider, client, &claims, called)?;
@@ -172,7 +192,6 @@ async fn verify_assertion(
     client: &RegisteredClient,
     jwt: &UnverifiedJwt<'_>,
 ) -> Result<(VerifiedJwt, Thumbprint), Refusal> {
-    let malformed = || refused("AS-CA-01", "the client assertion is not a JWT");
     let header = jwt.header().map_err(|_| malformed())?;
     let typ = header.string("typ").map_err(|_| malformed())?.unwrap_or("JWT");
     if !["JWT", "client-authentication+jwt"].iter().any(|known| known.eq_ignore_ascii_case(typ)) {
@@ -184,8 +203,8 @@ async fn verify_assertion(
         refused("AS-CA-01", wire)
     };
     let algorithm = header.string("alg").ok().flatten().and_then(Algorithm::parse).ok_or_else(not_theirs)?;
-    let kid = jwt.kid().map_err(|_| malformed())?;
-    let keys = client.keys(kid.as_deref()).await.map_err(|error| {
+    let kid = header.string("kid").map_err(|_| malformed())?;
+    let keys = client.keys(kid).await.map_err(|error| {
         Refusal::Unavailable(format!("the keys of client {} cannot be fetched: {error}", client.id))
     })?;
     let mut accepted = AlgorithmSet::of(provider.config.profile.of(client).signature_algorithms());
@@ -193,7 +212,7 @@ async fn verify_assertion(
     if let Some(only) = client.token_endpoint_auth_signing_alg {
         accepted = accepted.intersection(AlgorithmSet::of(&[only]));
     }
-    let verified_by = keys.candidates(kid.as_deref(), algorithm).find_map(|key| {
+    let verified_by = keys.candidates(kid, algorithm).find_map(|key| {
         provider.metrics.client_checked(ClientCheck::Assertion);
         jwt.verify(accepted, std::iter::once(key)).ok().map(|verified| (verified, key.thumbprint()))
     });

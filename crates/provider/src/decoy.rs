@@ -6,7 +6,7 @@ use crate::profile::Profile;
 use keybound_dpop::jose::algorithm::{Algorithm, AlgorithmSet};
 use keybound_dpop::jose::jws::UnverifiedJwt;
 use keybound_dpop::jose::key_set::KeySet;
-use keybound_oauth::client_auth::Presented;
+use keybound_dpop::secret::Secret;
 use keybound_oauth::client_secret::ClientSecret;
 use std::sync::LazyLock;
 
@@ -19,23 +19,14 @@ const KEYS: &str = r#"{"keys":[
 
 static DECOYS: LazyLock<KeySet> = LazyLock::new(|| KeySet::parse(KEYS.as_bytes()).unwrap_or_default());
 
-/// Checks what was shown against a secret or a key of nobody's. The outcome is not asked for.
-pub(crate) fn check(presented: &Presented, metrics: &Metrics) {
-    match presented {
-        Presented::None { .. } => {}
-        Presented::Basic { client_secret, .. } | Presented::Post { client_secret, .. } => {
-            metrics.client_checked(ClientCheck::Secret);
-            std::hint::black_box(ClientSecret::Sha256([0; 32]).accepts(client_secret));
-        }
-        Presented::Assertion { assertion, .. } => {
-            if let Ok(jwt) = UnverifiedJwt::parse(assertion.reveal()) {
-                verify(&jwt, metrics);
-            }
-        }
-    }
+/// Checks a secret against one of nobody's. The outcome is not asked for.
+pub(crate) fn check_secret(shown: &Secret, metrics: &Metrics) {
+    metrics.client_checked(ClientCheck::Secret);
+    std::hint::black_box(ClientSecret::Sha256([0; 32]).accepts(shown));
 }
 
-fn verify(jwt: &UnverifiedJwt<'_>, metrics: &Metrics) {
+/// Checks an assertion against a key of nobody's.
+pub(crate) fn check_assertion(jwt: &UnverifiedJwt<'_>, metrics: &Metrics) {
     let Ok(header) = jwt.header() else { return };
     let algorithm = header.string("alg").ok().flatten().and_then(Algorithm::parse);
     let accepted = Profile::STANDARD.signature_algorithms();

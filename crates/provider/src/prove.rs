@@ -6,7 +6,7 @@ use crate::extract::Call;
 use crate::provider::Provider;
 use crate::refusal::{Denied, Refusal};
 use keybound_dpop::header::ProofHeader;
-use keybound_dpop::proof::check::{Expected, FreshProof, NotFresh, VerifiedProof, verify as verify_proof};
+use keybound_dpop::proof::check::{Expected, FreshProof, NotFresh, VerifiedProof, verify_by};
 use keybound_dpop::proof::error::Refusal as ProofRefusal;
 use keybound_dpop::replay::Recorded;
 use keybound_dpop::time::Now;
@@ -50,7 +50,7 @@ pub fn offered(
         nonce: provider.nonces_for(client.client.is_public()),
         policy: &policy,
     };
-    let proof = verify_proof(header, &expected, now.unix).map_err(|refusal| {
+    let proof = verify_by(header, &expected, &client.client.proof_key, now.unix).map_err(|refusal| {
         let denied = Denied::from(refusal).by(&client.client.id);
         count(provider, &denied);
         denied

@@ -15,6 +15,19 @@ async fn as_tok_01_a_proof_binds_the_access_token() {
 }
 
 #[tokio::test]
+async fn as_tok_01_dpop_sig_01_whichever_key_its_client_had_before() {
+    let (world, other) = (World::new().await, new_key());
+    // What is known of the first key from the second time on is for that key alone, and vouches for no proof.
+    for key in [&world.key, &world.key, &world.key, &other, &other, &world.key] {
+        let proof = Forge::new(key, "POST", TOKEN, world.now());
+        let answer = world.client_credentials(Some(&proof.sign(key))).await;
+        assert_eq!(answer.claims("access_token")["cnf"]["jkt"], jkt(key));
+        let stranger = if jkt(key) == jkt(&other) { &world.key } else { &other };
+        assert_e_as(&world.client_credentials(Some(&proof.sign(stranger))).await);
+    }
+}
+
+#[tokio::test]
 async fn as_tok_02_every_grant_type_binds() {
     let world = World::new().await;
     let tokens = world.tokens().await;

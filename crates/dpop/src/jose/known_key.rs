@@ -7,9 +7,9 @@ use std::fmt;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Room for one key: to be kept beside a token that is bound to it. It remembers the key that was shown with a good proof,
-/// its thumbprint, and the form in which the crypto library verifies. It vouches for nothing: whoever shows a key still
-/// shows all of it, and it is compared octet by octet.
+/// Room for one key: to be kept beside a token that is bound to it, or a client that has it. It remembers the key that was
+/// shown with a good proof, its thumbprint, and the form in which the crypto library verifies. It vouches for nothing:
+/// whoever shows a key still shows all of it, and it is compared octet by octet.
 #[derive(Default)]
 pub struct KnownKey {
     was_shown: AtomicBool,

@@ -120,8 +120,8 @@ pub fn verify(
     judge(&UnverifiedProof::read(&decoded)?, expected, now)
 }
 
-/// The same, and nothing less, for proofs that come with one token again and again: what `known` remembers of their key
-/// need not be found out anew. A key that was shown with a good proof is remembered there.
+/// The same, and nothing less, for proofs that come with one token or from one client again and again: what `known` remembers
+/// of their key need not be found out anew. A key that was shown with a good proof is remembered there.
 ///
 /// # Errors
 /// The [`Refusal`] of the first check that failed.

@@ -6,6 +6,7 @@ use crate::signing_keys::DEFAULT_ALGORITHM;
 use crate::store::{Client as StoredClient, ClientSource};
 use keybound_dpop::jose::algorithm::Algorithm;
 use keybound_dpop::jose::key_set::KeySet;
+use keybound_dpop::jose::known_key::KnownKey;
 use keybound_dpop::time::{Now, UnixTime};
 use keybound_fetch::{FetchError, Fetcher, JwksSource};
 use keybound_oauth::client_metadata::ClientMetadata;
@@ -41,6 +42,8 @@ pub struct RegisteredClient {
     pub id_token_algorithm: Algorithm,
     /// When its secret ends (RFC 7591 §3.2.1).
     pub secret_expires_at: Option<UnixTime>,
+    /// What is known of the key that its proofs are by: of the first that comes again.
+    pub proof_key: KnownKey,
     metadata: ClientMetadata,
     own_keys: Arc<KeySet>,
     remote_keys: Option<JwksSource>,
@@ -103,6 +106,7 @@ impl RegisteredClient {
             origin,
             id_token_algorithm,
             secret_expires_at: None,
+            proof_key: KnownKey::default(),
             own_keys: Arc::new(metadata.jwks.clone().unwrap_or_default()),
             metadata,
             remote_keys,
