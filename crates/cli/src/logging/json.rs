@@ -65,11 +65,11 @@ fn push_date(line: &mut String, time: UnixTime) {
     let day = day - (153 * month + 2) / 5 + 1;
     let (month, later) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
     let mut date = *b"0000-00-00T00:00:00.000Z";
-    let mut places = date.split_mut(|octet| !octet.is_ascii_digit());
-    for number in [400 * period + year + later, month, day, second / 3600, second / 60 % 60, second % 60] {
-        write_digits(places.next().unwrap_or_default(), number);
+    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    let numbers = [400 * period + year + later, month, day, hour, minute, second, time.as_millis() % 1000];
+    for (place, number) in date.split_mut(|octet| !octet.is_ascii_digit()).zip(numbers) {
+        write_digits(place, number);
     }
-    write_digits(places.next().unwrap_or_default(), time.as_millis() % 1000);
     line.push_str(str::from_utf8(&date).unwrap_or_default());
 }
 
