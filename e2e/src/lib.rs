@@ -8,7 +8,9 @@ pub mod clock;
 pub mod forge;
 pub mod hands;
 pub mod lines;
+pub mod requests;
 pub mod servers;
+pub mod settings;
 pub mod world;
 
 pub use answer::Answer;
@@ -16,4 +18,5 @@ pub use clock::TurnedClock;
 pub use forge::Forge;
 pub use hands::{Back, Hands};
 pub use servers::Servers;
-pub use world::{Settings, World};
+pub use settings::Settings;
+pub use world::World;

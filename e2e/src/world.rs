@@ -1,16 +1,17 @@
-//! The provider, on a turned clock, with the clients and the user that most tests want.
+//! The provider, on a turned clock, with the clients and the user that most tests want. What it is made of and what is sent
+//! to it is here by name, too.
 
 use crate::answer::Answer;
 use crate::clock::TurnedClock;
 use crate::forge::{Forge, new_key};
 use crate::hands::Hands;
+use crate::settings::{clients, config_of, signed};
 use axum::Router;
 use axum::body::Body;
-use http::header::CONTENT_TYPE;
 use http::{Request, Response};
 use keybound_dpop::jose::base64url;
 use keybound_dpop::jose::crypto::random;
-use keybound_dpop::jose::signer::{Signer, SigningKey};
+use keybound_dpop::jose::signer::SigningKey;
 use keybound_dpop::secret::Secret;
 use keybound_dpop::time::{Clock, UnixTime};
 use keybound_oauth::authorization_details::AuthorizationDetails;
@@ -18,7 +19,6 @@ use keybound_oauth::claims_request::ClaimsRequest;
 use keybound_oauth::client_auth::{ASSERTION_TYPE, sign_assertion};
 use keybound_oauth::form::FormWriter;
 use keybound_oauth::identifier::{ClientId, Issuer};
-use keybound_oauth::token_exchange::GRANT_TYPE as TOKEN_EXCHANGE;
 use keybound_provider::config::ConfigFile;
 use keybound_provider::provider::Provider;
 use keybound_provider::registry::{NewUser, add_client, add_user};
@@ -32,59 +32,8 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tower::ServiceExt;
 
-/// The issuer of every World.
-pub const ISSUER: &str = "https://as.example";
-/// The token endpoint.
-pub const TOKEN: &str = "https://as.example/token";
-/// The pushed authorization request endpoint.
-pub const PUSHED: &str = "https://as.example/par";
-/// The authorization endpoint.
-pub const AUTHORIZE: &str = "https://as.example/authorize";
-/// The device authorization endpoint.
-pub const DEVICE_AUTHORIZATION: &str = "https://as.example/device_authorization";
-/// UserInfo.
-pub const USERINFO: &str = "https://as.example/userinfo";
-/// The API that tokens are for.
-pub const API: &str = "https://api.example/";
-/// A second API, where bearer tokens are allowed.
-pub const MIXED_API: &str = "https://mixed.example/";
-/// A third, which knows nothing of DPoP.
-pub const OLD_API: &str = "https://old.example/";
-/// A fourth, whose tokens say nothing by themselves.
-pub const OPAQUE_API: &str = "https://opaque.example/";
-/// Introspection.
-pub const INTROSPECT: &str = "https://as.example/introspect";
-/// Revocation.
-pub const REVOKE: &str = "https://as.example/revoke";
-/// The secret of the client `service`.
-pub const SECRET: &str = "a:b%2F+ secret";
-/// The password of the user.
-pub const PASSWORD: &str = "correct horse";
-/// The PKCE verifier of every code.
-pub const VERIFIER: &str = "verifier-verifier-verifier-verifier-verifier";
-/// Where codes are sent.
-pub const REDIRECT_URI: &str = "https://app.example/callback";
-
-/// What a World is made of, besides what all have.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// More lines of configuration.
-    pub config: String,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self { config: "[nonce]\nmode = \"off\"\n".to_owned() }
-    }
-}
-
-impl Settings {
-    /// With nonces, as they are by default.
-    #[must_use]
-    pub fn with_nonces() -> Self {
-        Self { config: String::new() }
-    }
-}
+pub use crate::requests::*;
+pub use crate::settings::*;
 
 /// The provider and all that a test needs to talk to it.
 pub struct World {
@@ -332,145 +281,4 @@ impl World {
             .pair("client_assertion", assertion);
         self.post(form, &borrow(&with_proof(Vec::new(), proof))).await
     }
-}
-
-/// The configuration of a World, with more lines at its end.
-pub fn config(more: &str) -> ConfigFile {
-    config_of(ISSUER, more)
-}
-
-fn config_of(issuer: &str, more: &str) -> ConfigFile {
-    let text = format!(
-        r#"
-        issuer = "{issuer}"
-
-        [[resource]]
-        identifier = "{API}"
-        scopes = ["read", "write"]
-        default = true
-        client = "api"
-
-        [[resource]]
-        identifier = "{MIXED_API}"
-        scopes = ["read"]
-        dpop = "allowed"
-
-        [[resource]]
-        identifier = "{OPAQUE_API}"
-        scopes = ["read"]
-        dpop = "allowed"
-        tokens = "opaque"
-        client = "opaque-api"
-
-        [[resource]]
-        identifier = "{OLD_API}"
-        scopes = ["read"]
-        dpop = "refresh_only"
-
-        {more}"#
-    );
-    ConfigFile::parse(&text, "world.toml").expect("a configuration")
-}
-
-/// A client that may ask for everything and authenticates by a key.
-fn signed(client_id: &str, key: &SigningKey) -> Value {
-    let jwk: Value = serde_json::from_str(&key.public_jwk().to_json()).expect("JSON");
-    json!({ "client_id": client_id, "jwks": { "keys": [jwk] }, "redirect_uris": [REDIRECT_URI],
-            "grant_types": ["authorization_code", "refresh_token", "client_credentials"],
-            "token_endpoint_auth_method": "private_key_jwt" })
-}
-
-/// The clients of a World.
-fn clients(client_key: &SigningKey) -> Vec<Value> {
-    let all_grants = json!(["authorization_code", "refresh_token", "client_credentials"]);
-    vec![
-        json!({ "client_id": "app", "redirect_uris": [REDIRECT_URI],
-                "grant_types": ["authorization_code", "refresh_token"],
-                "token_endpoint_auth_method": "none" }),
-        json!({ "client_id": "bearer-app", "redirect_uris": [REDIRECT_URI],
-                "grant_types": ["authorization_code", "refresh_token"],
-                "token_endpoint_auth_method": "none", "dpop_bound_access_tokens": false }),
-        json!({ "client_id": "service", "client_secret": SECRET, "redirect_uris": [REDIRECT_URI],
-                "grant_types": all_grants, "token_endpoint_auth_method": "client_secret_basic" }),
-        json!({ "client_id": "poster", "client_secret": SECRET, "redirect_uris": [REDIRECT_URI],
-                "grant_types": all_grants, "token_endpoint_auth_method": "client_secret_post",
-                "dpop_bound_access_tokens": false }),
-        signed("signed", client_key),
-        json!({ "client_id": "api", "client_secret": SECRET, "grant_types": ["client_credentials", TOKEN_EXCHANGE] }),
-        json!({ "client_id": "broker", "client_secret": SECRET, "grant_types": ["client_credentials", TOKEN_EXCHANGE],
-                "dpop_bound_access_tokens": false }),
-        json!({ "client_id": "opaque-api", "client_secret": SECRET, "dpop_bound_access_tokens": false,
-                "grant_types": ["client_credentials", TOKEN_EXCHANGE] }),
-    ]
-}
-
-/// `code_challenge` of a verifier.
-pub fn challenge(verifier: &str) -> String {
-    base64url::encode(&keybound_dpop::jose::crypto::sha256(verifier.as_bytes()))
-}
-
-/// The body of a token request for a client itself.
-pub fn client_credentials_form() -> FormWriter {
-    FormWriter::new().pair("grant_type", "client_credentials").pair("scope", "read")
-}
-
-/// The body of a token request with a code, without the client.
-pub fn code_form(code: &Secret) -> FormWriter {
-    FormWriter::new()
-        .pair("grant_type", "authorization_code")
-        .pair("code", code.reveal())
-        .pair("redirect_uri", REDIRECT_URI)
-        .pair("code_verifier", VERIFIER)
-}
-
-/// The body of a refresh, without the client.
-pub fn refresh_form(token: &str) -> FormWriter {
-    FormWriter::new().pair("grant_type", "refresh_token").pair("refresh_token", token)
-}
-
-/// The value of `Authorization` for a client's secret (RFC 6749 §2.3.1).
-pub fn basic(client_id: &str, secret: &str) -> String {
-    let pair =
-        format!("{}:{}", keybound_oauth::form::encode(client_id), keybound_oauth::form::encode(secret));
-    format!("Basic {}", data_encoding::BASE64.encode(pair.as_bytes()))
-}
-
-/// The parameters of a good authorization request, without the client.
-pub fn authorization_form() -> FormWriter {
-    FormWriter::new()
-        .pair("response_type", "code")
-        .pair("redirect_uri", REDIRECT_URI)
-        .pair("scope", "openid email read")
-        .pair("resource", API)
-        .pair("state", "some state")
-        .pair("code_challenge", &challenge(VERIFIER))
-        .pair("code_challenge_method", "S256")
-}
-
-/// A posted form.
-pub fn post(url: &str, form: FormWriter, headers: &[(&str, &str)]) -> Request<Body> {
-    let request = Request::post(url).header(CONTENT_TYPE, "application/x-www-form-urlencoded");
-    let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
-    request.body(Body::from(form.finish())).expect("a request")
-}
-
-/// A GET.
-pub fn get(url: &str, headers: &[(&str, &str)]) -> Request<Body> {
-    let request =
-        headers.iter().fold(Request::get(url), |request, (name, value)| request.header(*name, *value));
-    request.body(Body::empty()).expect("a request")
-}
-
-/// Adds a proof to headers.
-pub fn with_proof(
-    mut headers: Vec<(&'static str, String)>,
-    proof: Option<&str>,
-) -> Vec<(&'static str, String)> {
-    headers.extend(proof.map(|proof| ("dpop", proof.to_owned())));
-    headers
-}
-
-/// Headers as [`post`] and [`get`] take them.
-pub fn borrow<'h>(headers: &'h [(&'static str, String)]) -> Vec<(&'static str, &'h str)> {
-    headers.iter().map(|(name, value)| (*name, value.as_str())).collect()
 }
