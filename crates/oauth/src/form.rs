@@ -2,6 +2,7 @@
 //! way to read it.
 
 use keybound_dpop::secret::Secret;
+use memchr::{memchr, memchr2};
 use std::fmt;
 use std::ops::Range;
 
@@ -60,14 +61,20 @@ impl Form {
         }
         let mut text = Vec::with_capacity(bytes.len());
         let mut pairs = Vec::with_capacity(USUAL_PARAMETERS);
-        for piece in bytes.split(|byte| *byte == b'&').filter(|piece| !piece.is_empty()) {
+        let mut rest = Some(bytes);
+        while let Some(bytes) = rest {
+            let (piece, after) = cut(bytes, b'&');
+            rest = after;
+            if piece.is_empty() {
+                continue;
+            }
             if pairs.len() == MAX_PARAMETERS {
                 return Err(FormError::TooLarge("number of parameters"));
             }
-            let mut halves = piece.splitn(2, |byte| *byte == b'=');
-            let mut half = || decode_onto(&mut text, halves.next().unwrap_or_default());
-            let (start, middle, end) = half()
-                .and_then(|name| Some((name.start, name.end, half()?.end)))
+            let (name, value) = cut(piece, b'=');
+            let mut half = |octets| decode_onto(&mut text, octets);
+            let (start, middle, end) = half(name)
+                .and_then(|name| Some((name.start, name.end, half(value.unwrap_or_default())?.end)))
                 .ok_or(FormError::Encoding)?;
             pairs.push(Pair { start, middle, end });
         }
@@ -259,11 +266,19 @@ pub fn decode(encoded: &[u8]) -> Option<String> {
     String::from_utf8(octets).ok()
 }
 
+/// What is before the first such octet, and what is behind it.
+fn cut(octets: &[u8], at: u8) -> (&[u8], Option<&[u8]>) {
+    match memchr(at, octets).and_then(|place| octets.split_at_checked(place)) {
+        Some((before, [_, after @ ..])) => (before, Some(after)),
+        _ => (octets, None),
+    }
+}
+
 /// Appends what the octets stand for, and says where.
 fn decode_onto(octets: &mut Vec<u8>, encoded: &[u8]) -> Option<Range<usize>> {
     let start = octets.len();
     let mut rest = encoded;
-    while let Some(plain) = rest.iter().position(|byte| matches!(byte, b'+' | b'%')) {
+    while let Some(plain) = memchr2(b'+', b'%', rest) {
         let (as_they_are, coded) = rest.split_at(plain);
         octets.extend_from_slice(as_they_are);
         rest = match coded {

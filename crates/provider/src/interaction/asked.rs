@@ -11,12 +11,12 @@ pub const MAX_REQUEST_BYTES: usize = 7000;
 /// The name of what is added to the request after a sign-in. See [`Asked::from_query`].
 const SIGNED_IN: &str = "keybound_signed_in";
 
-/// An authorization request: its parameters, and their one spelling.
+/// An authorization request: its parameters, and one spelling of them, which every page and every redirect keeps.
 #[derive(Clone, Debug)]
 pub struct Asked {
     /// The parameters.
     pub form: Form,
-    /// The same, form-encoded by us.
+    /// The same, form-encoded: as it came, where browsers hand it on unchanged; else by us.
     pub text: String,
 }
 
@@ -30,11 +30,23 @@ impl Asked {
         // Those of one name stay in their order.
         pairs.sort_by_key(|(name, _)| *name);
         let text = pairs.into_iter().fold(FormWriter::new(), |w, (name, value)| w.pair(name, value)).finish();
+        Self::spelt(form, text)
+    }
+
+    fn spelt(form: Form, text: String) -> Result<Self, Denied> {
         if text.len() > MAX_REQUEST_BYTES {
             let wire = format!("the parameters must be at most {MAX_REQUEST_BYTES} octets, form-encoded");
             return Err(Denied::new(ErrorCode::InvalidRequest, "OPS-LIM-01", wire));
         }
         Ok(Self { form, text })
+    }
+
+    fn read(query: &str) -> Result<Self, Denied> {
+        let form = Form::parse_query(query).map_err(repeated)?;
+        match is_kept(query) {
+            true => Self::spelt(form, query.to_owned()),
+            false => Self::of(form),
+        }
     }
 
     /// Reads the request from a query, and takes off the word that [`Asked::after_sign_in`] put at its end.
@@ -49,7 +61,7 @@ impl Asked {
             },
             None => (query, None),
         };
-        Ok((Self::of(Form::parse_query(query).map_err(repeated)?)?, word))
+        Ok((Self::read(query)?, word))
     }
 
     /// Reads the request that a page of ours carried.
@@ -57,7 +69,7 @@ impl Asked {
     /// # Errors
     /// As [`Asked::from_query`].
     pub fn from_page(form: &Form) -> Result<Self, Denied> {
-        Self::of(Form::parse_query(form.get("request").unwrap_or_default()).map_err(repeated)?)
+        Self::read(form.get("request").unwrap_or_default())
     }
 
     /// The query that goes on with the request after a sign-in, of which `word` is the evidence.
@@ -65,6 +77,15 @@ impl Asked {
     pub fn after_sign_in(&self, word: &str) -> String {
         format!("{}&{SIGNED_IN}={word}", self.text)
     }
+}
+
+/// Whether a browser that is redirected to a URL with this query asks for it letter by letter: what it encodes by itself
+/// (URL Standard, special-query percent-encode set) or takes for the end is not in it.
+fn is_kept(query: &str) -> bool {
+    // All of it is looked at, which is quicker than to stop at the first: many octets at a time.
+    query.bytes().fold(true, |is_kept, octet| {
+        is_kept & octet.is_ascii_graphic() & !matches!(octet, b'"' | b'#' | b'\'' | b'<' | b'>')
+    })
 }
 
 fn repeated(error: keybound_oauth::form::FormError) -> Denied {
@@ -84,12 +105,25 @@ mod tests {
         let query = "state=a%20b%26c&resource=https%3A%2F%2Fa.example%2F&client_id=app&resource=urn:b&empty=";
         let (asked, word) = Asked::from_query(query).unwrap();
         assert_eq!((asked.form.get("state"), word), (Some("a b&c"), None));
+        assert_eq!(asked.text, query);
         let (again, word) = Asked::from_query(&asked.after_sign_in("1.x")).unwrap();
         assert_eq!((&again.text, word.as_deref()), (&asked.text, Some("1.x")));
         assert_eq!(again.form.all("resource").collect::<Vec<_>>(), ["https://a.example/", "urn:b"]);
         let page = FormWriter::new().pair("request", &asked.text).finish();
         let carried = Asked::from_page(&Form::parse(page.as_bytes()).unwrap()).unwrap();
         assert_eq!(carried.text, asked.text);
+    }
+
+    #[test]
+    fn what_a_browser_would_spell_anew_is_spelt_at_once() {
+        for spelt in ["a'b", "a\"b", "a<b", "a>b", "a#b", "aüb", "a b"] {
+            let (asked, _) = Asked::from_query(&format!("state={spelt}&client_id=app")).unwrap();
+            assert_eq!(asked.form.get("state"), Some(spelt));
+            let mut url = url::Url::parse("https://id.example/authorize").unwrap();
+            url.set_query(Some(&asked.text));
+            assert_eq!(url.query(), Some(asked.text.as_str()), "{spelt}");
+            assert_eq!(Asked::from_query(&asked.text).unwrap().0.text, asked.text);
+        }
     }
 
     #[test]

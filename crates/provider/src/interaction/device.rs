@@ -12,7 +12,7 @@ use super::visitor::Visitor;
 use crate::audit::{self, Event, Facts};
 use crate::clients::RegisteredClient;
 use crate::endpoint;
-use crate::page::{self, About, DeviceConsentPage, DevicePage, DonePage, Frame, Language};
+use crate::page::{self, About, DeviceConsentPage, DevicePage, DonePage, Escaped, Frame, Language};
 use crate::provider::Provider;
 use crate::reach::Reach;
 use crate::refusal::{Denied, Refusal};
@@ -262,7 +262,7 @@ fn consent_page(
         username: &signed_in.username,
         asked: page::asked(frame, &scope, &code.resources, &code.authorization_details),
         details: page::details(frame, &code.authorization_details),
-        request: &carried.text,
+        request: Escaped(&carried.text),
         csrf: form_token::mint(&provider.form_key, Purpose::DeviceAnswer, owner, &carried.text, now),
     };
     page::respond(frame, StatusCode::OK, &shown, None)

@@ -13,7 +13,7 @@ use crate::clients::{Origin, RegisteredClient};
 use crate::endpoint;
 use crate::hint;
 use crate::logout::sid;
-use crate::page::{self, DonePage, Frame, Language, LogoutPage, SignedOutPage};
+use crate::page::{self, DonePage, Escaped, Frame, Language, LogoutPage, SignedOutPage};
 use crate::provider::Provider;
 use crate::refusal::{Denied, Refusal};
 use crate::respond;
@@ -241,7 +241,7 @@ fn question<'a>(
         username: &signed_in.username,
         code: "",
         error: "",
-        request,
+        request: Escaped(request),
         csrf: form_token::mint(&provider.form_key, Purpose::Logout, owner, request, provider.unix()),
     }
 }

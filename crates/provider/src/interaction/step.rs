@@ -13,7 +13,9 @@ use super::throttle::Wait;
 use super::visitor::Visitor;
 use crate::audit::Event;
 use crate::page::texts::Texts;
-use crate::page::{self, About, AccountPage, ConsentPage, Frame, Language, Remember, ReturnPage, SignInPage};
+use crate::page::{
+    self, About, AccountPage, ConsentPage, Escaped, Frame, Language, Remember, ReturnPage, SignInPage,
+};
 use crate::provider::Provider;
 use crate::refusal::Refusal;
 use crate::respond;
@@ -107,7 +109,7 @@ pub(super) fn tell_fault(
         client: faulty.client.display_name(),
         code: faulty.denied.code.as_str(),
         text: &faulty.denied.wire,
-        request: &asked.text,
+        request: Escaped(&asked.text),
         csrf: form_token::mint(
             &provider.form_key,
             Purpose::Return,
@@ -256,7 +258,7 @@ pub(super) fn sign_in_page(
         action: errand.action,
         username: attempted.typed,
         error: &attempted.error(frame.text),
-        request: &asked.text,
+        request: Escaped(&asked.text),
         csrf: form_token::mint(
             &provider.form_key,
             errand.purpose,
@@ -306,7 +308,7 @@ fn consent_page(
         details: page::details(frame, &reach.details),
         destination: request.address.shown(),
         remember: is_open(provider, request).then_some(Remember { days, is_ticked }),
-        request: &asked.text,
+        request: Escaped(&asked.text),
         csrf: format!("{token}.{}", request.digest_of_shown()),
     };
     let target = request.address.form_target();
@@ -325,7 +327,7 @@ fn account_page(
         frame,
         client: request.client.display_name(),
         username: &signed_in.username,
-        request: &asked.text,
+        request: Escaped(&asked.text),
         csrf: form_token::mint(&provider.form_key, Purpose::Account, owner, &asked.text, provider.unix()),
     };
     let target = request.address.form_target();

@@ -15,6 +15,8 @@ use keybound_dpop::jose::crypto::sha256;
 
 const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+/// Most pages are shorter.
+const PAGE_OCTETS: usize = 4096;
 /// As many as a page has, with those that others add.
 const PAGE_HEADERS: usize = 16;
 const PERMISSIONS_POLICY: HeaderName = HeaderName::from_static("permissions-policy");
@@ -61,11 +63,13 @@ pub fn respond_with_script(frame: Frame<'_>, page: &impl Template, form_target: 
 }
 
 fn respond_by(frame: Frame<'_>, status: StatusCode, page: &impl Template, policy: String) -> Response<Body> {
-    let (status, html) = match page.render() {
-        Ok(html) => (status, html),
+    let mut html = String::with_capacity(PAGE_OCTETS);
+    let status = match page.render_into(&mut html) {
+        Ok(()) => status,
         Err(error) => {
             tracing::error!(%error, "a page could not be rendered");
-            (StatusCode::INTERNAL_SERVER_ERROR, String::new())
+            html.clear();
+            StatusCode::INTERNAL_SERVER_ERROR
         }
     };
     let mut response = Response::new(Body::from(html));

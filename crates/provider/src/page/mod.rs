@@ -5,6 +5,7 @@
 mod about;
 mod asked;
 mod details;
+mod escape;
 mod headers;
 mod language;
 mod shown;
@@ -13,6 +14,7 @@ pub mod texts;
 pub use about::About;
 pub use asked::{Group, Item, Place, asked};
 pub use details::{Detail, details, ticked};
+pub use escape::Escaped;
 pub use headers::{redirect, respond, respond_with_script};
 pub use shown::{
     AccountPage, ConsentPage, DeviceConsentPage, DevicePage, DonePage, ErrorPage, Frame, FrontPage,

@@ -3,6 +3,7 @@
 use super::about::About;
 use super::asked::{Group, Item};
 use super::details::Detail;
+use super::escape::Escaped;
 use super::texts::{Language, Texts};
 use crate::config::{Config, Pages};
 use askama::Template;
@@ -60,7 +61,7 @@ pub struct SignInPage<'a> {
     /// Why the attempt before failed; empty where there was none.
     pub error: &'a str,
     /// What the user signs in for: an authorization request, or the code of a device.
-    pub request: &'a str,
+    pub request: Escaped<'a>,
     /// The form's token.
     pub csrf: String,
 }
@@ -76,7 +77,7 @@ pub struct AccountPage<'a> {
     /// Who is signed in.
     pub username: &'a str,
     /// The authorization request.
-    pub request: &'a str,
+    pub request: Escaped<'a>,
     /// The form's token.
     pub csrf: String,
 }
@@ -113,7 +114,7 @@ pub struct ConsentPage<'a> {
     /// The box, where the answer may be remembered.
     pub remember: Option<Remember>,
     /// The authorization request.
-    pub request: &'a str,
+    pub request: Escaped<'a>,
     /// The form's token.
     pub csrf: String,
 }
@@ -153,7 +154,7 @@ pub struct DeviceConsentPage<'a> {
     /// What is asked for in detail.
     pub details: Vec<Detail<'a>>,
     /// The code, as the form carries it.
-    pub request: &'a str,
+    pub request: Escaped<'a>,
     /// The form's token.
     pub csrf: String,
 }
@@ -195,7 +196,7 @@ pub struct ReturnPage<'a> {
     /// What was expected.
     pub text: &'a str,
     /// The authorization request.
-    pub request: &'a str,
+    pub request: Escaped<'a>,
     /// The form's token.
     pub csrf: String,
 }
@@ -233,7 +234,7 @@ pub struct LogoutPage<'a> {
     /// What is wrong with the request; empty where nothing is.
     pub error: &'a str,
     /// The logout request.
-    pub request: &'a str,
+    pub request: Escaped<'a>,
     /// The form's token.
     pub csrf: String,
 }

@@ -3,6 +3,7 @@
 use super::catalogue::Bundle;
 use arc_swap::ArcSwapOption;
 use askama::filters::{Escaper, Html, HtmlSafe};
+use askama::{FastWritable, Values};
 use fluent_bundle::FluentArgs;
 use std::fmt;
 use std::sync::Arc;
@@ -94,19 +95,31 @@ pub struct Filled<'t, const N: usize> {
 
 impl<const N: usize> HtmlSafe for Filled<'_, N> {}
 
-impl<const N: usize> fmt::Display for Filled<'_, N> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl<const N: usize> Filled<'_, N> {
+    fn write<W: fmt::Write + ?Sized>(&self, out: &mut W) -> fmt::Result {
         for piece in &self.text.0 {
             match piece {
-                Piece::Words(words) => Html.write_escaped_str(&mut *f, words)?,
+                Piece::Words(words) => Html.write_escaped_str(&mut *out, words)?,
                 Piece::Variable(place) => {
-                    f.write_str("<bdi>")?;
-                    Html.write_escaped_str(&mut *f, self.values.get(*place).copied().unwrap_or_default())?;
-                    f.write_str("</bdi>")?;
+                    out.write_str("<bdi>")?;
+                    Html.write_escaped_str(&mut *out, self.values.get(*place).copied().unwrap_or_default())?;
+                    out.write_str("</bdi>")?;
                 }
             }
         }
         Ok(())
+    }
+}
+
+impl<const N: usize> fmt::Display for Filled<'_, N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write(f)
+    }
+}
+
+impl<const N: usize> FastWritable for Filled<'_, N> {
+    fn write_into(&self, out: &mut dyn fmt::Write, _: &dyn Values) -> askama::Result<()> {
+        Ok(self.write(out)?)
     }
 }
 
