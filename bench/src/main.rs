@@ -33,6 +33,10 @@ const GROUPS: [(&str, Group); 10] = [
     ("agent", client::agent_rows),
 ];
 
+/// Told this word, the program loads the servers as it does when it measures, and measures nothing: a recording of what they
+/// do often is made of it.
+const TRAIN: &str = "--train";
+
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let done = match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
@@ -45,6 +49,7 @@ fn main() -> ExitCode {
         [guarded::COUNTING, address, folder] => guarded::run_counting(address, folder).map(|()| true),
         [calling::CALL, kind, url, home] => calling::run(kind, url, home).map(|()| true),
         [proxy::PROXY, address, upstream, fields] => proxy::run(address, upstream, fields).map(|()| true),
+        [TRAIN] => train().map(|()| true),
         ref names => measure(names),
     };
     match done {
@@ -58,6 +63,12 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn train() -> Result<(), Failure> {
+    measure::pin(0)?;
+    provider::train()?;
+    resource::train()
 }
 
 /// Measures the groups of these names, or all. `Ok(false)`: a goal was missed.

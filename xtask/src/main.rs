@@ -6,6 +6,7 @@
 
 mod bench;
 mod coverage;
+mod optimize;
 mod repo;
 mod rules;
 mod run;
@@ -34,9 +35,14 @@ usage: cargo xtask <command> [options]
       --from FILE         read a saved `cargo test -- --list` instead of building the tests
   rules [--check]       write docs/rules.md, the checks of a proof, as the program itself prints them;
                         --check only compares
-  bench [GROUP…]        how fast proof, provider, guard, gateway, client and agent are, beside the limits that the
+  bench [--optimized] [GROUP…]
+                        how fast proof, provider, guard, gateway, client and agent are, beside the limits that the
                         crypto library and bare HTTP set, and beside peers on Node, as one table; groups: check,
-                        junk, make, records, provider, pages, guard, gateway, client, agent
+                        junk, make, records, provider, pages, guard, gateway, client, agent; --optimized measures
+                        what the next command builds, limits included
+  optimize              build the program as it is quickest, below target/optimized: once with counters in it,
+                        then, by what they counted under load, again; a quarter of an hour, for some tenth less
+                        CPU time; needs llvm-profdata (`rustup component add llvm-tools`, Debian's llvm-19)
 
 A first change, from nothing:
 
@@ -76,6 +82,7 @@ fn dispatch(words: &[&str]) -> Result<bool, String> {
         "coverage" => coverage::run(&Repo::open()?, options),
         "rules" => rules::run(&Repo::open()?, options),
         "bench" => bench::run(&Repo::open()?, options),
+        "optimize" => optimize::run(&Repo::open()?, options),
         other => Err(format!("no command is called `{other}`; `cargo xtask` lists them")),
     }
 }

@@ -18,6 +18,11 @@ use scene::{Round, Scene};
 /// What a flood may add to the memory. An allocator breathes by about as much.
 const GROWTH_MAX_OCTETS: f64 = 2.0 * 1024.0 * 1024.0;
 
+/// Does what the provider does all day, for a recording of it.
+pub(crate) fn train() -> Result<(), Failure> {
+    scene::train(pages::train)
+}
+
 pub(crate) fn rows() -> Result<Vec<Row>, Failure> {
     let mut scene = Scene::set()?;
     let rounds: Vec<Round> = (0..ROUNDS).map(|_| scene.round()).collect::<Result<_, _>>()?;

@@ -85,6 +85,11 @@ pub(crate) fn rows() -> Result<Vec<Row>, Failure> {
     ])
 }
 
+/// Shows the pages, for a recording of what is done often.
+pub(super) fn train() -> Result<(), Failure> {
+    Scene::set()?.round().map(drop)
+}
+
 impl Scene {
     fn set() -> Result<Self, Failure> {
         let program = std::env::current_exe()?;

@@ -122,6 +122,22 @@ fn growth(rounds: &[Round]) -> Row {
     alone("memory that 1 GiB adds while it passes", Figure::Bytes(most), Goal::Bytes(GROWTH_MAX_OCTETS))
 }
 
+/// Does what the gateway and a bare proxy do all day, for a recording of it.
+pub(crate) fn train() -> Result<(), Failure> {
+    let folder = tempfile::tempdir_in(std::env::current_exe()?.parent().ok_or("no folder")?)?;
+    let mut caller = Caller::new()?;
+    keys_in(folder.path(), &caller)?;
+    let pair = Pair::start(folder.path(), &mut caller, "trained", Rest::Awake)?;
+    bare(&mut caller, &pair.gateway, &pair.proxy)?;
+    checked(&mut caller, &pair.gateway, CHECKED)?;
+    let place = caller.place(pair.gateway.address)?;
+    for way in [Way::Down, Way::Up] {
+        let head = way.head(&mut caller, &place)?;
+        way.pass(&head, &pair.gateway)?;
+    }
+    Ok(())
+}
+
 impl Scene {
     fn set() -> Result<Self, Failure> {
         let program = std::env::current_exe()?;

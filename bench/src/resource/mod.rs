@@ -11,7 +11,7 @@ pub(crate) mod proxy;
 
 pub(crate) use caller::{Caller, ISSUER, PATH};
 pub(crate) use gateway::rows as gateway_rows;
-pub(crate) use gateway::{Rest, start_upstream};
+pub(crate) use gateway::{Rest, start_upstream, train};
 pub(crate) use guard::rows as guard_rows;
 
 use crate::process::load::{Load, load, send_all};

@@ -25,9 +25,14 @@ impl FastWritable for Escaped<'_> {
 
 fn escape<W: fmt::Write + ?Sized>(out: &mut W, text: &str) -> fmt::Result {
     // One search within the pieces of the other: no octet is looked at more than twice.
-    around(out, text, |octets| memchr2(b'"', b'\'', octets), |out, piece| {
-        around(out, piece, |octets| memchr3(b'&', b'<', b'>', octets), |out, plain| out.write_str(plain))
-    })
+    around(
+        out,
+        text,
+        |octets| memchr2(b'"', b'\'', octets),
+        |out, piece| {
+            around(out, piece, |octets| memchr3(b'&', b'<', b'>', octets), |out, plain| out.write_str(plain))
+        },
+    )
 }
 
 /// Escapes each ASCII character that is found, and hands over what is before, between and behind them.
