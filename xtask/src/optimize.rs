@@ -63,8 +63,9 @@ impl Place {
         println!("optimize: counting what they do under load …");
         run::succeed(Command::new(counting.join(PROGRAMS[1])).arg("--train"))?;
         println!("optimize: counted, {}", watch.elapsed());
-        let profile = self.profile();
-        run::succeed(Command::new(merge).arg("merge").arg("-o").arg(&profile).arg(&counts))
+        let (profile, unfinished) = (self.profile(), self.folder.join("unfinished"));
+        run::succeed(Command::new(merge).arg("merge").arg("-o").arg(&unfinished).arg(&counts))?;
+        fs::rename(&unfinished, &profile).map_err(|error| format!("{}: {error}", profile.display()))
     }
 
     /// Builds by what was counted, and puts the programs where the benchmark finds what it needs beside them.
