@@ -19,6 +19,7 @@ mod id_tokens;
 mod language;
 mod log;
 mod logout;
+mod logout_hint;
 mod openid;
 mod page;
 mod pushed;
