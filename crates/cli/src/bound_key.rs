@@ -5,7 +5,7 @@ use crate::error::CommandError;
 use crate::{input, places};
 use keybound_client::discover::choose_algorithm;
 use keybound_client::keystore::{KeyStore, KeyStoreError};
-use keybound_client::private_dir::PrivateFileError;
+use keybound_client::private_file::PrivateFileError;
 use keybound_client::prover::SharedSigner;
 use keybound_client::session::Session;
 use keybound_client::session_store::SessionStore;

@@ -4,7 +4,7 @@ use crate::error::{CommandError, Kind};
 use crate::output::{self, plain};
 use crate::places;
 use crate::profile::Profiles;
-use keybound_client::private_dir::PrivateFileError;
+use keybound_client::private_file::PrivateFileError;
 use keybound_client::session::Session;
 use keybound_client::session_store::SessionStoreError;
 use keybound_dpop::time::UnixTime;

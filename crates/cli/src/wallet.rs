@@ -2,7 +2,7 @@
 
 use crate::error::CommandError;
 use crate::{input, places};
-use keybound_client::private_dir::read_private;
+use keybound_client::private_file::read_private;
 use keybound_client::prover::{Prover, SharedSigner};
 use keybound_dpop::time::SystemClock;
 use std::path::Path;

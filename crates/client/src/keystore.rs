@@ -10,7 +10,8 @@ mod record;
 pub use ask::{AskSecret, NobodyToAsk, SecretAsked, SecretFor};
 pub use record::Unreadable;
 
-use crate::private_dir::{PrivateDir, PrivateFileError};
+use crate::private_dir::PrivateDir;
+use crate::private_file::PrivateFileError;
 use crate::prover::SharedSigner;
 use keybound_dpop::jose::algorithm::Algorithm;
 use keybound_dpop::jose::jwk::PublicJwk;

@@ -53,7 +53,7 @@
 //! | [`resource_discovery`] | from a resource to its authorization server |
 //! | [`id_token`] | checks of an ID token |
 //! | [`tokens`], [`session`] | what is kept of a login |
-//! | [`private_dir`], [`keystore`], [`session_store`] | files that nobody else can read |
+//! | [`private_dir`], [`private_file`], [`keystore`], [`session_store`] | files that nobody else can read |
 //! | [`loopback`] | the redirect URI of a program on this machine |
 //! | [`return_to`] | where a user goes after a login |
 //! | [`transport`] | the driver |
@@ -82,6 +82,7 @@ pub mod middleware;
 pub mod nonce_rule;
 pub mod outgoing;
 pub mod private_dir;
+pub mod private_file;
 pub mod prover;
 pub mod redirect;
 pub mod resource_discovery;

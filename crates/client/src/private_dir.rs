@@ -1,73 +1,21 @@
 //! A folder of files that nobody else can read: keys and sessions. Files appear whole or not at all.
 
-use rustix::fs::{FlockOperation, Mode, OFlags, flock};
-use rustix::process::geteuid;
+use crate::private_file::{PrivateFileError, open, read, write_over};
+use rustix::fs::{FlockOperation, OFlags, flock};
 use std::fs::{DirBuilder, File, Permissions};
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
-use std::path::{Path, PathBuf};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::path::PathBuf;
 use zeroize::Zeroizing;
 
-/// Bytes of one file, at the most.
-const MAX_FILE_BYTES: u64 = 1024 * 1024;
 /// What the names of files begin with that are being written.
 const UNFINISHED: &str = ".new-";
-/// The permission bits of group and others.
-const NOT_OURS: u32 = 0o077;
 
 /// A folder with mode 0700, whose files have mode 0600.
 #[derive(Clone, Debug)]
 pub struct PrivateDir {
     path: PathBuf,
     suffix: &'static str,
-}
-
-/// Why a private file cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum PrivateFileError {
-    /// The name could lead elsewhere.
-    #[error(
-        "`{0}` is no name for a file here: use 1 to 64 letters, digits, dots, dashes and underscores, not a dot first"
-    )]
-    Name(String),
-    /// Others can get at it.
-    #[error("{path} can be read by others (mode {mode:03o}); set it right with `chmod {fit:o} {path}`", path = path.display())]
-    Exposed {
-        /// The file or folder.
-        path: PathBuf,
-        /// Its mode.
-        mode: u32,
-        /// The mode that it should have.
-        fit: u32,
-    },
-    /// It belongs to somebody else, who could put there what they like.
-    #[error("{path} belongs to user {owner}, and this program runs as user {us}; use a folder of your own", path = path.display())]
-    Foreign {
-        /// The file or folder.
-        path: PathBuf,
-        /// Whose it is.
-        owner: u32,
-        /// Who we are.
-        us: u32,
-    },
-    /// It leads elsewhere, or is no file at all.
-    #[error("{} is a symbolic link or no ordinary file; put the file itself there", .0.display())]
-    NotAFile(PathBuf),
-    /// There is no such file.
-    #[error("there is no {}", .0.display())]
-    Missing(PathBuf),
-    /// There is one already.
-    #[error("{} is there already; delete it first or choose another name", .0.display())]
-    Present(PathBuf),
-    /// The system said no.
-    #[error("{path}: {source}", path = path.display())]
-    Io {
-        /// The file or folder.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
 }
 
 impl PrivateDir {
@@ -91,10 +39,11 @@ impl PrivateDir {
     /// # Errors
     /// [`PrivateFileError::Io`]
     pub fn names(&self) -> Result<Vec<String>, PrivateFileError> {
-        let entries = std::fs::read_dir(&self.path).map_err(|source| self.io(&self.path, source))?;
+        let entries =
+            std::fs::read_dir(&self.path).map_err(|source| PrivateFileError::io(&self.path, source))?;
         let mut names = Vec::new();
         for entry in entries {
-            let file_name = entry.map_err(|source| self.io(&self.path, source))?.file_name();
+            let file_name = entry.map_err(|source| PrivateFileError::io(&self.path, source))?.file_name();
             let name = file_name.to_str().and_then(|name| name.strip_suffix(self.suffix));
             names.extend(name.filter(|name| is_name(name)).map(str::to_owned));
         }
@@ -108,7 +57,7 @@ impl PrivateDir {
     /// [`PrivateFileError`]
     pub fn read(&self, name: &str) -> Result<Zeroizing<Vec<u8>>, PrivateFileError> {
         let path = self.path_of(name)?;
-        read(open(&path, OFlags::RDONLY, 0o600)?).map_err(|source| self.io(&path, source))
+        read(open(&path, OFlags::RDONLY, 0o600)?).map_err(|source| PrivateFileError::io(&path, source))
     }
 
     /// Whether there could be a new file of that name: before work is done that would be lost.
@@ -133,7 +82,7 @@ impl PrivateDir {
         let written = self.write_aside(bytes)?;
         written.persist_noclobber(&path).map_err(|error| match error.error.kind() {
             io::ErrorKind::AlreadyExists => PrivateFileError::Present(path.clone()),
-            _ => self.io(&path, error.error),
+            _ => PrivateFileError::io(&path, error.error),
         })?;
         self.sync()
     }
@@ -146,7 +95,7 @@ impl PrivateDir {
         let path = self.path_of(name)?;
         let _writing = self.writing();
         let written = self.write_aside(bytes)?;
-        written.persist(&path).map_err(|error| self.io(&path, error.error))?;
+        written.persist(&path).map_err(|error| PrivateFileError::io(&path, error.error))?;
         self.sync()
     }
 
@@ -158,7 +107,7 @@ impl PrivateDir {
         let path = self.path_of(name)?;
         let former = open(&path, OFlags::WRONLY, 0o600)?;
         self.replace(name, bytes)?;
-        write_over(&former).map_err(|source| self.io(&path, source))
+        write_over(&former).map_err(|source| PrivateFileError::io(&path, source))
     }
 
     /// Removes a file, after it was written over with zeros: so far as the file system writes in place, it is gone from
@@ -169,12 +118,12 @@ impl PrivateDir {
     pub fn remove(&self, name: &str) -> Result<(), PrivateFileError> {
         let path = self.path_of(name)?;
         match open(&path, OFlags::WRONLY, 0o600) {
-            Ok(file) => write_over(&file).map_err(|source| self.io(&path, source))?,
+            Ok(file) => write_over(&file).map_err(|source| PrivateFileError::io(&path, source))?,
             // A link or somebody else's file: it goes, and what is in it is not ours to change.
             Err(PrivateFileError::NotAFile(_) | PrivateFileError::Foreign { .. }) => {}
             Err(error) => return Err(error),
         }
-        std::fs::remove_file(&path).map_err(|source| self.io(&path, source))?;
+        std::fs::remove_file(&path).map_err(|source| PrivateFileError::io(&path, source))?;
         self.sync()
     }
 
@@ -186,7 +135,8 @@ impl PrivateDir {
     pub fn lock(&self, name: &str) -> Result<FileLock, PrivateFileError> {
         let path = self.path_of(name)?.with_extension("lock");
         let file = open(&path, OFlags::WRONLY | OFlags::CREATE, 0o600)?;
-        flock(&file, FlockOperation::LockExclusive).map_err(|error| self.io(&path, error.into()))?;
+        flock(&file, FlockOperation::LockExclusive)
+            .map_err(|error| PrivateFileError::io(&path, error.into()))?;
         Ok(FileLock { _file: file })
     }
 
@@ -199,7 +149,7 @@ impl PrivateDir {
 
     /// A temporary file has mode 0600 from its first moment.
     fn write_aside(&self, bytes: &[u8]) -> Result<tempfile::NamedTempFile, PrivateFileError> {
-        let io = |source| self.io(&self.path, source);
+        let io = |source| PrivateFileError::io(&self.path, source);
         let only_ours = Permissions::from_mode(0o600);
         let made = tempfile::Builder::new().prefix(UNFINISHED).permissions(only_ours).tempfile_in(&self.path);
         let mut file = made.map_err(io)?;
@@ -232,15 +182,7 @@ impl PrivateDir {
     fn sync(&self) -> Result<(), PrivateFileError> {
         File::open(&self.path)
             .and_then(|folder| folder.sync_all())
-            .map_err(|source| self.io(&self.path, source))
-    }
-
-    fn io(&self, path: &Path, source: io::Error) -> PrivateFileError {
-        let path = path.to_owned();
-        match source.kind() {
-            io::ErrorKind::NotFound => PrivateFileError::Missing(path),
-            _ => PrivateFileError::Io { path, source },
-        }
+            .map_err(|source| PrivateFileError::io(&self.path, source))
     }
 }
 
@@ -256,67 +198,12 @@ fn is_name(name: &str) -> bool {
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
 }
 
-/// Opens a file of ours that nobody else can get at. The file that was opened is the one that is judged.
-fn open(path: &Path, flags: OFlags, fit: u32) -> Result<File, PrivateFileError> {
-    let io = |source: io::Error| match source.kind() {
-        io::ErrorKind::NotFound => PrivateFileError::Missing(path.to_owned()),
-        _ => PrivateFileError::Io { path: path.to_owned(), source },
-    };
-    // A pipe that somebody put there must not hold us up.
-    let flags = flags | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = match rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR) {
-        Ok(file) => File::from(file),
-        Err(error) if is_link(path) || error == rustix::io::Errno::NXIO => {
-            return Err(PrivateFileError::NotAFile(path.to_owned()));
-        }
-        Err(error) => return Err(io(error.into())),
-    };
-    let found = file.metadata().map_err(io)?;
-    if found.is_dir() != flags.contains(OFlags::DIRECTORY) || !(found.is_dir() || found.is_file()) {
-        return Err(PrivateFileError::NotAFile(path.to_owned()));
-    }
-    let us = geteuid().as_raw();
-    if found.uid() != us {
-        return Err(PrivateFileError::Foreign { path: path.to_owned(), owner: found.uid(), us });
-    }
-    let mode = found.permissions().mode() & 0o777;
-    match mode & NOT_OURS {
-        0 => Ok(file),
-        _ => Err(PrivateFileError::Exposed { path: path.to_owned(), mode, fit }),
-    }
-}
-
-fn is_link(path: &Path) -> bool {
-    std::fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink())
-}
-
-/// The bytes of a file that only we can read, wherever it is.
-///
-/// # Errors
-/// [`PrivateFileError`]
-pub fn read_private(path: &Path) -> Result<Zeroizing<Vec<u8>>, PrivateFileError> {
-    let file = open(path, OFlags::RDONLY, 0o600)?;
-    read(file).map_err(|source| PrivateFileError::Io { path: path.to_owned(), source })
-}
-
-fn read(file: File) -> io::Result<Zeroizing<Vec<u8>>> {
-    let len = file.metadata()?.len().min(MAX_FILE_BYTES);
-    // Room for all of it, so that no part is left behind where it was before it grew.
-    let room = usize::try_from(len).unwrap_or_default() + 1;
-    let mut bytes = Zeroizing::new(Vec::with_capacity(room));
-    file.take(MAX_FILE_BYTES).read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
-fn write_over(mut file: &File) -> io::Result<()> {
-    let len = usize::try_from(file.metadata()?.len()).unwrap_or_default();
-    file.write_all(&vec![0; len])?;
-    file.sync_all()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rustix::fs::Mode;
+    use rustix::process::geteuid;
+    use std::path::Path;
 
     fn dir() -> (tempfile::TempDir, PrivateDir) {
         let outer = tempfile::tempdir().expect("a folder");

@@ -1,6 +1,7 @@
 //! Sessions in files, so that they outlive a process and can be shared by several.
 
-use crate::private_dir::{FileLock, PrivateDir, PrivateFileError};
+use crate::private_dir::{FileLock, PrivateDir};
+use crate::private_file::PrivateFileError;
 use crate::session::{NotASession, Session};
 use std::path::PathBuf;
 

@@ -6,7 +6,7 @@ use crate::server::NameArgs;
 use crate::{places, wallet};
 use keybound_client::agent::{Agent, Profile};
 use keybound_client::client::Client;
-use keybound_client::private_dir::PrivateFileError;
+use keybound_client::private_file::PrivateFileError;
 use keybound_client::prover::Prover;
 use keybound_client::session::Session;
 use keybound_client::session_store::{SessionStore, SessionStoreError};

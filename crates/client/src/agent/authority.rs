@@ -3,7 +3,7 @@
 //! trusts it until its user tells a program to.
 
 use super::authority_file::{Kept, lock, read, write};
-use crate::private_dir::PrivateFileError;
+use crate::private_file::PrivateFileError;
 use keybound_dpop::jose::crypto::{self, CryptoError};
 use keybound_dpop::time::UnixTime;
 use parking_lot::Mutex;

@@ -1,7 +1,8 @@
 //! The file of a certificate authority: its key and its certificate, and what it was made for.
 
 use super::authority::AuthorityError;
-use crate::private_dir::{FileLock, PrivateDir, PrivateFileError};
+use crate::private_dir::{FileLock, PrivateDir};
+use crate::private_file::PrivateFileError;
 use keybound_dpop::jose::base64url;
 use keybound_dpop::jose::json::Object;
 use std::path::Path;

@@ -1,6 +1,7 @@
 //! The agent's own token: whoever has it may use the agent. It opens nothing else and goes nowhere else.
 
-use crate::private_dir::{PrivateDir, PrivateFileError};
+use crate::private_dir::PrivateDir;
+use crate::private_file::PrivateFileError;
 use keybound_dpop::jose::base64url;
 use keybound_dpop::jose::crypto::{self, CryptoError};
 use keybound_dpop::secret::Secret;
