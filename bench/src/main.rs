@@ -68,7 +68,8 @@ fn main() -> ExitCode {
 fn train() -> Result<(), Failure> {
     measure::pin(0)?;
     provider::train()?;
-    resource::train()
+    resource::train()?;
+    client::train()
 }
 
 /// Measures the groups of these names, or all. `Ok(false)`: a goal was missed.

@@ -41,8 +41,8 @@ usage: cargo xtask <command> [options]
                         junk, make, records, provider, pages, guard, gateway, client, agent; --optimized measures
                         what the next command builds, limits included
   optimize              build the program as it is quickest, below target/optimized: once with counters in it,
-                        then, by what they counted under load, again; a quarter of an hour, for some tenth less
-                        CPU time; needs llvm-profdata (`rustup component add llvm-tools`, Debian's llvm-19)
+                        then, by what they counted under load, again; takes a quarter of an hour, and needs
+                        llvm-profdata (`rustup component add llvm-tools`, Debian's llvm-19)
 
 A first change, from nothing:
 

@@ -72,6 +72,11 @@ pub(crate) fn rows() -> Result<Vec<Row>, Failure> {
     Ok(rows)
 }
 
+/// Does what the agent does all day, for a recording of it.
+pub(crate) fn train() -> Result<(), Failure> {
+    Scene::set()?.round().map(drop)
+}
+
 impl Scene {
     fn set() -> Result<Self, Failure> {
         let program = std::env::current_exe()?;

@@ -6,7 +6,7 @@ mod bookkeeping;
 pub(crate) mod calling;
 mod loops;
 
-pub(crate) use agent::rows as agent_rows;
+pub(crate) use agent::{rows as agent_rows, train};
 
 use crate::resource::{Caller, ISSUER};
 use crate::table::Row;

@@ -8,7 +8,7 @@ mod scene;
 mod walks;
 mod wallet;
 
-pub(crate) use pages::rows as page_rows;
+pub(crate) use pages::{rows as page_rows, train};
 
 use crate::process::{ROUNDS, alone, beside, median_of};
 use crate::table::{Figure, Goal, Row};
@@ -17,11 +17,6 @@ use scene::{Round, Scene};
 
 /// What a flood may add to the memory. An allocator breathes by about as much.
 const GROWTH_MAX_OCTETS: f64 = 2.0 * 1024.0 * 1024.0;
-
-/// Does what the provider does all day, for a recording of it.
-pub(crate) fn train() -> Result<(), Failure> {
-    scene::train(pages::train)
-}
 
 pub(crate) fn rows() -> Result<Vec<Row>, Failure> {
     let mut scene = Scene::set()?;

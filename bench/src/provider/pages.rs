@@ -2,8 +2,9 @@
 //! exchange of a code.
 
 use super::flow::{Browser, Prepared, sign_in};
-use super::scene::start_keybound;
-use super::wallet::Wallet;
+use super::scene::{ask, start_keybound};
+use super::walks::Flows;
+use super::wallet::{Service, Wallet};
 use crate::process::load::{Connection, Load, load, send_all};
 use crate::process::server::Server;
 use crate::process::{ROUNDS, answering, beside};
@@ -15,6 +16,8 @@ use tempfile::TempDir;
 /// Requests in a round: about a second of the server's time.
 const PAGES: usize = 40_000;
 const CODES: usize = 2_000;
+/// Token requests of each kind, for a recording.
+const TRAINED: usize = 4_000;
 
 /// A page, and who answers with the same bytes without making them.
 struct Page {
@@ -85,9 +88,16 @@ pub(crate) fn rows() -> Result<Vec<Row>, Failure> {
     ])
 }
 
-/// Shows the pages, for a recording of what is done often.
-pub(super) fn train() -> Result<(), Failure> {
-    Scene::set()?.round().map(drop)
+/// Does what the provider does all day, for a recording of it.
+pub(crate) fn train() -> Result<(), Failure> {
+    let mut scene = Scene::set()?;
+    // Some seconds: an assertion of the second in which a provider began may have been used before.
+    scene.round()?;
+    for service in [Service::Basic, Service::Jwt] {
+        ask(&mut scene.wallet, &scene.keybound, service, TRAINED)?;
+    }
+    let place = scene.wallet.place(scene.keybound.address)?;
+    Flows::prepare(&mut scene.wallet, &place, &scene.cookies, TRAINED / 4)?.run()
 }
 
 impl Scene {

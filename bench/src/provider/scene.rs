@@ -22,7 +22,6 @@ const TOKENS: usize = 16_000;
 const BARE: usize = 64_000;
 const FLOWS: usize = 1_600;
 const NODE_TOKENS: usize = 2_400;
-const TRAINED: usize = 4_000;
 /// What is signed: as long as an access token without its signature.
 const MESSAGE: &[u8] = &[b'm'; 540];
 
@@ -151,25 +150,13 @@ impl Scene {
     }
 }
 
-/// Does what the provider does all day, for a recording of it; first something else, since an assertion of the second in
-/// which a provider began may have been used before.
-pub(super) fn train(first: impl FnOnce() -> Result<(), Failure>) -> Result<(), Failure> {
-    let program = std::env::current_exe()?;
-    let beside = program.parent().ok_or("no folder")?;
-    let folder = tempfile::tempdir_in(beside)?;
-    let mut wallet = Wallet::new()?;
-    let keybound = start_keybound(&beside.join("keybound"), &folder.path().join("trained"), &wallet, "info")?;
-    first()?;
-    for service in [Service::Basic, Service::Jwt] {
-        ask(&mut wallet, &keybound, service, TRAINED)?;
-    }
-    let place = wallet.place(keybound.address)?;
-    let cookies = sign_in(&mut wallet, &place)?;
-    Flows::prepare(&mut wallet, &place, &cookies, TRAINED / 4)?.run()
-}
-
 /// Requests for tokens, signed before the server's time runs.
-fn ask(wallet: &mut Wallet, server: &Server, service: Service, count: usize) -> Result<Load, Failure> {
+pub(super) fn ask(
+    wallet: &mut Wallet,
+    server: &Server,
+    service: Service,
+    count: usize,
+) -> Result<Load, Failure> {
     let place = wallet.place(server.address)?;
     let requests: Vec<Request> = wallet.ask_often(service, &place, count)?;
     load(server, count, || send_all(server.address, &requests, 200))

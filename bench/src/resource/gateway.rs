@@ -133,7 +133,9 @@ pub(crate) fn train() -> Result<(), Failure> {
     let place = caller.place(pair.gateway.address)?;
     for way in [Way::Down, Way::Up] {
         let head = way.head(&mut caller, &place)?;
-        way.pass(&head, &pair.gateway)?;
+        for server in [&pair.proxy, &pair.gateway] {
+            way.pass(&head, server)?;
+        }
     }
     Ok(())
 }
