@@ -212,7 +212,7 @@ async fn provider(
     more: &str,
 ) -> Arc<Provider> {
     let clock = Arc::new(SystemClock::start());
-    let now = clock.now().unix;
+    let now = clock.unix();
     let store = Store::open(&folder.path().join("store.sqlite")).expect("a store");
     for client in clients {
         add_client(&store, client, now).await.expect("a client");

@@ -99,7 +99,7 @@ impl World {
         let folder = TempDir::new().expect("a folder");
         let clock = Arc::new(TurnedClock::default());
         let store = Store::open(&folder.path().join("store.sqlite")).expect("a store");
-        let now = clock.now().unix;
+        let now = clock.unix();
         for metadata in clients {
             add_client(&store, metadata, now).await.expect("a client");
         }
@@ -123,7 +123,7 @@ impl World {
 
     /// What time it is.
     pub fn now(&self) -> UnixTime {
-        self.clock.now().unix
+        self.clock.unix()
     }
 
     /// A browser of the World's user, in the same process.

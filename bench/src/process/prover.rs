@@ -43,7 +43,7 @@ impl Prover {
     }
 
     pub(crate) fn now(&self) -> UnixTime {
-        self.clock.now().unix
+        self.clock.unix()
     }
 
     /// How many proofs there were.

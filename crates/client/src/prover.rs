@@ -117,7 +117,7 @@ impl Prover {
     /// The time by the clock of this prover.
     #[must_use]
     pub fn now(&self) -> UnixTime {
-        self.clock.now().unix
+        self.clock.unix()
     }
 
     /// The clock of this prover.
@@ -196,7 +196,7 @@ impl Prover {
     /// What is known of whether that server will take a proof at once.
     #[must_use]
     pub fn acquaintance(&self, role: Role, with: &Destination) -> Acquaintance {
-        self.servers.acquaintance(role, with.origin(), self.clock.now().monotonic)
+        self.servers.acquaintance(role, with.origin(), self.clock.monotonic())
     }
 }
 

@@ -81,7 +81,7 @@ pub(crate) fn main() -> Result<(), Box<dyn std::error::Error>> {
     let hash = TokenHash::of("Kz~8mXK1EalYznwH-LC-1fBAo.4Ljp~zsPE_NeO.gxU");
     let token = BoundToken { hash, jkt: key.public_jwk().thumbprint() };
     let send = |nonce: Option<&Nonce>| -> Result<HeaderMap, Box<dyn std::error::Error>> {
-        let (entropy, iat) = (random()?, clock.now().unix);
+        let (entropy, iat) = (random()?, clock.unix());
         let htu = "https://api.example/orders";
         let proof = NewProof { method: "GET", htu, token: Some(hash), nonce, entropy, iat }.sign(&key)?;
         Ok(HeaderMap::from_iter([(DPOP, HeaderValue::from_str(&proof)?)]))
@@ -97,11 +97,11 @@ pub(crate) fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     show("no proof", 401, server.check(&HeaderMap::new(), token, clock.now()));
     show("no nonce", 401, server.check(&send(None)?, token, clock.now()));
-    let good = send(Some(&server.nonces.issue(clock.now().unix)))?;
+    let good = send(Some(&server.nonces.issue(clock.unix())))?;
     show("good", 200, server.check(&good, token, clock.now()));
     show("again", 401, server.check(&good, token, clock.now()));
     let bound = SigningKey::generate(Algorithm::Es256)?.public_jwk().thumbprint();
-    let fresh = send(Some(&server.nonces.issue(clock.now().unix)))?;
+    let fresh = send(Some(&server.nonces.issue(clock.unix())))?;
     show("another key", 401, server.check(&fresh, BoundToken { jkt: bound, ..token }, clock.now()));
     Ok(())
 }

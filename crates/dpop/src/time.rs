@@ -72,6 +72,16 @@ pub struct Now {
 pub trait Clock: fmt::Debug + Send + Sync + 'static {
     /// What time it is.
     fn now(&self) -> Now;
+
+    /// The wall clock alone.
+    fn unix(&self) -> UnixTime {
+        self.now().unix
+    }
+
+    /// The other alone.
+    fn monotonic(&self) -> Duration {
+        self.now().monotonic
+    }
 }
 
 /// The machine's clock.
@@ -89,13 +99,21 @@ impl SystemClock {
     }
 }
 
+/// Each of the two is a look at the system's clock: who needs one asks for that one.
 impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "the one reader of the clock")]
     fn now(&self) -> Now {
+        Now { unix: self.unix(), monotonic: self.monotonic() }
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the one reader of the clock")]
+    fn unix(&self) -> UnixTime {
         let since_epoch =
             std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        let millis = u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX);
-        Now { unix: UnixTime::from_millis(millis), monotonic: self.started.elapsed() }
+        UnixTime::from_millis(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.started.elapsed()
     }
 }
 

@@ -120,7 +120,7 @@ impl JwksSource {
     /// Why there are no keys that could be used. None where there are some, and where nobody has asked for any.
     #[must_use]
     pub fn failure(&self) -> Option<FetchError> {
-        let (kept, now) = (self.shared.kept.lock(), self.shared.clock.now().monotonic);
+        let (kept, now) = (self.shared.kept.lock(), self.shared.clock.monotonic());
         let usable = kept.keys.is_some() && kept.age(now) <= STALE_MOST;
         kept.last_error.clone().filter(|_| !usable)
     }
@@ -133,7 +133,7 @@ impl JwksSource {
 
 impl Shared {
     fn step(&self, kid: Option<&str>) -> Step {
-        self.kept.lock().step(kid, self.clock.now().monotonic)
+        self.kept.lock().step(kid, self.clock.monotonic())
     }
 
     /// Fetches, unless somebody else has done so while we waited for our turn.
@@ -142,9 +142,9 @@ impl Shared {
         if !matches!(self.step(kid), Step::Fetch | Step::ServeAndFetch(_)) {
             return;
         }
-        self.kept.lock().last_try = Some(self.clock.now().monotonic);
+        self.kept.lock().last_try = Some(self.clock.monotonic());
         let outcome = self.fetch().await;
-        let now = self.clock.now().monotonic;
+        let now = self.clock.monotonic();
         let mut kept = self.kept.lock();
         match outcome {
             Ok((keys, fresh_for)) => {
@@ -169,7 +169,7 @@ impl Shared {
     fn whatever_is_kept(&self) -> Result<Arc<KeySet>, FetchError> {
         let kept = self.kept.lock();
         match &kept.keys {
-            Some(keys) if kept.age(self.clock.now().monotonic) <= STALE_MOST => Ok(Arc::clone(keys)),
+            Some(keys) if kept.age(self.clock.monotonic()) <= STALE_MOST => Ok(Arc::clone(keys)),
             _ => Err(kept.failure(&self.url)),
         }
     }

@@ -94,7 +94,7 @@ impl Kept {
         let first = config.issuers.first().ok_or(keybound_resource::ConfigError::NoIssuer)?;
         let first = trusted(first, &fetcher, &clock);
         let audience = config.audience.first().map_or("", String::as_str);
-        let started = clock.now().monotonic;
+        let started = clock.monotonic();
         let mut guard = GuardConfig::new(first, audience, clock)?;
         replay::install(&config.replay, &mut guard)?;
         let observations = Observations::default();

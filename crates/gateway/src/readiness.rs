@@ -30,7 +30,7 @@ impl GatewayService {
     pub fn proofs_are_taken(&self) -> Result<(), String> {
         let (gateway, kept) = (self.0.gateway(), self.0.kept());
         let config = gateway.guard.config();
-        let up = config.clock.now().monotonic.saturating_sub(kept.started).as_secs();
+        let up = config.clock.monotonic().saturating_sub(kept.started).as_secs();
         if config.nonce.is_none() && !config.replay.is_shared() && up <= config.proof.future_window_secs {
             return Err("just started, and nonces are off".to_owned());
         }

@@ -74,7 +74,7 @@ impl GatewayService {
     /// [`ReloadError`]; then nothing has changed.
     pub fn reload(&self, config: &Config) -> Result<Vec<&'static str>, ReloadError> {
         let mut held = self.0.held.lock();
-        let now = self.0.kept.guard.clock.now().monotonic;
+        let now = self.0.kept.guard.clock.monotonic();
         held.earlier.retain(|(until, _)| now <= *until);
         let outcome = self.replace(&held, config);
         self.0.kept.metrics.reloaded(outcome.is_ok());

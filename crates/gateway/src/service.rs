@@ -113,7 +113,7 @@ impl Gateway {
     /// Whether the peer may ask again already.
     fn in_turn(&self, request: &Parts) -> Result<(), Refusal> {
         let peer = request.extensions.get::<SocketAddr>().map(SocketAddr::ip);
-        self.limits.address(peer, self.guard.config().clock.now().monotonic)
+        self.limits.address(peer, self.guard.config().clock.monotonic())
     }
 
     /// Everything that is decided without the token: is there one reading of this request, and where does it lead?
@@ -213,7 +213,7 @@ impl Gateway {
     pub(crate) async fn look_on(&self, route: &Route, request: &Parts, demand: &Demand) {
         if let Ok(target) = self.public.target(&request.uri) {
             let observed = self.guard.observe(request, &target, demand).await;
-            self.observations.saw(&observed, self.guard.config().clock.now().unix);
+            self.observations.saw(&observed, self.guard.config().clock.unix());
             note(route, &observed);
         }
     }

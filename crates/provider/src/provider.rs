@@ -288,7 +288,7 @@ impl Provider {
     /// What time it is, by the wall clock.
     #[must_use]
     pub fn unix(&self) -> UnixTime {
-        self.clock.now().unix
+        self.clock.unix()
     }
 
     /// The nonce keys, where this kind of client must use nonces.

@@ -155,10 +155,10 @@ impl GuardConfig {
         if !self.replay.is_shared() {
             return self.replay.record(entry, now, without).await;
         }
-        let begun = self.clock.now().monotonic;
+        let begun = self.clock.monotonic();
         let span = tracing::trace_span!(target: "traces", "record_proof");
         let recorded = self.replay.record(entry, now, without).instrument(span).await;
-        self.metrics.recorded(self.clock.now().monotonic.saturating_sub(begun));
+        self.metrics.recorded(self.clock.monotonic().saturating_sub(begun));
         recorded
     }
 

@@ -81,7 +81,7 @@ impl Shared {
         if let Some(found) = self.found.get() {
             return Ok(found);
         }
-        let now = self.clock.now().monotonic;
+        let now = self.clock.monotonic();
         if let Some((at, error)) = failure.as_ref()
             && now.saturating_sub(*at) < PAUSE
         {

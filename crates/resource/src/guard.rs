@@ -179,7 +179,7 @@ impl Guard {
         needed: &Authentication,
         request: &Parts,
     ) -> Result<(), Rejection> {
-        if needed.is_met_by(access.token(), self.config.clock.now().unix) {
+        if needed.is_met_by(access.token(), self.config.clock.unix()) {
             return Ok(());
         }
         Err(self.refuse(Reason::Authentication(needed.clone()), Some(access), request))
@@ -217,7 +217,7 @@ impl Guard {
     ///
     /// Whether there was room for it: 100 000 tokens are kept, each until its end.
     pub fn deny(&self, token: TokenId, until: UnixTime) -> bool {
-        self.denied.add(token, until, self.config.clock.now().unix)
+        self.denied.add(token, until, self.config.clock.unix())
     }
 
     /// Whether a signed token was found good and is remembered: then a request with it costs one signature, its proof's.
@@ -245,7 +245,7 @@ impl Guard {
     /// (RFC 9111 §3.5, OPS-CACHE-02, OPS-CACHE-03).
     pub fn complete(&self, access: &Access, headers: &mut HeaderMap) {
         let of_service = headers.remove(DPOP_NONCE).filter(|_| !access.was_asked_for_nonce());
-        let ours = access.wants_new_nonce().then(|| self.nonces.issue(self.config.clock.now().unix));
+        let ours = access.wants_new_nonce().then(|| self.nonces.issue(self.config.clock.unix()));
         let ours = ours.and_then(|nonce| HeaderValue::try_from(nonce.as_str()).ok());
         if let Some(only) = ours.or(of_service) {
             headers.insert(DPOP_NONCE, only);
@@ -259,7 +259,7 @@ impl Guard {
     /// The nonce of now, where this guard asks for nonces.
     #[must_use]
     pub fn nonce(&self) -> Option<Nonce> {
-        self.config.nonce.as_ref().map(|keys| keys.issue(self.config.clock.now().unix))
+        self.config.nonce.as_ref().map(|keys| keys.issue(self.config.clock.unix()))
     }
 
     /// What the guard asks of a request where its route asks for nothing else.

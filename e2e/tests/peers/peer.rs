@@ -116,8 +116,8 @@ impl Peer {
 /// An assertion of the second in which the provider began may have been used before (OPS-REP-09): waits for the next.
 async fn next_second() {
     let clock = SystemClock::start();
-    let begun = clock.now().unix.as_secs();
-    while clock.now().unix.as_secs() <= begun {
+    let begun = clock.unix().as_secs();
+    while clock.unix().as_secs() <= begun {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

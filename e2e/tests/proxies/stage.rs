@@ -166,7 +166,7 @@ impl Stage {
 
     /// A token that is not as it should be.
     pub(crate) fn token_with(&self, scope: &str, change: impl FnOnce(&mut Value)) -> String {
-        let now = self.clock.now().unix.as_secs();
+        let now = self.clock.unix().as_secs();
         let mut claims = json!({
             "iss": self.issuer, "sub": "alice d'or", "aud": self.origin, "client_id": "app", "scope": scope,
             "iat": now, "exp": now + 3600, "jti": "t", "cnf": { "jkt": jkt(&self.key) },
@@ -179,7 +179,7 @@ impl Stage {
     /// A proof for a request to that target.
     pub(crate) fn proof(&self, method: &str, target: &str, token: &str) -> Forge {
         let path = target.split('?').next().unwrap_or_default();
-        Forge::new(&self.key, method, &format!("{}{path}", self.origin), self.clock.now().unix).token(token)
+        Forge::new(&self.key, method, &format!("{}{path}", self.origin), self.clock.unix()).token(token)
     }
 
     /// A nonce of the decision point, through the proxy.

@@ -60,7 +60,7 @@ impl Stage {
     }
 
     pub(crate) fn token(&self) -> String {
-        let now = self.clock.now().unix;
+        let now = self.clock.unix();
         let token = NewAccessToken {
             authorization_details: &AuthorizationDetails::default(),
             iss: ISSUER,
@@ -83,7 +83,7 @@ impl Stage {
     pub(crate) fn proof(&self, method: &str, path: &str, token: &str) -> String {
         let nonce = Nonce::parse(&self.nonce);
         let htu = format!("http://{}{path}", self.address);
-        let (entropy, iat) = (random().expect("entropy"), self.clock.now().unix);
+        let (entropy, iat) = (random().expect("entropy"), self.clock.unix());
         let token = Some(TokenHash::of(token));
         let proof = NewProof { method, htu: &htu, token, nonce: nonce.as_ref(), entropy, iat };
         proof.sign(&self.client_key).expect("signed")

@@ -62,7 +62,7 @@ impl World {
         let [issuer_key, client_key] = [0, 1].map(|_| SigningKey::generate(Algorithm::Es256).expect("a key"));
         let clock = Arc::new(AheadClock::start());
         let folder = tempfile::tempdir().expect("a folder");
-        let now = clock.now().unix.as_secs();
+        let now = clock.unix().as_secs();
         let claims = json!({
             "iss": "https://issuer.example", "sub": "alice", "aud": format!("{API}/"), "client_id": "app", "jti": "t1",
             "scope": "read", "iat": now, "exp": now + 3600,
@@ -112,7 +112,7 @@ impl World {
     pub(crate) fn proof(&self, path: &str) -> String {
         let (htu, entropy) = (format!("{API}{path}"), random().expect("entropy"));
         let (nonce, token) = (self.nonce.lock().clone(), Some(TokenHash::of(&self.token)));
-        let iat = self.clock.now().unix;
+        let iat = self.clock.unix();
         let new = NewProof { method: "GET", htu: &htu, token, nonce: nonce.as_ref(), entropy, iat };
         new.sign(&self.client_key).expect("signed")
     }

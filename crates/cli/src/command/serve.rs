@@ -105,7 +105,7 @@ async fn open(file: &ConfigFile) -> Result<Arc<Provider>, CommandError> {
     let config = file.check()?;
     let store = Store::open(&file.store)?;
     let clock = SystemClock::start();
-    let now = clock.now().unix;
+    let now = clock.unix();
     if let Some(path) = &file.clients {
         let count = sync_clients(&store, config.profile, path, now).await?;
         tracing::info!(count, file = %path.display(), "clients read");

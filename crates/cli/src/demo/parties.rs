@@ -110,7 +110,7 @@ fn small_api() -> Router {
 
 async fn provider(folder: &Path, issuer: &str, api: &str) -> Result<(Arc<Provider>, Secret), CommandError> {
     let clock = Arc::new(SystemClock::start());
-    let now = clock.now().unix;
+    let now = clock.unix();
     let store = Store::open(&folder.join("demo.sqlite")).map_err(CommandError::failed)?;
     let client = json!({
         "client_id": CLIENT_ID,

@@ -32,7 +32,7 @@ impl<S: Subscriber> Layer<S> for JsonLines {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let mut line = ROOM.try_with(Cell::take).unwrap_or_default();
         line.clear();
-        write_event(&mut line, event, self.clock.now().unix);
+        write_event(&mut line, event, self.clock.unix());
         self.lines.put(&line, *event.metadata().level() <= Level::WARN);
         // Where the thread is about to end, nothing is kept.
         let _ = ROOM.try_with(|room| room.set(line));

@@ -146,8 +146,8 @@ pub(crate) fn free_address() -> SocketAddr {
 /// An assertion of the second in which a provider began may have been used before (OPS-REP-09): waits for the next.
 pub(crate) fn next_second() {
     let clock = SystemClock::start();
-    let begun = clock.now().unix.as_secs();
-    while clock.now().unix.as_secs() <= begun {
+    let begun = clock.unix().as_secs();
+    while clock.unix().as_secs() <= begun {
         std::thread::park_timeout(Duration::from_millis(20));
     }
 }

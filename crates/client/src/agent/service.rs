@@ -137,7 +137,7 @@ impl Agent {
 
     /// TLS in the place of a server. The authority for it is made when it is first needed.
     pub(super) fn tls_of(&self, target: &Target) -> Result<Arc<ServerConfig>, AuthorityError> {
-        let (known, now) = (self.known(), self.0.clock.now().unix);
+        let (known, now) = (self.known(), self.0.clock.unix());
         let mut authority = known.authority.lock();
         let at_hand = match &*authority {
             Some(at_hand) if at_hand.is_good_at(now) => Arc::clone(at_hand),

@@ -130,7 +130,7 @@ async fn by_rule(gateway: &Gateway, original: &Parts, route: &Route) -> Verdict 
     if let Rule::Guarded(demand) = &route.rule {
         return match gateway.judge_on(route, original, demand).await {
             Ok(access) => {
-                let turn = gateway.limits.client(&access, gateway.guard.config().clock.now().monotonic);
+                let turn = gateway.limits.client(&access, gateway.guard.config().clock.monotonic());
                 let mut verdict = match turn {
                     Ok(()) => pass(original, route, Who::Caller(&access)),
                     Err(refusal) => Verdict::Answer(refusal.into_answer()),

@@ -35,7 +35,7 @@ impl Stage {
     /// The same by a key that the token is not bound to.
     fn forged(&self, path: &str) -> String {
         let thief = SigningKey::generate(Algorithm::Es256).expect("a key");
-        let (htu, iat) = (format!("{PUBLIC}{path}"), self.world.clock.now().unix);
+        let (htu, iat) = (format!("{PUBLIC}{path}"), self.world.clock.unix());
         let (token, entropy) = (Some(TokenHash::of(&self.token)), [7; 16]);
         NewProof { method: "GET", htu: &htu, token, nonce: None, entropy, iat }.sign(&thief).expect("signed")
     }

@@ -235,7 +235,7 @@ impl World {
     }
 
     fn token_with(&self, iss: &str, scope: &str, bound: bool, secs: u64) -> String {
-        let now = self.clock.now().unix;
+        let now = self.clock.unix();
         let none = AuthorizationDetails::default();
         let token = NewAccessToken {
             authorization_details: &none,
@@ -258,7 +258,7 @@ impl World {
 
     pub(crate) fn proof(&self, method: &str, htu: &str, token: &str, nonce: Option<&str>) -> String {
         let nonce = nonce.map(|nonce| Nonce::parse(nonce).expect("a nonce"));
-        let (entropy, iat) = (random().expect("entropy"), self.clock.now().unix);
+        let (entropy, iat) = (random().expect("entropy"), self.clock.unix());
         let token = Some(TokenHash::of(token));
         let proof = NewProof { method, htu, token, nonce: nonce.as_ref(), entropy, iat };
         proof.sign(&self.client_key).expect("signed")

@@ -57,7 +57,7 @@ impl UserinfoGuards {
     /// # Errors
     /// [`StartError`]
     pub fn new(shared: &Shared<'_>, signing_keys: &SigningKeys) -> Result<Self, StartError> {
-        let keys = LocalKeys::new(signing_keys.key_set_of(KeyUse::Tokens, shared.clock.now().unix));
+        let keys = LocalKeys::new(signing_keys.key_set_of(KeyUse::Tokens, shared.clock.unix()));
         let guard = |dpop| guard(shared, &keys, (shared.issuer, "openid"), dpop);
         Ok(Self { strict: guard(DpopUse::Required)?, legacy: guard(DpopUse::Allowed)?, keys })
     }

@@ -26,7 +26,7 @@ const ON: &str = "[registration]\nloopback_urls = true\n[client_id_metadata]\nmo
 pub(crate) fn assertion_named(world: &World, key: &SigningKey, kid: &str, client_id: &str) -> String {
     let (id, issuer) = (ClientId::parse(client_id).unwrap(), &world.provider.config.issuer);
     let jti = base64url::encode(&random::<16>().unwrap());
-    sign_assertion(key, Some(kid), &id, issuer, world.clock.now().unix, &jti).unwrap().reveal().to_owned()
+    sign_assertion(key, Some(kid), &id, issuer, world.clock.unix(), &jti).unwrap().reveal().to_owned()
 }
 
 /// What stands at that path of the site, when it is right.

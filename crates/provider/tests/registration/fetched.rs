@@ -113,7 +113,7 @@ async fn as_jar_07_ops_lim_06_slow_sites_of_strangers_keep_no_operators_client_w
     let stranger = text(&stranger, "client_id");
     let at_site = site.put("/request", "no request object");
     let own = with(with(public(), "client_id", json!("own")), "request_uris", json!([at_site]));
-    add_client(&world.provider.store, own, world.clock.now().unix).await.unwrap();
+    add_client(&world.provider.store, own, world.clock.unix()).await.unwrap();
 
     let changes = [("client_id", stranger.as_str()), ("request_uri", slow.as_str())];
     let (mut waiting, mut connections) = (JoinSet::new(), Vec::new());

@@ -35,7 +35,7 @@ async fn as_dcr_12_one_address_registers_at_a_rate() {
     world.clock.turn(10);
     assert_eq!(register_from(&world, [192, 0, 2, 7]).await, StatusCode::CREATED);
     // Who has a token is known.
-    let token = make_initial_token(&world.provider.store, 5, 60, world.clock.now().unix).await.unwrap();
+    let token = make_initial_token(&world.provider.store, 5, 60, world.clock.unix()).await.unwrap();
     for _ in 0..5 {
         let bearer = format!("Bearer {}", token.reveal());
         let page = register_with(&world, &public(), &[("authorization", &bearer)]).await;
@@ -93,7 +93,7 @@ async fn as_dcr_12_who_is_not_used_is_forgotten() {
     let (used, unused) = (registered(&world, &public()).await, registered(&world, &public()).await);
     sign_in(&world, &new_key(), &text(&used, "client_id")).await;
     let store = &world.provider.store;
-    let (start, day) = (world.clock.now().unix, 86_400);
+    let (start, day) = (world.clock.unix(), 86_400);
     assert_eq!(store.forget_clients(start.minus_secs(1), start).await.unwrap(), 0);
     assert_eq!(store.forget_clients(start.plus_secs(day), start.plus_secs(2 * day)).await.unwrap(), 1);
     world.clock.turn(1);

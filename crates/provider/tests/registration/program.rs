@@ -127,7 +127,7 @@ pub(crate) fn proof(
 ) -> String {
     let nonce = nonce.map(|nonce| Nonce::parse(nonce).unwrap());
     let token = token.map(keybound_dpop::token_hash::TokenHash::of);
-    let iat = world.clock.now().unix;
+    let iat = world.clock.unix();
     let entropy = random().unwrap();
     NewProof { method, htu, token, nonce: nonce.as_ref(), entropy, iat }.sign(key).unwrap()
 }

@@ -23,11 +23,11 @@ const REGISTER: &str = "http://localhost:8080/register";
 pub(crate) fn assertion(world: &World, key: &SigningKey, client_id: &str) -> String {
     let (id, issuer) = (ClientId::parse(client_id).unwrap(), &world.provider.config.issuer);
     let jti = base64url::encode(&random::<16>().unwrap());
-    sign_assertion(key, None, &id, issuer, world.clock.now().unix, &jti).unwrap().reveal().to_owned()
+    sign_assertion(key, None, &id, issuer, world.clock.unix(), &jti).unwrap().reveal().to_owned()
 }
 
 async fn initial(world: &World, uses: u32) -> Secret {
-    make_initial_token(&world.provider.store, uses, 3600, world.clock.now().unix).await.unwrap()
+    make_initial_token(&world.provider.store, uses, 3600, world.clock.unix()).await.unwrap()
 }
 
 async fn register_by(world: &World, token: &str) -> (u16, String) {
@@ -93,7 +93,7 @@ async fn registrar(world: &World, scope: &str, dpop_key: &SigningKey) -> Value {
         "client_id": "registrar", "grant_types": ["client_credentials"], "client_secret": "s3cret",
         "scope": scope,
     });
-    add_client(&world.provider.store, metadata, world.clock.now().unix).await.unwrap();
+    add_client(&world.provider.store, metadata, world.clock.unix()).await.unwrap();
     let fields =
         [("grant_type", "client_credentials"), ("resource", REGISTER), ("scope", "client_registration")];
     token(world, dpop_key, &fields, Some(&basic("registrar", "s3cret"))).await.json()
@@ -144,7 +144,7 @@ async fn as_dcr_14_only_who_is_named_to_register_gets_such_a_token() {
         "client_id": "reader", "grant_types": ["client_credentials"], "client_secret": "s3cret",
         "jwks": key_set(&key, "k"),
     });
-    add_client(&world.provider.store, other, world.clock.now().unix).await.unwrap();
+    add_client(&world.provider.store, other, world.clock.unix()).await.unwrap();
     let tokens = token(&world, &key, &fields, Some(&basic("reader", "s3cret"))).await.json();
     let access = tokens["access_token"].as_str().unwrap().to_owned();
     let proof = proof(&world, &key, ("POST", REGISTER), Some(&access), None);
@@ -158,7 +158,7 @@ async fn as_dcr_14_no_user_lets_a_client_register_others() {
     let world = world(BY_TOKEN).await;
     let portal = with(public(), "scope", json!("client_registration"));
     let portal = with(portal, "client_id", json!("portal"));
-    add_client(&world.provider.store, portal, world.clock.now().unix).await.unwrap();
+    add_client(&world.provider.store, portal, world.clock.unix()).await.unwrap();
     let mut browser = world.browser();
     let changes = [
         ("client_id", "portal"),

@@ -239,13 +239,13 @@ impl Question {
             Err(NoAnswer { why, is_away }) => {
                 let issuer = shared.exchange.config.issuer.as_str();
                 tracing::warn!(issuer, why = %why.escape_debug(), "the issuer cannot be asked about a token");
-                let at = shared.clock.now().monotonic;
+                let at = shared.clock.monotonic();
                 *shared.away.lock() = is_away.then(|| (at, why.clone()));
                 return Err(why);
             }
         };
         *shared.away.lock() = None;
-        let answer = Told::of(said, &shared.exchange.config, shared.clock.now().unix);
+        let answer = Told::of(said, &shared.exchange.config, shared.clock.unix());
         self.keep(answer.clone(), asked);
         Ok(answer)
     }

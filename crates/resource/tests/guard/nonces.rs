@@ -75,7 +75,7 @@ async fn rs_non_03_an_old_nonce_is_followed_by_a_new_one() {
 async fn rs_non_04_another_server_s_nonce_is_not_ours() {
     let world = with_nonces();
     let token = world.token();
-    let theirs = NonceKeys::new([1; 32], "provider", None).issue(world.clock.now().unix);
+    let theirs = NonceKeys::new([1; 32], "provider", None).issue(world.clock.unix());
     let refused =
         world.refused(dpop(&token, &world.proof_with(&world.client_key, &token, Some(&theirs)))).await;
     assert_eq!(refused.told(), (401, vec![("DPoP", Some("use_dpop_nonce"))]));

@@ -62,7 +62,7 @@ impl Api {
     }
 
     pub fn now(&self) -> UnixTime {
-        self.clock.now().unix
+        self.clock.unix()
     }
 
     /// The claims of a token with that confirmation.

@@ -52,8 +52,7 @@ async fn dpop_ath_01_atk_050_the_hash_of_the_token() {
 #[test]
 fn dpop_ath_02_the_hash_is_over_the_token_as_it_came() {
     let (key, clock) = (new_key(), TurnedClock::default());
-    let (now, target, policy) =
-        (clock.now().unix, Target::parse(USERINFO).expect("a target"), Policy::default());
+    let (now, target, policy) = (clock.unix(), Target::parse(USERINFO).expect("a target"), Policy::default());
     let judge = |sent: &str, hashed: &str| {
         let bound = BoundToken { hash: TokenHash::of(sent), jkt: key.public_jwk().thumbprint() };
         let expected =
