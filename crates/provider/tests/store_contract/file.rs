@@ -4,6 +4,7 @@ use crate::record::{code, credential, grant, redeem, refresh_token, session, wit
 use crate::{Backend, Sqlite};
 use keybound_provider::store::{AccessToken, Code, OpenError, RefreshToken, Session, Store, Write};
 use std::path::Path;
+use std::time::Duration;
 
 #[cfg(unix)]
 #[tokio::test]
@@ -35,6 +36,23 @@ async fn a_closed_store_is_one_file() {
     let files: Vec<_> =
         std::fs::read_dir(backend.folder.path()).unwrap().map(|file| file.unwrap().path()).collect();
     assert_eq!(files, [backend.path()]);
+}
+
+/// The look that stands for the sake of others does not stand in the way: its log can be emptied by whoever wants to,
+/// within the time that they wait for.
+#[tokio::test]
+async fn an_open_store_lets_others_fold_the_log_in() {
+    let backend = Sqlite::fresh();
+    let store = backend.open();
+    with_code(&store).await;
+    let other = rusqlite::Connection::open(backend.path()).unwrap();
+    other.busy_timeout(Duration::from_secs(20)).unwrap();
+    other.execute("CREATE TABLE of_another (id INTEGER)", []).unwrap();
+    let fold = "PRAGMA wal_checkpoint(TRUNCATE)";
+    let is_busy: bool = other.query_row(fold, [], |row| row.get("busy")).unwrap();
+    assert!(!is_busy);
+    let log = backend.folder.path().join(format!("{}-wal", backend.path().file_name().unwrap().display()));
+    assert_eq!(std::fs::metadata(log).unwrap().len(), 0);
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod read;
 mod schema;
 mod session;
 mod signing_key;
+mod standing;
 mod sweep;
 mod write;
 mod writer;
@@ -33,6 +34,7 @@ use parking_lot::Mutex;
 use read::Guarded;
 use rusqlite::Connection;
 use serde_json::{Map, Value};
+use standing::StandingLook;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -63,8 +65,9 @@ impl Embedded {
     pub(super) fn open(path: &Path) -> Result<Self, OpenError> {
         let failed = |reason: String| OpenError::Other { path: path.to_owned(), reason };
         let connection = open::writer(path)?;
-        let reader = open::reader(path).map_err(|error| failed(error.to_string()))?;
-        let writer = Writer::start(connection).map_err(|error| failed(error.to_string()))?;
+        let open_reader = || open::reader(path).map_err(|error| failed(error.to_string()));
+        let (reader, look) = (open_reader()?, StandingLook::by(open_reader()?));
+        let writer = Writer::start(connection, look).map_err(|error| failed(error.to_string()))?;
         Ok(Self(Arc::new(Database {
             path: path.to_owned(),
             readers: Mutex::new(vec![reader]),
@@ -80,12 +83,12 @@ impl Embedded {
 
     /// What time it is, where somebody wants to know how long it takes.
     fn begin(&self) -> Option<Duration> {
-        self.0.meter.get().map(|(clock, _)| clock.now().monotonic)
+        self.0.meter.get().map(|(clock, _)| clock.monotonic())
     }
 
     fn end(&self, begun: Option<Duration>, count: fn(&Metrics, Duration)) {
         if let (Some(begun), Some((clock, metrics))) = (begun, self.0.meter.get()) {
-            count(metrics, clock.now().monotonic.saturating_sub(begun));
+            count(metrics, clock.monotonic().saturating_sub(begun));
         }
     }
 

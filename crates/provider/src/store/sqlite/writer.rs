@@ -1,6 +1,7 @@
 //! The one thread that writes. What waits is committed as one group: one fsync a group, not one a caller. Answers go
 //! out after the commit.
 
+use super::standing::StandingLook;
 use crate::store::verdict::Fault;
 use rusqlite::{Connection, ErrorCode};
 use std::any::Any;
@@ -64,11 +65,11 @@ where
 }
 
 impl Writer {
-    /// Starts the thread.
-    pub(super) fn start(connection: Connection) -> std::io::Result<Self> {
+    /// Starts the thread. While it waits, the look stands.
+    pub(super) fn start(connection: Connection, look: StandingLook) -> std::io::Result<Self> {
         let (queue, tasks) = sync_channel(QUEUE);
-        let thread =
-            thread::Builder::new().name("store".to_owned()).spawn(move || serve(&connection, &tasks))?;
+        let work = move || serve(&connection, look, &tasks);
+        let thread = thread::Builder::new().name("store".to_owned()).spawn(work)?;
         Ok(Self { queue: Some(queue), thread: Some(thread) })
     }
 
@@ -131,18 +132,24 @@ fn message(panic: &(dyn Any + Send)) -> &str {
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
 }
 
-fn serve(connection: &Connection, tasks: &Receiver<Box<dyn Task>>) {
-    let mut folded = true;
+/// The look ends before the connection: the last to close folds the log in, and has to be one that writes.
+fn serve(connection: &Connection, look: StandingLook, tasks: &Receiver<Box<dyn Task>>) {
+    let mut may_stand = true;
     loop {
-        match tasks.recv_timeout(IDLE) {
+        if may_stand {
+            look.begin();
+        }
+        let next = tasks.recv_timeout(IDLE);
+        look.end();
+        may_stand = match next {
             Ok(first) => {
                 commit_group(connection, gather(first, tasks));
-                folded = false;
+                true
             }
-            Err(RecvTimeoutError::Timeout) if folded => {}
-            Err(RecvTimeoutError::Timeout) => folded = fold(connection),
+            // What keeps the log from being folded in is another process, and it may be waiting for us.
+            Err(RecvTimeoutError::Timeout) => fold(connection),
             Err(RecvTimeoutError::Disconnected) => return,
-        }
+        };
     }
 }
 
@@ -160,12 +167,15 @@ fn gather(first: Box<dyn Task>, tasks: &Receiver<Box<dyn Task>>) -> Vec<Box<dyn 
     }
 }
 
-/// Moves the write-ahead log into the file, as far as readers allow.
+/// Moves the write-ahead log into the file, as far as others allow; whether that is all of it.
 fn fold(connection: &Connection) -> bool {
-    let result = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
-        Ok(row.get::<_, i64>("log")? == row.get::<_, i64>("checkpointed")?)
+    let folded = connection.prepare_cached("PRAGMA wal_checkpoint(PASSIVE)").and_then(|mut fold| {
+        fold.query_row([], |row| {
+            let is_all = row.get::<_, i64>("log")? == row.get::<_, i64>("checkpointed")?;
+            Ok(is_all && !row.get::<_, bool>("busy")?)
+        })
     });
-    result.unwrap_or_else(|error| {
+    folded.unwrap_or_else(|error| {
         tracing::warn!(%error, "the store's log could not be folded in; tried again when idle");
         false
     })
@@ -417,7 +427,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_waits_when_the_writer_is_dropped_is_committed_and_answered() {
-        let writer = Writer::start(connection()).unwrap();
+        let writer = Writer::start(connection(), StandingLook::by(connection())).unwrap();
         let (queued, answer) = task(insert("parent", 1));
         writer.queue.as_ref().unwrap().try_send(queued).ok().unwrap();
         drop(writer);
