@@ -16,7 +16,7 @@ use keybound_oauth::jarm;
 use keybound_oauth::redirect_uri::RedirectUri;
 use keybound_oauth::response_mode::ResponseMode;
 use std::sync::Arc;
-use url::{Host, Url};
+use url::{Host, Position, Url};
 
 /// For how long a signed answer is good (FMS-04).
 pub(crate) const SIGNED_LIFE_SECS: u64 = 300;
@@ -164,8 +164,8 @@ impl ReturnAddress {
 /// As [`ReturnAddress::form_target`], for any URL that was registered.
 pub(super) fn form_target(url: &Url) -> String {
     match is_spelled(url) {
-        true => url.origin().ascii_serialization(),
-        false => format!("{}:", url.scheme()),
+        true => [url.scheme(), "://", &url[Position::BeforeHost..Position::AfterPort]].concat(),
+        false => [url.scheme(), ":"].concat(),
     }
 }
 

@@ -26,11 +26,11 @@ impl Cookie {
 
     /// The value that the browser sent.
     pub(crate) fn read(self, config: &Config, headers: &HeaderMap) -> Option<String> {
-        let name = self.name(config.base.is_https());
-        let fields = headers.get_all(COOKIE).iter().filter_map(|field| field.to_str().ok());
-        let mut pairs =
-            fields.flat_map(|field| field.split(';')).filter_map(|pair| pair.trim().split_once('='));
-        pairs.find(|(known, _)| *known == name).map(|(_, value)| value.to_owned())
+        let name = self.name(config.base.is_https()).as_bytes();
+        let fields = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes);
+        let mut pairs = fields.flat_map(|field| field.split(|octet| *octet == b';')).map(<[u8]>::trim_ascii);
+        let value = pairs.find_map(|pair| pair.strip_prefix(name)?.strip_prefix(b"="))?;
+        str::from_utf8(value).ok().map(str::to_owned)
     }
 
     /// The `Set-Cookie` field; it ends with the browser's own session, and the server's end is the one that counts.
@@ -47,5 +47,30 @@ impl Cookie {
         let secure = if is_https { "; Secure" } else { "" };
         let name = self.name(is_https);
         HeaderValue::try_from(format!("{name}=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax{secure}")).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::ConfigFile;
+
+    #[test]
+    fn bcp_ui_04_a_cookie_is_found_by_its_whole_name() {
+        let config = |issuer: &str| {
+            ConfigFile::parse(&format!("issuer = \"{issuer}\""), "k.toml").unwrap().check().unwrap()
+        };
+        let (https, http) = (config("https://id.example"), config("http://localhost:8080"));
+        let headers = |fields: &[&'static str]| -> HeaderMap {
+            fields.iter().map(|field| (COOKIE, HeaderValue::from_static(field))).collect()
+        };
+        let sent =
+            headers(&["a=1; keybound-form=f=; xkeybound=2;keybound = 3", "  keybound=s ; keybound=late"]);
+        assert_eq!(Cookie::Session.read(&http, &sent).as_deref(), Some("s"));
+        assert_eq!(Cookie::Form.read(&http, &sent).as_deref(), Some("f="));
+        assert_eq!(Cookie::Session.read(&https, &sent), None);
+        let sent = headers(&["keybound=plain; __Host-keybound-form=f; __Host-keybound="]);
+        assert_eq!(Cookie::Session.read(&https, &sent).as_deref(), Some(""));
+        assert_eq!(Cookie::Form.read(&https, &sent).as_deref(), Some("f"));
     }
 }

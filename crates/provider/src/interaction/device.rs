@@ -271,8 +271,8 @@ fn consent_page(
 fn done_page(provider: &Provider, language: Language, is_allowed: bool) -> Response<Body> {
     let frame = Frame::of(&provider.config, language);
     let (title, text) = match is_allowed {
-        true => (&frame.text.device_connected_title, &frame.text.device_connected_text),
-        false => (&frame.text.device_refused_title, &frame.text.device_refused_text),
+        true => (frame.text.device_connected_title.as_str(), frame.text.device_connected_text.as_str()),
+        false => (frame.text.device_refused_title.as_str(), frame.text.device_refused_text.as_str()),
     };
     page::respond(frame, StatusCode::OK, &DonePage { frame, title, text }, None)
 }

@@ -64,7 +64,10 @@ impl Purpose {
 /// A token for one purpose, one browser or session (`owner`) and one authorization request.
 pub(crate) fn mint(key: &FormKey, purpose: Purpose, owner: &[u8], request: &str, now: UnixTime) -> String {
     let secs = now.as_secs();
-    format!("{secs}.{}", base64url::encode(&mac(key, purpose, owner, request, secs)))
+    let mut token = secs.to_string();
+    token.push('.');
+    base64url::encode_onto(&mut token, &mac(key, purpose, owner, request, secs));
+    token
 }
 
 /// Whether [`mint`] made the token for just this, not too long ago.

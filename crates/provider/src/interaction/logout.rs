@@ -178,7 +178,7 @@ fn leave(provider: &Provider, visitor: &Visitor, judged: &Judged) -> Result<Resp
         Some(back) => page::redirect(&provider.config, &back.location)?,
         None => {
             let frame = Frame::of(&provider.config, visitor.language);
-            let (title, text) = (&frame.text.signed_out_title, &frame.text.signed_out_text);
+            let (title, text) = (frame.text.signed_out_title.as_str(), frame.text.signed_out_text.as_str());
             page::respond(frame, StatusCode::OK, &DonePage { frame, title, text }, None)
         }
     };

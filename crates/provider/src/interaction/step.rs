@@ -199,8 +199,8 @@ pub(super) enum Mistake {
 impl Mistake {
     fn told(self, text: &Texts) -> String {
         match self {
-            Self::SignIn => text.sign_in_wrong.clone(),
-            Self::Code => text.device_code_not_good.clone(),
+            Self::SignIn => text.sign_in_wrong.as_str().to_owned(),
+            Self::Code => text.device_code_not_good.as_str().to_owned(),
             Self::TooMany(wait) => text.too_many_attempts.with(wait.secs),
         }
     }
@@ -309,7 +309,7 @@ fn consent_page(
         destination: request.address.shown(),
         remember: is_open(provider, request).then_some(Remember { days, is_ticked }),
         request: Escaped(&asked.text),
-        csrf: format!("{token}.{}", request.digest_of_shown()),
+        csrf: [token.as_str(), &request.digest_of_shown()].join("."),
     };
     let target = request.address.form_target();
     page::respond(frame, StatusCode::OK, &shown, Some(&target))

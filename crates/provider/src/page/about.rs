@@ -25,8 +25,10 @@ impl<'a> About<'a> {
     #[must_use]
     pub fn of(provider: &Provider, client: &'a RegisteredClient) -> Self {
         logo::want(provider, client);
-        let is_document = client.origin == Origin::Document;
-        let host = url::Url::parse(client.id.as_str()).ok().filter(|_| is_document);
+        let host = match client.origin {
+            Origin::Document => url::Url::parse(client.id.as_str()).ok(),
+            _ => None,
+        };
         let link = |url: &'a Option<Endpoint>| {
             let url = url.as_ref().filter(|url| url.url().scheme() == "https");
             url.map(Endpoint::as_str)

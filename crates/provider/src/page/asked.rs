@@ -68,7 +68,7 @@ pub fn asked<'a>(
         }
     }
     for group in groups.iter_mut().filter(|group| group.items.is_empty()) {
-        group.items.push(Item::Sentence(&frame.text.asked_all));
+        group.items.push(Item::Sentence(frame.text.asked_all.as_str()));
     }
     groups
 }
@@ -77,12 +77,12 @@ pub fn asked<'a>(
 fn describe<'a>(frame: Frame<'a>, token: &'a str) -> Item<'a> {
     let text = frame.text;
     Item::Sentence(match token {
-        "openid" => &text.scope_openid,
-        "profile" => &text.scope_profile,
-        "email" => &text.scope_email,
-        "address" => &text.scope_address,
-        "phone" => &text.scope_phone,
-        "offline_access" => &text.scope_offline_access,
+        "openid" => text.scope_openid.as_str(),
+        "profile" => text.scope_profile.as_str(),
+        "email" => text.scope_email.as_str(),
+        "address" => text.scope_address.as_str(),
+        "phone" => text.scope_phone.as_str(),
+        "offline_access" => text.scope_offline_access.as_str(),
         other => return Item::Name(other),
     })
 }

@@ -74,10 +74,10 @@ impl<'a> Teller<'a> {
     {
         let text = self.frame.text;
         self.label(path).unwrap_or_else(|| match path {
-            "actions" => &text.detail_actions,
-            "datatypes" => &text.detail_datatypes,
-            "locations" => &text.detail_locations,
-            "privileges" => &text.detail_privileges,
+            "actions" => text.detail_actions.as_str(),
+            "datatypes" => text.detail_datatypes.as_str(),
+            "locations" => text.detail_locations.as_str(),
+            "privileges" => text.detail_privileges.as_str(),
             _ => name,
         })
     }
@@ -85,9 +85,9 @@ impl<'a> Teller<'a> {
     fn value(self, path: &str, value: &Value) -> String {
         let text = self.frame.text;
         match value {
-            Value::Null => text.value_none.clone(),
-            Value::Bool(true) => text.value_yes.clone(),
-            Value::Bool(false) => text.value_no.clone(),
+            Value::Null => text.value_none.as_str().to_owned(),
+            Value::Bool(true) => text.value_yes.as_str().to_owned(),
+            Value::Bool(false) => text.value_no.as_str().to_owned(),
             Value::Number(number) => number.to_string(),
             Value::String(told) => self.label(&format!("{path}.{told}")).unwrap_or(told).to_owned(),
             Value::Array(items) => {

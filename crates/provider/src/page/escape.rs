@@ -23,7 +23,8 @@ impl FastWritable for Escaped<'_> {
     }
 }
 
-fn escape<W: fmt::Write + ?Sized>(out: &mut W, text: &str) -> fmt::Result {
+/// Writes the text, escaped.
+pub(super) fn escape<W: fmt::Write + ?Sized>(out: &mut W, text: &str) -> fmt::Result {
     // One search within the pieces of the other: no octet is looked at more than twice.
     around(
         out,

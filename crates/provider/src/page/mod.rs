@@ -54,7 +54,7 @@ pub const SUBMIT: &str = "document.forms[0].submit()";
 pub fn asset(config: &Config, language: Language, name: &str) -> Response<Body> {
     let Some(asset) = config.pages.asset(name) else {
         let frame = Frame::of(config, language);
-        let (title, text) = (&frame.text.nothing_here_title, &frame.text.nothing_here_text);
+        let (title, text) = (frame.text.nothing_here_title.as_str(), frame.text.nothing_here_text.as_str());
         return respond(frame, StatusCode::NOT_FOUND, &DonePage { frame, title, text }, None);
     };
     let mut response = Response::new(Body::from(asset.bytes.clone()));
@@ -97,7 +97,7 @@ pub fn refusal(config: &Config, language: Language, refusal: &Refusal) -> Respon
         }
         Refusal::Unavailable(reason) => {
             tracing::error!(reason, "a page could not be shown");
-            let (title, text) = (&frame.text.unavailable_title, &frame.text.unavailable_text);
+            let (title, text) = (frame.text.unavailable_title.as_str(), frame.text.unavailable_text.as_str());
             let mut response =
                 respond(frame, StatusCode::SERVICE_UNAVAILABLE, &DonePage { frame, title, text }, None);
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));

@@ -4,7 +4,7 @@
 mod catalogue;
 mod text;
 
-pub use text::{Counted, Filled, Text};
+pub use text::{Counted, Filled, Phrase, Text};
 
 use crate::config::ConfigError;
 use catalogue::Catalogue;
@@ -27,20 +27,23 @@ macro_rules! messages {
         pub struct Texts {
             /// The language's tag (RFC 5646).
             pub tag: String,
-            $(#[doc = concat!("`", stringify!($word), "`")] pub $word: String,)*
+            /// `ltr` or `rtl`.
+            pub direction: String,
+            $(#[doc = concat!("`", stringify!($word), "`")] pub $word: Phrase,)*
             $(#[doc = concat!("`", stringify!($filled), "`")] pub $filled: Text<{ [$(stringify!($variable)),+].len() }>,)*
             $(#[doc = concat!("`", stringify!($counted), "`")] pub $counted: Counted,)*
         }
 
         /// The fields.
         const FIELDS: &[&str] =
-            &[$(stringify!($word),)* $(stringify!($filled),)* $(stringify!($counted),)*];
+ &["direction", $(stringify!($word),)* $(stringify!($filled),)* $(stringify!($counted),)*];
 
         impl Texts {
             fn read(tag: &str, catalogue: &Catalogue) -> Result<Self, String> {
                 Ok(Self {
                     tag: tag.to_owned(),
-                    $($word: catalogue.words(&id(stringify!($word)))?,)*
+                    direction: catalogue.words("direction")?,
+                    $($word: catalogue.words(&id(stringify!($word))).map(Phrase::of)?,)*
                     $($filled: catalogue.text(&id(stringify!($filled)), [$(stringify!($variable)),+])?,)*
                     $($counted: catalogue.counted(&id(stringify!($counted)), [stringify!($number)])?,)*
                 })
@@ -51,7 +54,7 @@ macro_rules! messages {
 
 messages! {
     words {
-        direction, allow, deny, go_on, not_you, switch_account, application,
+        allow, deny, go_on, not_you, switch_account, application,
         imprint, privacy, help, new_window,
         front_title, front_lead, front_issuer,
         account_title,

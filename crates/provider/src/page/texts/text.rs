@@ -1,8 +1,10 @@
-//! A message with places for what others wrote. It is taken apart once, at start: a page looks nothing up.
+//! Messages, ready for pages: those without variables are escaped, those with places for what others wrote are taken
+//! apart. That is done once, at start: a page looks nothing up.
 
 use super::catalogue::Bundle;
+use crate::page::escape::{Escaped, escape};
 use arc_swap::ArcSwapOption;
-use askama::filters::{Escaper, Html, HtmlSafe};
+use askama::filters::HtmlSafe;
 use askama::{FastWritable, Values};
 use fluent_bundle::FluentArgs;
 use std::fmt;
@@ -11,6 +13,40 @@ use std::sync::Arc;
 /// What a place is marked with while a message is taken apart: the first of these characters for private use is the
 /// first variable.
 const MARK: u32 = 0xF_0000;
+
+/// A message without variables; it shows itself as HTML, escaped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Phrase {
+    plain: String,
+    html: String,
+}
+
+impl Phrase {
+    pub(super) fn of(plain: String) -> Self {
+        let html = Escaped(&plain).to_string();
+        Self { plain, html }
+    }
+
+    /// As it was written: for what escapes it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.plain
+    }
+}
+
+impl HtmlSafe for Phrase {}
+
+impl fmt::Display for Phrase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.html)
+    }
+}
+
+impl FastWritable for Phrase {
+    fn write_into(&self, out: &mut dyn fmt::Write, _: &dyn Values) -> askama::Result<()> {
+        Ok(out.write_str(&self.html)?)
+    }
+}
 
 /// A message with that many variables.
 #[derive(Clone, Debug)]
@@ -99,10 +135,10 @@ impl<const N: usize> Filled<'_, N> {
     fn write<W: fmt::Write + ?Sized>(&self, out: &mut W) -> fmt::Result {
         for piece in &self.text.0 {
             match piece {
-                Piece::Words(words) => Html.write_escaped_str(&mut *out, words)?,
+                Piece::Words(words) => escape(out, words)?,
                 Piece::Variable(place) => {
                     out.write_str("<bdi>")?;
-                    Html.write_escaped_str(&mut *out, self.values.get(*place).copied().unwrap_or_default())?;
+                    escape(out, self.values.get(*place).copied().unwrap_or_default())?;
                     out.write_str("</bdi>")?;
                 }
             }
@@ -164,6 +200,15 @@ impl Counted {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bcp_ui_09_a_phrase_is_escaped_once() {
+        let phrase = Phrase::of("a < \"b\" & c".to_owned());
+        let mut page = String::new();
+        phrase.write_into(&mut page, askama::NO_VALUES).unwrap();
+        assert_eq!(page, "a &#60; &#34;b&#34; &#38; c");
+        assert_eq!((phrase.to_string(), phrase.as_str()), (page, "a < \"b\" & c"));
+    }
 
     #[test]
     fn bcp_ui_09_values_are_escaped_and_told_apart() {
