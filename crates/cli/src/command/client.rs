@@ -29,6 +29,8 @@ Examples:
     keybound client add --grant client_credentials --auth private_key_jwt --jwks keys.json --scope 'read write'
   A device without a keyboard, whose user signs in elsewhere:
     keybound client add --id tv --grant device_code --grant refresh_token
+  An API that calls another one in the name of its own caller (RFC 8693):
+    keybound client add --id orders --grant token_exchange --auth client_secret_basic
   Anything else, as client metadata (RFC 7591 section 2):
     keybound client add --from client.json";
 
@@ -151,6 +153,8 @@ enum Grant {
     ClientCredentials,
     #[value(name = "urn:ietf:params:oauth:grant-type:device_code", alias = "device_code")]
     DeviceCode,
+    #[value(name = "urn:ietf:params:oauth:grant-type:token-exchange", alias = "token_exchange")]
+    TokenExchange,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -1,6 +1,7 @@
 //! Users and clients, by command.
 
 use crate::common::World;
+use keybound_oauth::client_metadata::GrantType;
 use serde_json::Value;
 
 fn world() -> World {
@@ -116,6 +117,23 @@ fn as_dcr_12_cl_cli_01_an_initial_access_token_is_shown_once() {
     let store = std::fs::read(world.path("keybound.sqlite")).expect("the store");
     assert!(!store.windows(secret.len()).any(|window| window == secret.as_bytes()));
     assert_eq!(world.run(&["client", "token", "--uses", "0"], "").code, 2);
+}
+
+#[test]
+fn each_grant_type_can_be_named_by_its_own_name_or_a_short_one() {
+    let world = world();
+    let long: Vec<String> = GrantType::ALL.iter().map(|grant| grant.as_str().to_owned()).collect();
+    let short: Vec<String> =
+        long.iter().map(|name| name.rsplit(':').next().unwrap().replace('-', "_")).collect();
+    let rest = ["--auth", "client_secret_basic", "--redirect-uri", "https://app.example/cb"];
+    for (id, names) in [("long", &long), ("short", &short)] {
+        let grants = names.iter().flat_map(|name| ["--grant", name]);
+        let args: Vec<&str> = ["client", "add", "--id", id].into_iter().chain(grants).chain(rest).collect();
+        world.ok(&args, "");
+    }
+    for client in json(&world.ok(&["client", "list", "--json"], "")).as_array().unwrap() {
+        assert_eq!(client["grant_types"], serde_json::json!(long));
+    }
 }
 
 #[test]
