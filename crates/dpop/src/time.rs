@@ -78,7 +78,7 @@ pub trait Clock: fmt::Debug + Send + Sync + 'static {
         self.now().unix
     }
 
-    /// The other alone.
+    /// The monotonic time alone.
     fn monotonic(&self) -> Duration {
         self.now().monotonic
     }

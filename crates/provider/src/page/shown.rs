@@ -1,4 +1,4 @@
-//! What each page shows. The templates escape all of it.
+//! What each page shows. The templates escape all of it that does not show itself as HTML.
 
 use super::about::About;
 use super::asked::{Group, Item};

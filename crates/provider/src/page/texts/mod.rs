@@ -36,7 +36,7 @@ macro_rules! messages {
 
         /// The fields.
         const FIELDS: &[&str] =
- &["direction", $(stringify!($word),)* $(stringify!($filled),)* $(stringify!($counted),)*];
+            &["direction", $(stringify!($word),)* $(stringify!($filled),)* $(stringify!($counted),)*];
 
         impl Texts {
             fn read(tag: &str, catalogue: &Catalogue) -> Result<Self, String> {

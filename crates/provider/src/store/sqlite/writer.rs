@@ -134,6 +134,7 @@ fn message(panic: &(dyn Any + Send)) -> &str {
 
 /// The look ends before the connection: the last to close folds the log in, and has to be one that writes.
 fn serve(connection: &Connection, look: StandingLook, tasks: &Receiver<Box<dyn Task>>) {
+    let mut seen = changes_by_others(connection);
     let mut may_stand = true;
     loop {
         if may_stand {
@@ -141,16 +142,25 @@ fn serve(connection: &Connection, look: StandingLook, tasks: &Receiver<Box<dyn T
         }
         let next = tasks.recv_timeout(IDLE);
         look.end();
-        may_stand = match next {
+        let folded = match next {
             Ok(first) => {
                 commit_group(connection, gather(first, tasks));
                 true
             }
-            // What keeps the log from being folded in is another process, and it may be waiting for us.
             Err(RecvTimeoutError::Timeout) => fold(connection),
             Err(RecvTimeoutError::Disconnected) => return,
         };
+        // Another process that writes wants the log from its beginning again, and one that folds it in waits for us.
+        let now = changes_by_others(connection);
+        may_stand = folded && now.is_some() && now == seen;
+        seen = now;
     }
+}
+
+/// A number that changes with each change by another connection; none where the store does not answer.
+fn changes_by_others(connection: &Connection) -> Option<i64> {
+    let mut version = connection.prepare_cached("PRAGMA data_version").ok()?;
+    version.query_row([], |row| row.get(0)).ok()
 }
 
 /// What waits, and what those who run on this core are about to ask for: where many are on their way, they share one wait
