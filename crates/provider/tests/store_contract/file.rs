@@ -61,7 +61,8 @@ async fn an_open_store_lets_others_fold_the_log_in() {
     assert_eq!(log_len(&backend), 0);
 }
 
-/// Not even by somebody who writes without a rest, as one does who adds many users.
+/// Not in that of somebody who writes without a rest either, as one does who adds many users. The waits are how long that
+/// one writes.
 #[tokio::test]
 async fn an_open_store_lets_others_write_without_a_rest() {
     let backend = Sqlite::fresh();

@@ -356,6 +356,19 @@ mod tests {
     }
 
     #[test]
+    fn changes_by_others_are_told_from_our_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = || Connection::open(folder.path().join("store.db")).unwrap();
+        let (ours, other) = (open(), open());
+        ours.pragma_update(None, "journal_mode", "WAL").unwrap();
+        let before = changes_by_others(&ours).unwrap();
+        ours.execute_batch("CREATE TABLE by_us (id INTEGER)").unwrap();
+        assert_eq!(changes_by_others(&ours), Some(before));
+        other.execute_batch("CREATE TABLE by_another (id INTEGER)").unwrap();
+        assert_ne!(changes_by_others(&ours), Some(before));
+    }
+
+    #[test]
     fn a_group_takes_all_that_waits_up_to_its_size() {
         let (queue, tasks) = sync_channel(QUEUE);
         let next = || task(insert("parent", 1)).0;
