@@ -91,7 +91,7 @@ impl Session {
             }
         }
         if let Some(scope) = &tokens.scope {
-            put("scope", scope.to_string().into());
+            put("scope", scope.as_str().into());
         }
         if !tokens.authorization_details.is_empty() {
             put("authorization_details", tokens.authorization_details.to_json());

@@ -87,7 +87,7 @@ impl Assertions {
             claims = claims.text("client_id", client_id);
         }
         if !access.scope().is_empty() {
-            claims = claims.text("scope", &access.scope().to_string());
+            claims = claims.text("scope", access.scope().as_str());
         }
         if let Some(jkt) = access.jkt() {
             claims = claims.object("cnf", ObjectWriter::with_room(64).text("jkt", &jkt.to_string()));

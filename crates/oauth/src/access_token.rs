@@ -75,7 +75,7 @@ impl NewAccessToken<'_> {
         claims = claims.number("exp", self.exp.as_secs()).number("iat", self.iat.as_secs());
         claims = claims.text("jti", self.jti).text("client_id", self.client_id);
         if !self.scope.is_empty() {
-            claims = claims.text("scope", &self.scope.to_string());
+            claims = claims.text("scope", self.scope.as_str());
         }
         if !self.authorization_details.is_empty() {
             claims = claims.json("authorization_details", &self.authorization_details.to_json());

@@ -172,7 +172,6 @@ impl AuthorizationRequest {
     /// As a form: the body for the pushed authorization request endpoint, or the query for the authorization endpoint.
     #[must_use]
     pub fn to_form(&self) -> FormWriter {
-        let scope = self.scope.as_ref().map(Scope::to_string);
         let challenge = self.code_challenge.map(|challenge| challenge.to_string());
         let jkt = self.dpop_jkt.map(|jkt| jkt.to_string());
         let max_age = self.max_age_secs.map(|secs| secs.to_string());
@@ -182,7 +181,7 @@ impl AuthorizationRequest {
             .optional("response_type", self.response_type.as_deref())
             .optional("redirect_uri", self.redirect_uri.as_deref())
             .optional("response_mode", self.response_mode.as_deref())
-            .optional("scope", scope.as_deref())
+            .optional("scope", self.scope.as_ref().map(Scope::as_str))
             .optional("state", self.state.as_deref())
             .optional("code_challenge", challenge.as_deref())
             .optional("code_challenge_method", self.code_challenge_method.as_deref())

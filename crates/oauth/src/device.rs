@@ -115,7 +115,7 @@ impl DeviceAuthorizationRequest {
     #[must_use]
     pub fn to_form(&self) -> FormWriter {
         FormWriter::new()
-            .optional("scope", self.scope.as_ref().map(Scope::to_string).as_deref())
+            .optional("scope", self.scope.as_ref().map(Scope::as_str))
             .optional("dpop_jkt", self.dpop_jkt.map(|jkt| jkt.to_string()).as_deref())
             .optional("authorization_details", self.authorization_details.to_parameter().as_deref())
             .each("resource", self.resources.iter().map(ResourceId::as_str))

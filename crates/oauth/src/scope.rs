@@ -7,7 +7,12 @@ pub const MAX_TOKENS: usize = 128;
 
 /// A set of scope tokens. Equal where the same tokens are in it, whatever their order.
 #[derive(Clone, Debug, Default)]
-pub struct Scope(Vec<String>);
+pub struct Scope {
+    /// The tokens, with a space between.
+    text: String,
+    /// Where in it each of them ends.
+    ends: Vec<usize>,
+}
 
 /// The text is not a list of scope tokens. To be answered with `invalid_scope`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -22,20 +27,30 @@ impl Scope {
     pub fn parse(text: &str) -> Result<Self, ScopeError> {
         let mut scope = Self::default();
         for token in text.split(' ').filter(|token| !token.is_empty()) {
-            if !token.bytes().all(is_scope_char) || scope.0.len() == MAX_TOKENS {
+            if !token.bytes().all(is_scope_char) || scope.ends.len() == MAX_TOKENS {
                 return Err(ScopeError);
             }
             if !scope.contains(token) {
-                scope.0.push(token.to_owned());
+                scope.push(token, text.len());
             }
         }
         Ok(scope)
     }
 
+    /// Adds a token of which there is none yet; all of them will not be longer than `room`.
+    fn push(&mut self, token: &str, room: usize) {
+        match self.ends.is_empty() {
+            true => self.text.reserve_exact(room),
+            false => self.text.push(' '),
+        }
+        self.text.push_str(token);
+        self.ends.push(self.text.len());
+    }
+
     /// Whether the token is in the set.
     #[must_use]
     pub fn contains(&self, token: &str) -> bool {
-        self.0.iter().any(|known| known == token)
+        self.iter().any(|known| known == token)
     }
 
     /// The tokens that are in both sets, in our order.
@@ -47,24 +62,36 @@ impl Scope {
     /// The tokens that are so, in our order.
     #[must_use]
     pub fn filtered(&self, is_kept: impl Fn(&str) -> bool) -> Self {
-        Self(self.0.iter().filter(|token| is_kept(token)).cloned().collect())
+        let mut kept = Self::default();
+        for token in self.iter().filter(|token| is_kept(token)) {
+            kept.push(token, self.text.len());
+        }
+        kept
     }
 
     /// Whether all our tokens are in the other set.
     #[must_use]
     pub fn is_subset_of(&self, other: &Self) -> bool {
-        self.0.iter().all(|token| other.contains(token))
+        self.iter().all(|token| other.contains(token))
     }
 
     /// Whether there is no token.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.ends.is_empty()
     }
 
     /// The tokens.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(String::as_str)
+        let starts = std::iter::once(0).chain(self.ends.iter().map(|end| end + 1));
+        let places = starts.zip(&self.ends);
+        places.map(|(start, end)| self.text.get(start..*end).unwrap_or_default())
+    }
+
+    /// The tokens, with a space between.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
     }
 }
 
@@ -74,7 +101,7 @@ fn is_scope_char(byte: u8) -> bool {
 
 impl PartialEq for Scope {
     fn eq(&self, other: &Self) -> bool {
-        self.0.len() == other.0.len() && self.is_subset_of(other)
+        self.ends.len() == other.ends.len() && self.is_subset_of(other)
     }
 }
 
@@ -82,7 +109,7 @@ impl Eq for Scope {}
 
 impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.join(" "))
+        f.write_str(&self.text)
     }
 }
 

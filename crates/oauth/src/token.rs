@@ -119,16 +119,17 @@ impl TokenRequest {
     #[must_use]
     pub fn to_form(&self) -> FormWriter {
         let form = FormWriter::new().pair("grant_type", self.grant.grant_type());
-        let text = |scope: &Option<Scope>| scope.as_ref().map(Scope::to_string);
         let form = match &self.grant {
             GrantRequest::AuthorizationCode { code, redirect_uri, code_verifier } => form
                 .pair("code", code.reveal())
                 .optional("redirect_uri", redirect_uri.as_deref())
                 .optional("code_verifier", code_verifier.as_ref().map(|verifier| verifier.secret().reveal())),
-            GrantRequest::RefreshToken { refresh_token, scope } => {
-                form.pair("refresh_token", refresh_token.reveal()).optional("scope", text(scope).as_deref())
+            GrantRequest::RefreshToken { refresh_token, scope } => form
+                .pair("refresh_token", refresh_token.reveal())
+                .optional("scope", scope.as_ref().map(Scope::as_str)),
+            GrantRequest::ClientCredentials { scope } => {
+                form.optional("scope", scope.as_ref().map(Scope::as_str))
             }
-            GrantRequest::ClientCredentials { scope } => form.optional("scope", text(scope).as_deref()),
             GrantRequest::DeviceCode { device_code } => form.pair("device_code", device_code.reveal()),
             GrantRequest::TokenExchange(exchange) => exchange.write(form),
             GrantRequest::Other(_) => form,
@@ -274,7 +275,7 @@ impl TokenResponse {
             members = members.number("expires_in", secs);
         }
         if let Some(scope) = &self.scope {
-            members = members.text("scope", &scope.to_string());
+            members = members.text("scope", scope.as_str());
         }
         if !self.authorization_details.is_empty() {
             members = members.json("authorization_details", &self.authorization_details.to_json());

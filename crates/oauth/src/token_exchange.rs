@@ -80,7 +80,7 @@ impl TokenExchangeRequest {
             .optional("actor_token", self.actor.as_ref().map(|actor| actor.token.reveal()))
             .optional("actor_token_type", self.actor.as_ref().map(|actor| actor.token_type.as_str()))
             .optional("requested_token_type", self.requested_token_type.as_deref())
-            .optional("scope", self.scope.as_ref().map(Scope::to_string).as_deref());
+            .optional("scope", self.scope.as_ref().map(Scope::as_str));
         form.each("audience", self.audiences.iter().map(String::as_str))
     }
 }

@@ -207,7 +207,7 @@ pub fn issued(provider: &Provider, grant_type: Option<GrantType>, granted: &Gran
         client_id: Some(granted.client.id.as_str()),
         subject: subject.as_deref(),
         grant_type: grant_type.map(GrantType::as_str),
-        scope: Some(&granted.reach.scope.to_string()),
+        scope: Some(granted.reach.scope.as_str()),
         token: Some(&digest(&granted.jti)),
         grant: grant.as_deref(),
         jkt: granted.binding.access_key(),

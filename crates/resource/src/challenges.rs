@@ -49,7 +49,7 @@ fn plain(config: &GuardConfig, demand: &Demand, scheme: &str, reason: Option<&Re
         _ => config.scope.as_ref(),
     };
     if let Some(scope) = scope {
-        challenge = challenge.with("scope", &scope.to_string());
+        challenge = challenge.with("scope", scope.as_str());
     }
     match config.metadata.find(config.audience_of(demand)) {
         Some(url) => challenge.with("resource_metadata", url),

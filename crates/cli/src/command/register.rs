@@ -273,7 +273,7 @@ fn metadata(args: &NewArgs) -> Result<Map<String, Value>, CommandError> {
         metadata.insert("application_type".to_owned(), "native".into());
     }
     if let Some(scope) = &args.scope {
-        metadata.insert("scope".to_owned(), scope.to_string().into());
+        metadata.insert("scope".to_owned(), scope.as_str().into());
     }
     if let Some(name) = &args.auth_key {
         let info = places::keys()?.info(name)?;

@@ -35,7 +35,7 @@ impl ClientMetadata {
         put("token_endpoint_auth_method", self.token_endpoint_auth_method.as_str().into());
         put("jwks", self.jwks.as_ref().map_or(Value::Null, json_of));
         put("jwks_uri", text(self.jwks_uri.as_ref().map(Endpoint::as_str)));
-        put("scope", text(self.scope.as_ref().map(Scope::to_string).as_deref()));
+        put("scope", text(self.scope.as_ref().map(Scope::as_str)));
         put("dpop_bound_access_tokens", self.dpop_bound_access_tokens.into());
         put("id_token_signed_response_alg", text(self.id_token_signed_response_alg.map(Algorithm::name)));
         put(
