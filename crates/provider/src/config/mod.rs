@@ -27,7 +27,8 @@ pub use signing::Signing;
 pub(crate) use source::Source;
 pub use wording::{Wording, Words};
 
-use crate::page::texts::Languages;
+use crate::page::Sheet;
+use crate::page::texts::{Each, Languages};
 use crate::peer::Network;
 use crate::profile::Profile;
 use keybound_dpop::jose::algorithm::{Algorithm, AlgorithmSet};
@@ -36,6 +37,7 @@ use keybound_dpop::target::Target;
 use keybound_oauth::identifier::{ClientId, Issuer, ResourceId};
 use keybound_oauth::scope::Scope;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// The scope of access tokens for the introspection endpoint.
 pub const INTROSPECT_SCOPE: &str = "introspect";
@@ -98,6 +100,8 @@ pub struct Config {
     pub require_pushed_authorization_requests: bool,
     /// What people see.
     pub pages: Pages,
+    /// What is the same on all of them.
+    pub sheets: Arc<Each<Sheet>>,
 }
 
 /// Why a configuration cannot be used: what, and what to write instead.
@@ -120,6 +124,7 @@ impl ConfigFile {
         let issuer = Issuer::parse(&self.issuer).map_err(|error| wrong("issuer", error.to_string()))?;
         let base = Target::parse(issuer.as_str()).map_err(|error| wrong("issuer", error.to_string()))?;
         let pages = self.pages.check(&issuer, &self.source)?;
+        let sheets = Sheet::all(&pages, &issuer).map_err(|what| wrong("pages", what))?;
         let resources = self.checked_resources(&pages.languages)?;
         if resources.iter().filter(|resource| resource.default).count() > 1 {
             return Err(wrong("resource", "only one resource can be the `default`".to_owned()));
@@ -143,6 +148,7 @@ impl ConfigFile {
         let registration = self.checked_registration(&issuer, &resources)?;
         Ok(Config {
             pages,
+            sheets: Arc::new(sheets),
             registration,
             issuer,
             base,

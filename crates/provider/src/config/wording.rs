@@ -1,6 +1,6 @@
 //! Words of the operator's that people read: one text for all languages, or one for each.
 
-use crate::page::texts::{Language, Languages};
+use crate::page::texts::{Each, Languages, Phrase};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -15,14 +15,13 @@ pub enum Wording {
 }
 
 /// The words in each language that the pages speak.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Words(Vec<String>);
+pub type Words = Each<Phrase>;
 
 impl Wording {
     /// The words in all languages. One that is left out has those of the first language.
     pub(super) fn check(&self, languages: &Languages) -> Result<Words, String> {
         let by_tag = match self {
-            Self::One(text) => return Ok(Words(vec![checked(text)?])),
+            Self::One(text) => return checked(text).map(Each::everywhere),
             Self::Each(by_tag) => by_tag,
         };
         if let Some(tag) = by_tag.keys().find(|tag| languages.find(tag).is_none()) {
@@ -32,24 +31,16 @@ impl Wording {
         let of = |tag: &str| by_tag.iter().find(|(known, _)| known.eq_ignore_ascii_case(tag));
         let first = languages.tags().next().and_then(of).or_else(|| by_tag.iter().next());
         let (_, first) = first.ok_or_else(|| "must have the words in one language at least".to_owned())?;
-        let words = languages.tags().map(|tag| checked(of(tag).map_or(first, |(_, text)| text)));
-        words.collect::<Result<_, _>>().map(Words)
+        let words = |language| of(&languages.texts(language).tag).map_or(first, |(_, text)| text);
+        languages.each(|language| checked(words(language)))
     }
 }
 
-fn checked(text: &str) -> Result<String, String> {
+fn checked(text: &str) -> Result<Phrase, String> {
     let text = text.trim();
     match text.is_empty() || text.chars().any(char::is_control) {
         true => Err("must be words that people read, without control characters".to_owned()),
-        false => Ok(text.to_owned()),
-    }
-}
-
-impl Words {
-    /// The words in that language.
-    #[must_use]
-    pub fn in_language(&self, language: Language) -> &str {
-        self.0.get(language.place()).or_else(|| self.0.first()).map_or("", String::as_str)
+        false => Ok(Phrase::of(text.to_owned())),
     }
 }
 
@@ -65,7 +56,7 @@ mod tests {
         let languages = Languages::load(None, "de").unwrap();
         let file: File = toml::from_str(text).unwrap();
         let words = file.name.check(&languages)?;
-        Ok(["en", "de"].map(|tag| words.in_language(languages.find(tag).unwrap()).to_owned()))
+        Ok(["en", "de"].map(|tag| words.of(languages.find(tag).unwrap()).as_str().to_owned()))
     }
 
     #[test]

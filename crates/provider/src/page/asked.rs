@@ -2,6 +2,7 @@
 
 use super::Frame;
 use super::details::are_about;
+use super::texts::Phrase;
 use crate::config::Resource;
 use keybound_oauth::authorization_details::AuthorizationDetails;
 
@@ -27,7 +28,7 @@ pub struct Place<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Item<'a> {
     /// In words.
-    Sentence(&'a str),
+    Sentence(&'a Phrase),
     /// By its scope token, the resource's own.
     Name(&'a str),
 }
@@ -37,7 +38,7 @@ impl<'a> Place<'a> {
     pub(super) fn of(frame: Frame<'a>, resource: &'a Resource) -> Self {
         let identifier = resource.identifier.as_str();
         match &resource.name {
-            Some(name) => Self { name: name.in_language(frame.language), identifier: Some(identifier) },
+            Some(name) => Self { name: name.of(frame.language).as_str(), identifier: Some(identifier) },
             None => Self { name: identifier, identifier: None },
         }
     }
@@ -68,7 +69,7 @@ pub fn asked<'a>(
         }
     }
     for group in groups.iter_mut().filter(|group| group.items.is_empty()) {
-        group.items.push(Item::Sentence(frame.text.asked_all.as_str()));
+        group.items.push(Item::Sentence(&frame.text.asked_all));
     }
     groups
 }
@@ -77,12 +78,12 @@ pub fn asked<'a>(
 fn describe<'a>(frame: Frame<'a>, token: &'a str) -> Item<'a> {
     let text = frame.text;
     Item::Sentence(match token {
-        "openid" => text.scope_openid.as_str(),
-        "profile" => text.scope_profile.as_str(),
-        "email" => text.scope_email.as_str(),
-        "address" => text.scope_address.as_str(),
-        "phone" => text.scope_phone.as_str(),
-        "offline_access" => text.scope_offline_access.as_str(),
+        "openid" => &text.scope_openid,
+        "profile" => &text.scope_profile,
+        "email" => &text.scope_email,
+        "address" => &text.scope_address,
+        "phone" => &text.scope_phone,
+        "offline_access" => &text.scope_offline_access,
         other => return Item::Name(other),
     })
 }
@@ -90,7 +91,7 @@ fn describe<'a>(frame: Frame<'a>, token: &'a str) -> Item<'a> {
 /// A scope token of a resource, in the operator's words where there are any.
 fn describe_at<'a>(frame: Frame<'a>, resource: &'a Resource, token: &'a str) -> Item<'a> {
     match resource.scope_texts.get(token) {
-        Some(words) => Item::Sentence(words.in_language(frame.language)),
+        Some(words) => Item::Sentence(words.of(frame.language)),
         None => Item::Name(token),
     }
 }
@@ -123,7 +124,7 @@ mod tests {
             let told = groups.iter().map(|group| {
                 let place = group.place.map_or("-", |place| place.name);
                 let items = group.items.iter().map(|item| match item {
-                    Item::Sentence(text) => (*text).to_owned(),
+                    Item::Sentence(text) => text.as_str().to_owned(),
                     Item::Name(name) => format!("[{name}]"),
                 });
                 format!("{place}: {}", items.collect::<Vec<_>>().join(", "))

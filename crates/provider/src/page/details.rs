@@ -31,7 +31,7 @@ pub fn details<'a>(frame: Frame<'a>, details: &'a AuthorizationDetails) -> Vec<D
             field: field(place),
             description: teller
                 .known
-                .map_or(detail.detail_type(), |known| known.description.in_language(frame.language)),
+                .map_or(detail.detail_type(), |known| known.description.of(frame.language).as_str()),
             place: known.map(|(resource, _)| Place::of(frame, resource)),
             members: members.collect(),
         }
@@ -65,7 +65,7 @@ struct Teller<'a> {
 impl<'a> Teller<'a> {
     /// What people call what stands at that path.
     fn label(self, path: &str) -> Option<&'a str> {
-        self.known?.labels.get(path).map(|words| words.in_language(self.frame.language))
+        self.known?.labels.get(path).map(|words| words.of(self.frame.language).as_str())
     }
 
     fn name<'n>(self, path: &str, name: &'n str) -> &'n str

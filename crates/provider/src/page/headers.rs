@@ -17,8 +17,6 @@ const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-p
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 /// Most pages are shorter.
 const PAGE_OCTETS: usize = 4096;
-/// As many as a page has, with those that others add.
-const PAGE_HEADERS: usize = 16;
 const PERMISSIONS_POLICY: HeaderName = HeaderName::from_static("permissions-policy");
 
 /// What pages have no need of; passkeys are the only thing that they may use.
@@ -75,14 +73,23 @@ fn respond_by(frame: Frame<'_>, status: StatusCode, page: &impl Template, policy
     let mut response = Response::new(Body::from(html));
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    headers.reserve(PAGE_HEADERS);
+    *headers = frame.sheet.headers.clone();
+    if let Ok(policy) = HeaderValue::try_from(policy) {
+        headers.insert(CONTENT_SECURITY_POLICY, policy);
+    }
+    response
+}
+
+/// What pages in the language of that tag have. Their policy is the strictest, for where another cannot be written.
+pub(super) fn of_pages(tag: &str, is_https: bool) -> HeaderMap {
+    let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
     headers.insert(VARY, HeaderValue::from_static("accept-language"));
-    if let Ok(tag) = HeaderValue::from_str(&frame.text.tag) {
+    if let Ok(tag) = HeaderValue::from_str(tag) {
         headers.insert(CONTENT_LANGUAGE, tag);
     }
-    harden(frame.config, headers, policy);
-    response
+    harden(&mut headers, NOTHING_ELSE.clone(), is_https);
+    headers
 }
 
 /// A redirect by 303, which makes the browser forget the form that it sent (RFC 9700 §4.12).
@@ -95,7 +102,8 @@ pub fn redirect(config: &Config, location: &str) -> Result<Response<Body>, Refus
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::SEE_OTHER;
     response.headers_mut().insert(LOCATION, location);
-    harden(config, response.headers_mut(), policy(None, None));
+    let policy = HeaderValue::try_from(policy(None, None)).unwrap_or_else(|_| NOTHING_ELSE.clone());
+    harden(response.headers_mut(), policy, config.base.is_https());
     Ok(response)
 }
 
@@ -114,18 +122,17 @@ fn policy(form_target: Option<&str>, script: Option<&str>) -> String {
     policy
 }
 
-fn harden(config: &Config, headers: &mut HeaderMap, policy: String) {
-    let policy = HeaderValue::try_from(policy);
-    headers.insert(CONTENT_SECURITY_POLICY, policy.unwrap_or_else(|_| NOTHING_ELSE.clone()));
+fn harden(headers: &mut HeaderMap, policy: HeaderValue, is_https: bool) {
+    headers.insert(CONTENT_SECURITY_POLICY, policy);
     for (name, value) in &ALWAYS {
         headers.insert(name, value.clone());
     }
-    strict_transport(config, headers);
+    strict_transport(headers, is_https);
 }
 
 /// HSTS, where there is TLS at all.
-pub(super) fn strict_transport(config: &Config, headers: &mut HeaderMap) {
-    if config.base.is_https() {
+pub(super) fn strict_transport(headers: &mut HeaderMap, is_https: bool) {
+    if is_https {
         headers.insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
     }
 }

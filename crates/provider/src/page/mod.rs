@@ -8,6 +8,7 @@ mod details;
 mod escape;
 mod headers;
 mod language;
+mod sheet;
 mod shown;
 pub mod texts;
 
@@ -16,6 +17,7 @@ pub use asked::{Group, Item, Place, asked};
 pub use details::{Detail, details, ticked};
 pub use escape::Escaped;
 pub use headers::{redirect, respond, respond_with_script};
+pub use sheet::Sheet;
 pub use shown::{
     AccountPage, ConsentPage, DeviceConsentPage, DevicePage, DonePage, ErrorPage, Frame, FrontPage,
     LogoutPage, PostBackPage, Remember, ReturnPage, SignInPage, SignedOutPage,
@@ -68,7 +70,7 @@ pub fn asset(config: &Config, language: Language, name: &str) -> Response<Body> 
     ] {
         headers.insert(name, HeaderValue::from_static(value));
     }
-    headers::strict_transport(config, headers);
+    headers::strict_transport(headers, config.base.is_https());
     response
 }
 

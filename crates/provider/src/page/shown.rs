@@ -4,8 +4,9 @@ use super::about::About;
 use super::asked::{Group, Item};
 use super::details::Detail;
 use super::escape::Escaped;
+use super::sheet::Sheet;
 use super::texts::{Language, Texts};
-use crate::config::{Config, Pages};
+use crate::config::Config;
 use askama::Template;
 
 /// What all pages have.
@@ -15,8 +16,8 @@ pub struct Frame<'a> {
     pub(super) language: Language,
     /// What the page says.
     pub text: &'a Texts,
-    /// What the operator's pages have in common.
-    pub pages: &'a Pages,
+    /// The document around the page's own parts.
+    pub sheet: &'a Sheet,
     /// The issuer's path, before the paths that forms are posted to.
     pub base: &'a str,
 }
@@ -25,24 +26,8 @@ impl<'a> Frame<'a> {
     /// The frame of this issuer's pages.
     #[must_use]
     pub fn of(config: &'a Config, language: Language) -> Self {
-        let pages = &config.pages;
-        let text = pages.languages.texts(language);
-        Self { config, language, text, pages, base: config.issuer.path() }
-    }
-
-    /// Who the pages are of.
-    #[must_use]
-    pub fn name(&self) -> Option<&'a str> {
-        self.pages.name.as_ref().map(|name| name.in_language(self.language))
-    }
-
-    /// The links at the foot of each page, each with its words.
-    #[must_use]
-    pub fn links(&self) -> Vec<(&'a str, &'a str)> {
-        let (pages, text) = (self.pages, self.text);
-        let all =
-            [(&pages.imprint, &text.imprint), (&pages.privacy, &text.privacy), (&pages.help, &text.help)];
-        all.into_iter().filter_map(|(url, words)| Some((url.as_ref()?.as_str(), words.as_str()))).collect()
+        let (text, sheet) = (config.pages.languages.texts(language), config.sheets.of(language));
+        Self { config, language, text, sheet, base: config.issuer.path() }
     }
 }
 

@@ -95,24 +95,34 @@ fn id(field: &str) -> String {
     field.replace('_', "-")
 }
 
+/// Something in each language.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Each<T> {
+    /// In the one that is spoken where nobody asked for another.
+    first: T,
+    others: Vec<T>,
+}
+
+impl<T> Each<T> {
+    /// The same in all of them.
+    pub(crate) const fn everywhere(first: T) -> Self {
+        Self { first, others: Vec::new() }
+    }
+
+    /// That in this language.
+    #[must_use]
+    pub fn of(&self, Language(place): Language) -> &T {
+        place.checked_sub(1).and_then(|place| self.others.get(place)).unwrap_or(&self.first)
+    }
+}
+
 /// All languages there are.
 #[derive(Clone, Debug)]
-pub struct Languages {
-    /// The one that is spoken where nobody asked for another.
-    first: Texts,
-    others: Vec<Texts>,
-}
+pub struct Languages(Each<Texts>);
 
 /// A language that the pages speak; by default, the one that is spoken where nobody asked for another.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Language(usize);
-
-impl Language {
-    /// Where it stands among the tags.
-    pub(crate) const fn place(self) -> usize {
-        self.0
-    }
-}
 
 impl Languages {
     /// Ours, and those that an operator has in a folder: whole catalogues, or messages in the place of ours.
@@ -136,18 +146,27 @@ impl Languages {
             let tags: Vec<String> = all.into_iter().map(|texts| texts.tag).collect();
             return Err(LoadError::Language(format!("must be one of {}", tags.join(", "))));
         };
-        Ok(Self { first: all.remove(place), others: all })
+        Ok(Self(Each { first: all.remove(place), others: all }))
     }
 
     /// The texts in that language.
     #[must_use]
-    pub fn texts(&self, Language(place): Language) -> &Texts {
-        place.checked_sub(1).and_then(|place| self.others.get(place)).unwrap_or(&self.first)
+    pub fn texts(&self, language: Language) -> &Texts {
+        self.0.of(language)
+    }
+
+    /// Makes something in each of them.
+    ///
+    /// # Errors
+    /// The first that `make` gives.
+    pub fn each<T, E>(&self, make: impl Fn(Language) -> Result<T, E>) -> Result<Each<T>, E> {
+        let others = (1..=self.0.others.len()).map(|place| make(Language(place)));
+        Ok(Each { first: make(Language::default())?, others: others.collect::<Result<_, _>>()? })
     }
 
     /// The tags, with the language first that is spoken where nobody asked for another.
     pub fn tags(&self) -> impl Iterator<Item = &str> {
-        std::iter::once(&self.first).chain(&self.others).map(|texts| texts.tag.as_str())
+        std::iter::once(&self.0.first).chain(&self.0.others).map(|texts| texts.tag.as_str())
     }
 
     /// The language of that tag.

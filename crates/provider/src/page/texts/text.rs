@@ -22,7 +22,9 @@ pub struct Phrase {
 }
 
 impl Phrase {
-    pub(super) fn of(plain: String) -> Self {
+    /// These words.
+    #[must_use]
+    pub fn of(plain: String) -> Self {
         let html = Escaped(&plain).to_string();
         Self { plain, html }
     }
@@ -54,7 +56,7 @@ pub struct Text<const N: usize>(Vec<Piece>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Piece {
-    Words(String),
+    Words(Phrase),
     Variable(usize),
 }
 
@@ -70,14 +72,16 @@ pub(super) fn mark(place: usize) -> String {
 impl<const N: usize> Text<N> {
     /// Takes a text with marks apart; none where a mark is missing.
     pub(super) fn take_apart(marked: &str) -> Option<Self> {
-        let mut pieces = vec![Piece::Words(String::new())];
-        for character in marked.chars() {
+        let variable = |character: char| {
             let place = u32::from(character).checked_sub(MARK).and_then(|place| usize::try_from(place).ok());
-            match (place.filter(|place| *place < N), pieces.last_mut()) {
-                (Some(place), _) => pieces.push(Piece::Variable(place)),
-                (None, Some(Piece::Words(words))) => words.push(character),
-                (None, _) => pieces.push(Piece::Words(character.to_string())),
-            }
+            place.filter(|place| *place < N)
+        };
+        let mut pieces = Vec::new();
+        for part in marked.split_inclusive(|character| variable(character).is_some()) {
+            let last = part.chars().next_back().and_then(variable);
+            let words = part.trim_end_matches(|character| variable(character).is_some());
+            pieces.push(Piece::Words(Phrase::of(words.to_owned())));
+            pieces.extend(last.map(Piece::Variable));
         }
         let is_complete = (0..N).all(|place| pieces.contains(&Piece::Variable(place)));
         is_complete.then_some(Self(pieces))
@@ -88,7 +92,7 @@ impl<const N: usize> Text<N> {
         let mut out = String::new();
         for piece in &self.0 {
             match piece {
-                Piece::Words(words) => out.push_str(words),
+                Piece::Words(words) => out.push_str(&words.plain),
                 Piece::Variable(place) => {
                     let value = values.get(*place).copied().unwrap_or_default();
                     out.extend(["\u{2068}", value, "\u{2069}"]);
@@ -135,7 +139,7 @@ impl<const N: usize> Filled<'_, N> {
     fn write<W: fmt::Write + ?Sized>(&self, out: &mut W) -> fmt::Result {
         for piece in &self.text.0 {
             match piece {
-                Piece::Words(words) => escape(out, words)?,
+                Piece::Words(words) => out.write_str(&words.html)?,
                 Piece::Variable(place) => {
                     out.write_str("<bdi>")?;
                     escape(out, self.values.get(*place).copied().unwrap_or_default())?;
