@@ -23,7 +23,7 @@ use crate::body::{IncomingBody, OutgoingBody, Source};
 use crate::connection::{Link, Shell};
 use crate::request_line;
 use crate::span;
-use crate::trace::{Escaped, Line};
+use crate::trace::Asked;
 
 /// A tower service that a [`Server`](crate::Server) can run: it answers every request, and is cloned for each.
 pub trait Handler<B>:
@@ -75,25 +75,22 @@ where
 {
     let time = Stopwatch::start();
     let busy = Link::begin(&link);
-    let shell = Arc::clone(&exchange.shell);
+    let Exchange { shell, service, peer, peer_text } = exchange;
     let (parts, body) = request.into_parts();
-    let line = Line::begin(shell.name, &exchange.peer_text, &parts);
-    let is_connect = parts.method == Method::CONNECT;
-    let span = span::begin(exchange.peer, shell.tls.is_some(), &parts);
+    let asked = Asked::of(&parts);
+    let span = span::begin(peer, shell.tls.is_some(), &parts);
     let response = match refusal(&shell, &link, &parts) {
         Some((status, reason)) => own(status, reason, parts.version),
-        None => exchange.call(parts, body).instrument(span.clone()).await,
+        None => call(&shell, service, peer, &asked, (parts, body)).instrument(span.clone()).await,
     };
     let status = response.status();
     span::end(&span, status);
-    if status == StatusCode::SWITCHING_PROTOCOLS || (is_connect && status.is_success()) {
+    if status == StatusCode::SWITCHING_PROTOCOLS || (asked.method == Method::CONNECT && status.is_success()) {
         link.become_tunnel();
     }
     let time = time.elapsed();
     shell.metrics.answered(status, time);
-    if let Some(line) = line {
-        line.end(status, time);
-    }
+    asked.answered(shell.name, &peer_text, status, time);
     Ok(response.map(|source| OutgoingBody::new(source, busy)))
 }
 
@@ -116,44 +113,47 @@ fn refusal(shell: &Shell, link: &Link, parts: &Parts) -> Option<(StatusCode, &'s
     request_line::check(parts).err().map(|reason| (StatusCode::BAD_REQUEST, reason))
 }
 
-impl<S> Exchange<S> {
-    async fn call<B>(self, mut parts: Parts, body: Incoming) -> Response<Source<B>>
-    where
-        S: Handler<B>,
-        B: ResponseBody,
-    {
-        let Self { shell, mut service, peer, .. } = self;
-        let (version, method, path) = (parts.version, parts.method.clone(), parts.uri.clone());
-        let (body, late) = IncomingBody::new(body, shell.limits.body_pause);
-        if may_outlive(&parts) {
-            parts.extensions.insert(shell.leaving.clone());
+/// Has the service answer, in time and whatever becomes of it.
+async fn call<S, B>(
+    shell: &Shell,
+    mut service: S,
+    peer: SocketAddr,
+    asked: &Asked,
+    (mut parts, body): (Parts, Incoming),
+) -> Response<Source<B>>
+where
+    S: Handler<B>,
+    B: ResponseBody,
+{
+    let version = parts.version;
+    let (body, late) = IncomingBody::new(body, shell.limits.body_pause);
+    if may_outlive(&parts) {
+        parts.extensions.insert(shell.leaving.clone());
+    }
+    parts.extensions.insert(peer);
+    parts.extensions.insert(if shell.tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP });
+    let request = Request::from_parts(parts, body);
+    let answer = AssertUnwindSafe(async move {
+        let ready: Result<(), Infallible> = poll_fn(|cx| service.poll_ready(cx)).await;
+        match ready {
+            Ok(()) => service.call(request).await,
+            Err(never) => match never {},
         }
-        parts.extensions.insert(peer);
-        parts.extensions.insert(if shell.tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP });
-        let request = Request::from_parts(parts, body);
-        let answer = AssertUnwindSafe(async move {
-            let ready: Result<(), Infallible> = poll_fn(|cx| service.poll_ready(cx)).await;
-            match ready {
-                Ok(()) => service.call(request).await,
-                Err(never) => match never {},
-            }
-        });
-        let answer = match within(shell.limits.request_total, answer.catch_unwind()).await {
-            Some(answer) => answer,
-            None => return own(StatusCode::SERVICE_UNAVAILABLE, "the request took too long", version),
-        };
-        if late.is_some_and(|late| late.is_set()) {
-            return own(StatusCode::REQUEST_TIMEOUT, "the request body came too slowly", version);
-        }
-        match answer {
-            Ok(Ok(response)) => response.map(Source::Theirs),
-            Ok(Err(never)) => match never {},
-            Err(_) => {
-                shell.metrics.panicked();
-                let (method, path) = (Escaped(method.as_str()), Escaped(path.path()));
-                tracing::error!(server = shell.name, %method, %path, "the handler of a request panicked");
-                own(StatusCode::INTERNAL_SERVER_ERROR, "internal error", version)
-            }
+    });
+    let answer = match within(shell.limits.request_total, answer.catch_unwind()).await {
+        Some(answer) => answer,
+        None => return own(StatusCode::SERVICE_UNAVAILABLE, "the request took too long", version),
+    };
+    if late.is_some_and(|late| late.is_set()) {
+        return own(StatusCode::REQUEST_TIMEOUT, "the request body came too slowly", version);
+    }
+    match answer {
+        Ok(Ok(response)) => response.map(Source::Theirs),
+        Ok(Err(never)) => match never {},
+        Err(_) => {
+            shell.metrics.panicked();
+            asked.panicked(shell.name);
+            own(StatusCode::INTERNAL_SERVER_ERROR, "internal error", version)
         }
     }
 }

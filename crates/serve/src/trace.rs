@@ -1,47 +1,44 @@
 //! One line a request: who, what, how it ended, how long it took. Never a query, a header or a body.
 
 use std::fmt::{self, Display, Formatter, Write};
-use std::sync::Arc;
 use std::time::Duration;
 
 use http::request::Parts;
 use http::{Method, StatusCode, Uri};
-use tracing::Level;
 
 const LONGEST: usize = 256;
 
-/// The line of a request that is being answered.
-pub(crate) struct Line {
-    server: &'static str,
-    peer: Arc<str>,
-    method: Method,
+/// What is told of a request once it is answered.
+pub(crate) struct Asked {
+    pub(crate) method: Method,
     uri: Uri,
 }
 
-impl Line {
-    /// None if nobody listens.
-    pub(crate) fn begin(server: &'static str, peer: &Arc<str>, parts: &Parts) -> Option<Self> {
-        tracing::enabled!(target: "http", Level::INFO).then(|| Self {
-            server,
-            peer: Arc::clone(peer),
-            method: parts.method.clone(),
-            uri: parts.uri.clone(),
-        })
+impl Asked {
+    pub(crate) fn of(parts: &Parts) -> Self {
+        Self { method: parts.method.clone(), uri: parts.uri.clone() }
     }
 
-    pub(crate) fn end(&self, status: StatusCode, time: Duration) {
+    /// The line of the request.
+    pub(crate) fn answered(&self, server: &str, peer: &str, status: StatusCode, time: Duration) {
         // Of a millisecond. Integers are quicker to write.
         let tenths = (time.as_micros() + 50) / 100;
         tracing::info!(
             target: "http",
-            server = self.server,
+            server,
             method = %Escaped(self.method.as_str()),
             path = %Escaped(self.uri.path()),
             status = status.as_u16(),
             ms = format_args!("{}.{}", tenths / 10, tenths % 10),
-            peer = %self.peer,
+            peer = %peer,
             "request",
         );
+    }
+
+    /// The line of a panic.
+    pub(crate) fn panicked(&self, server: &str) {
+        let (method, path) = (Escaped(self.method.as_str()), Escaped(self.uri.path()));
+        tracing::error!(server, %method, %path, "the handler of a request panicked");
     }
 }
 
