@@ -145,7 +145,8 @@ impl Servers {
         let issuer = origin(&provider_door);
         let provider = provider(&folder, clients, (&issuer, &gate.api), more).await;
         tokio::spawn(keybound_provider::service::maintain(Arc::clone(&provider)));
-        let at_provider = run("provider", provider_door, keybound_provider::service::service(&provider));
+        let at_provider =
+            run("provider", provider_door, keybound_provider::service::service(&provider).into());
         let (api, at_api) = (gate.api.clone(), gate.at_api.clone());
         let at_gateway = gate.open_at(&format!("issuer = \"{issuer}\"\n{gate_more}"), clock);
         Self { issuer, api, at_provider, at_gateway, at_api, _folder: folder }

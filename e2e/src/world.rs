@@ -115,7 +115,7 @@ impl World {
         let user = add_user(&store, new, now).await.expect("a user");
         let config = config.check().expect("a configuration");
         let provider = Provider::open(config, store.clone(), clock.clone()).await.expect("a provider");
-        let router = service(&provider);
+        let router = service(&provider).into();
         // Without nonces, nothing is believed that may have been used before the start (OPS-REP-09).
         clock.pass(31);
         Self { clock, provider, store, user, client_key, key: new_key(), router, _folder: folder }

@@ -1,24 +1,22 @@
 //! An axum router as a service of the shell: the request's body changes its type, nothing else.
 
-use axum::Router;
 use axum::body::Body;
 use http::Request;
 use keybound_serve::IncomingBody;
-use std::convert::Infallible;
 use std::task::{Context, Poll};
 use tower_service::Service;
 
-/// The router behind a listener.
+/// The routes behind a listener.
 #[derive(Clone, Debug)]
-pub(crate) struct Routes(pub(crate) Router);
+pub(crate) struct Routes<S>(pub(crate) S);
 
-impl Service<Request<IncomingBody>> for Routes {
-    type Response = http::Response<Body>;
-    type Error = Infallible;
-    type Future = <Router as Service<Request<Body>>>::Future;
+impl<S: Service<Request<Body>>> Service<Request<IncomingBody>> for Routes<S> {
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Service::<Request<Body>>::poll_ready(&mut self.0, cx)
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.0.poll_ready(cx)
     }
 
     fn call(&mut self, request: Request<IncomingBody>) -> Self::Future {

@@ -15,14 +15,55 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::routing::{any, get, post};
+use futures_util::TryFutureExt;
+use futures_util::future::MapOk;
 use http::header::{STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, Response, StatusCode};
+use std::convert::Infallible;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
-use tower::util::{MapRequestLayer, MapResponseLayer};
+use tower::Service;
 
-/// All routes of the provider, below the issuer's path.
-pub fn service(provider: &Arc<Provider>) -> Router {
+/// The provider as a service, to be run by a server or put into a [`Router`]. Its clones are the same provider.
+#[derive(Clone, Debug)]
+pub struct ProviderService {
+    routes: Router,
+    provider: Arc<Provider>,
+}
+
+/// What is done with every answer.
+type Harden = fn(Response<Body>) -> Response<Body>;
+
+impl Service<Request> for ProviderService {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = MapOk<<Router as Service<Request>>::Future, Harden>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Service::<Request>::poll_ready(&mut self.routes, cx)
+    }
+
+    fn call(&mut self, mut request: Request) -> Self::Future {
+        let config = &self.provider.config;
+        peer::locate(&config.trusted_proxies, &mut request);
+        let harden: Harden = if config.base.is_https() { harden_within_tls } else { harden };
+        self.routes.call(request).map_ok(harden)
+    }
+}
+
+impl From<ProviderService> for Router {
+    fn from(service: ProviderService) -> Self {
+        Self::new().fallback_service(service)
+    }
+}
+
+/// The service of that provider, below the issuer's path.
+pub fn service(provider: &Arc<Provider>) -> ProviderService {
+    ProviderService { routes: routes(provider), provider: Arc::clone(provider) }
+}
+
+fn routes(provider: &Arc<Provider>) -> Router {
     let issuer = provider.config.issuer.clone();
     let below = |path: &str| format!("{}{path}", issuer.path());
     let for_clients = Router::new()
@@ -54,15 +95,7 @@ pub fn service(provider: &Arc<Provider>) -> Router {
             .route(&format!("{path}/"), get(authorize::front).with_state(Arc::clone(provider)))
             .nest(path, for_browsers),
     };
-    let (locator, hardener) = (Arc::clone(provider), Arc::clone(provider));
-    let locate = move |request: Request| locate(&locator, request);
-    let harden = move |response: Response<Body>| harden(&hardener, response);
-    for_clients
-        .merge(for_servers)
-        .merge(for_seekers)
-        .merge(for_browsers)
-        .fallback(not_found)
-        .layer((MapRequestLayer::new(locate), MapResponseLayer::new(harden)))
+    for_clients.merge(for_servers).merge(for_seekers).merge(for_browsers).fallback(not_found)
 }
 
 /// Where programs register themselves, if they may.
@@ -122,19 +155,16 @@ async fn remember_uses(provider: &Provider) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Whom the request is from (BCP-PRX-01).
-fn locate(provider: &Provider, mut request: Request) -> Request {
-    peer::locate(&provider.config.trusted_proxies, &mut request);
-    request
+/// BCP-UI-11
+fn harden(mut response: Response<Body>) -> Response<Body> {
+    response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
 }
 
-/// BCP-UI-11
-fn harden(provider: &Provider, mut response: Response<Body>) -> Response<Body> {
-    let headers = response.headers_mut();
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    if provider.config.base.is_https() {
-        headers.insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
-    }
+/// The same, where there is TLS.
+fn harden_within_tls(response: Response<Body>) -> Response<Body> {
+    let mut response = harden(response);
+    response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
     response
 }
 

@@ -44,7 +44,7 @@ pub async fn consent(provider: &Provider, submission: &Submission) -> Result<Res
     if form.has("switch") {
         return sign_in_page(provider, visitor, asked, &Errand::of(&request), &Attempted::not_yet(""));
     }
-    let remembered = Remembered::of(provider, &request.client, signed_in);
+    let remembered = Remembered::of(&request.client, signed_in, provider.unix());
     // As it was shown: who allows less has not said that they need not be asked for the rest.
     let known = remembered.covering(&provider.config, &request);
     let shown_details = request.reach.details.clone();
@@ -103,7 +103,7 @@ pub(super) fn consent_event(provider: &Provider, event: Event, request: &ValidRe
     let facts = Facts {
         client_id: Some(request.client.id.as_str()),
         subject: Some(&audit::alias(provider, &signed_in.session.subject)),
-        scope: Some(&request.reach.scope.to_string()),
+        scope: Some(request.reach.scope.as_str()),
         ..Facts::default()
     };
     audit::write(event, &facts);

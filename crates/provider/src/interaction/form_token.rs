@@ -8,12 +8,16 @@ use http::header::ORIGIN;
 use keybound_dpop::jose::base64url;
 use keybound_dpop::time::UnixTime;
 use keybound_oauth::error::ErrorCode;
+use std::fmt::Write;
 use subtle::ConstantTimeEq;
 
 /// How long a page can be left open before its form is used.
 const FORM_LIFE_SECS: u64 = 3600;
 /// How long a sign-in counts as made for the request that asked for it.
 const SIGNED_IN_LIFE_SECS: u64 = 600;
+
+/// A token has fewer, even with a digest behind it.
+const TOKEN_OCTETS: usize = 128;
 
 /// What a token is good for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,8 +68,9 @@ impl Purpose {
 /// A token for one purpose, one browser or session (`owner`) and one authorization request.
 pub(crate) fn mint(key: &FormKey, purpose: Purpose, owner: &[u8], request: &str, now: UnixTime) -> String {
     let secs = now.as_secs();
-    let mut token = secs.to_string();
-    token.push('.');
+    let mut token = String::with_capacity(TOKEN_OCTETS);
+    // A number can be written.
+    let _ = write!(token, "{secs}.");
     base64url::encode_onto(&mut token, &mac(key, purpose, owner, request, secs));
     token
 }

@@ -89,7 +89,7 @@ impl ValidRequest {
     /// Over all that a user reads of the request and that its client could change since: a consent is to that.
     pub(super) fn digest_of_shown(&self) -> String {
         let place = self.address.redirect_uri().as_str();
-        let shown = [&self.shown_scope().to_string(), &self.reach.resources.join(" "), place].join("\n");
+        let shown = [self.shown_scope().as_str(), &self.reach.resources.join(" "), place].join("\n");
         base64url::encode(&sha256(shown.as_bytes()))
     }
 

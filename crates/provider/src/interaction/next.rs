@@ -39,9 +39,8 @@ pub(super) fn decide(
     request: &ValidRequest,
     signed_in: Option<&SignedIn>,
     done: Done,
-    remembered: Option<Id>,
+    (remembered, now): (Option<Id>, UnixTime),
 ) -> Next {
-    let now = provider.unix();
     let is_silent = request.prompts(Prompt::None);
     let recent = signed_in.filter(|signed_in| done.sign_in || !is_asked_to_sign_in(request, signed_in, now));
     let Some(signed_in) = recent else {

@@ -30,10 +30,10 @@ pub(super) struct Remembered<'s> {
 
 impl<'s> Remembered<'s> {
     /// What was found with the session, of the client that was asked for there.
-    pub(super) fn of(provider: &Provider, client: &RegisteredClient, signed_in: &'s SignedIn) -> Self {
+    pub(super) fn of(client: &RegisteredClient, signed_in: &'s SignedIn, now: UnixTime) -> Self {
         let all = signed_in.consents.as_slice();
         let client_hash = if all.is_empty() { String::new() } else { hash_of(client) };
-        Self { all, client_hash, now: provider.unix() }
+        Self { all, client_hash, now }
     }
 
     /// Whether nothing is.

@@ -19,11 +19,12 @@ use crate::page::{
 use crate::provider::Provider;
 use crate::refusal::Refusal;
 use crate::respond;
-use crate::store::{SignedIn, Write};
+use crate::store::{Id, SignedIn, Write};
 use askama::Template;
 use axum::body::Body;
 use http::header::{RETRY_AFTER, SET_COOKIE};
 use http::{HeaderValue, Response, StatusCode};
+use keybound_dpop::time::UnixTime;
 
 /// Judges the request and goes on with it: to a page, or back to the client. `word` is the evidence of a sign-in that
 /// this request asked for.
@@ -57,24 +58,23 @@ pub(super) async fn go_on(
     mut request: Box<ValidRequest>,
     done: Done,
 ) -> Result<Response<Body>, Refusal> {
-    let signed_in = visitor.signed_in.as_ref();
+    let (signed_in, now) = (visitor.signed_in.as_ref(), provider.unix());
     let remembered = match signed_in {
         Some(signed_in) if is_open(provider, &request) => {
-            Some(Remembered::of(provider, &request.client, signed_in))
+            Some(Remembered::of(&request.client, signed_in, now))
         }
         _ => None,
     };
     let consent = remembered.as_ref().and_then(|remembered| remembered.answer(provider, &mut request));
-    match (decide(provider, &request, signed_in, done, consent), signed_in) {
+    match (decide(provider, &request, signed_in, done, (consent, now)), signed_in) {
         (Next::Refuse(denied), _) => request.address.answer(provider, Err(&denied)),
         (Next::Answer(consent), Some(signed_in)) => {
-            let used = Write::UseConsent { id: consent, at: provider.unix() };
+            let used = Write::UseConsent { id: consent, at: now };
             consent_event(provider, Event::ConsentUsed, &request, signed_in);
             Box::pin(answer(provider, &request, signed_in, vec![used])).await
         }
         (Next::Ask, Some(signed_in)) => {
-            let is_ticked = consent.is_some();
-            Ok(consent_page(provider, asked, &request, signed_in, is_ticked))
+            Ok(consent_page(provider, asked, &request, signed_in, (consent, now)))
         }
         (Next::Choose, Some(signed_in)) => Ok(account_page(provider, asked, &request, signed_in)),
         (Next::SignIn | Next::Answer(_) | Next::Ask | Next::Choose, _) => {
@@ -289,7 +289,7 @@ fn consent_page(
     asked: &Asked,
     request: &ValidRequest,
     signed_in: &SignedIn,
-    is_ticked: bool,
+    (remembered, now): (Option<Id>, UnixTime),
 ) -> Response<Body> {
     let owner = signed_in.session.id.as_bytes();
     let days = provider.config.lifetimes.consent_secs.div_ceil(86_400);
@@ -297,7 +297,8 @@ fn consent_page(
     let reach = &request.reach;
     let scope = request.shown_scope();
     let scope: Vec<&str> = scope.iter().collect();
-    let token = form_token::mint(&provider.form_key, Purpose::Consent, owner, &asked.text, provider.unix());
+    let mut csrf = form_token::mint(&provider.form_key, Purpose::Consent, owner, &asked.text, now);
+    csrf.extend([".", &request.digest_of_shown()]);
     let shown = ConsentPage {
         frame,
         client: request.client.display_name(),
@@ -307,9 +308,9 @@ fn consent_page(
         asked: page::asked(frame, &scope, &reach.resources, &reach.details),
         details: page::details(frame, &reach.details),
         destination: request.address.shown(),
-        remember: is_open(provider, request).then_some(Remember { days, is_ticked }),
+        remember: is_open(provider, request).then_some(Remember { days, is_ticked: remembered.is_some() }),
         request: Escaped(&asked.text),
-        csrf: [token.as_str(), &request.digest_of_shown()].join("."),
+        csrf,
     };
     let target = request.address.form_target();
     page::respond(frame, StatusCode::OK, &shown, Some(&target))

@@ -102,7 +102,7 @@ impl World {
         }
         let clock = Arc::new(HandClock(Mutex::new(now)));
         let provider = Provider::open(config, store, Arc::<HandClock>::clone(&clock)).await.unwrap();
-        let router = service(&provider);
+        let router = service(&provider).into();
         Self { provider, clock, folder, router }
     }
 

@@ -35,7 +35,7 @@ impl Node {
         let clock = Arc::clone(&world.clock) as Arc<dyn Clock>;
         let mut provider = Provider::open(config, world.store.clone(), clock).await.expect("a provider");
         change(Arc::get_mut(&mut provider).expect("nobody else has it yet"));
-        let router = service(&provider);
+        let router = service(&provider).into();
         Self { provider, router }
     }
 
