@@ -21,8 +21,8 @@ impl Asked {
 
     /// The line of the request.
     pub(crate) fn answered(&self, server: &str, peer: &str, status: StatusCode, time: Duration) {
-        // Of a millisecond. Integers are quicker to write.
-        let tenths = (time.as_micros() + 50) / 100;
+        // Of a millisecond. Integers are quicker to write, and those of 64 bits more so.
+        let tenths = u64::try_from(time.as_micros()).unwrap_or(u64::MAX).saturating_add(50) / 100;
         tracing::info!(
             target: "http",
             server,

@@ -40,7 +40,7 @@ fn checked(text: &str) -> Result<Phrase, String> {
     let text = text.trim();
     match text.is_empty() || text.chars().any(char::is_control) {
         true => Err("must be words that people read, without control characters".to_owned()),
-        false => Ok(Phrase::of(text.to_owned())),
+        false => Ok(Phrase::of(text)),
     }
 }
 

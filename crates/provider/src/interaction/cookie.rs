@@ -4,6 +4,8 @@
 use crate::config::Config;
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue};
+use memchr::memchr_iter;
+use std::mem::replace;
 
 /// A cookie of ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,9 +29,8 @@ impl Cookie {
     /// The value that the browser sent.
     pub(crate) fn read(self, config: &Config, headers: &HeaderMap) -> Option<String> {
         let name = self.name(config.base.is_https()).as_bytes();
-        let fields = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes);
-        let mut pairs = fields.flat_map(|field| field.split(|octet| *octet == b';')).map(<[u8]>::trim_ascii);
-        let value = pairs.find_map(|pair| pair.strip_prefix(name)?.strip_prefix(b"="))?;
+        let mut fields = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes);
+        let value = fields.find_map(|field| find(field, name))?;
         str::from_utf8(value).ok().map(str::to_owned)
     }
 
@@ -48,6 +49,14 @@ impl Cookie {
         let name = self.name(is_https);
         HeaderValue::try_from(format!("{name}=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax{secure}")).ok()
     }
+}
+
+/// The value of the first cookie of that name in the field.
+fn find<'f>(field: &'f [u8], name: &[u8]) -> Option<&'f [u8]> {
+    let ends = memchr_iter(b';', field).chain([field.len()]);
+    let mut start = 0;
+    ends.filter_map(|end| field.get(replace(&mut start, end + 1)..end))
+        .find_map(|pair| pair.trim_ascii().strip_prefix(name)?.strip_prefix(b"="))
 }
 
 #[cfg(test)]

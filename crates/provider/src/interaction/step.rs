@@ -201,7 +201,7 @@ impl Mistake {
         match self {
             Self::SignIn => text.sign_in_wrong.as_str().to_owned(),
             Self::Code => text.device_code_not_good.as_str().to_owned(),
-            Self::TooMany(wait) => text.too_many_attempts.with(wait.secs),
+            Self::TooMany(wait) => text.too_many_attempts.with(wait.secs).as_str().to_owned(),
         }
     }
 }

@@ -43,7 +43,7 @@ macro_rules! messages {
                 Ok(Self {
                     tag: tag.to_owned(),
                     direction: catalogue.words("direction")?,
-                    $($word: catalogue.words(&id(stringify!($word))).map(Phrase::of)?,)*
+                    $($word: catalogue.words(&id(stringify!($word))).map(|words| Phrase::of(&words))?,)*
                     $($filled: catalogue.text(&id(stringify!($filled)), [$(stringify!($variable)),+])?,)*
                     $($counted: catalogue.counted(&id(stringify!($counted)), [stringify!($number)])?,)*
                 })

@@ -70,7 +70,9 @@ fn what_an_operator_wrote_is_checked() {
 #[test]
 fn numbers_choose_words() {
     let languages = Languages::load(None, "en").unwrap();
-    let say = |tag: &str, secs| languages.texts(languages.find(tag).unwrap()).too_many_attempts.with(secs);
+    let say = |tag: &str, secs| {
+        languages.texts(languages.find(tag).unwrap()).too_many_attempts.with(secs).as_str().to_owned()
+    };
     assert!(say("en", 1).ends_with("in one second.") && say("en", 30).ends_with("in 30 seconds."));
     assert!(say("de", 1).contains("einer Sekunde") && say("de", 1500).contains("1500 Sekunden"));
 }

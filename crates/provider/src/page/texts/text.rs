@@ -17,16 +17,15 @@ const MARK: u32 = 0xF_0000;
 /// A message without variables; it shows itself as HTML, escaped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Phrase {
-    plain: String,
-    html: String,
+    plain: Arc<str>,
+    html: Arc<str>,
 }
 
 impl Phrase {
     /// These words.
     #[must_use]
-    pub fn of(plain: String) -> Self {
-        let html = Escaped(&plain).to_string();
-        Self { plain, html }
+    pub fn of(plain: &str) -> Self {
+        Self { plain: plain.into(), html: Escaped(plain).to_string().into() }
     }
 
     /// As it was written: for what escapes it.
@@ -80,7 +79,7 @@ impl<const N: usize> Text<N> {
         for part in marked.split_inclusive(|character| variable(character).is_some()) {
             let last = part.chars().next_back().and_then(variable);
             let words = part.trim_end_matches(|character| variable(character).is_some());
-            pieces.push(Piece::Words(Phrase::of(words.to_owned())));
+            pieces.push(Piece::Words(Phrase::of(words)));
             pieces.extend(last.map(Piece::Variable));
         }
         let is_complete = (0..N).all(|place| pieces.contains(&Piece::Variable(place)));
@@ -170,7 +169,7 @@ pub struct Counted {
     id: String,
     variable: &'static str,
     /// The number that was asked for last, which is the configuration's most of the time.
-    last: Arc<ArcSwapOption<(u64, String)>>,
+    last: Arc<ArcSwapOption<(u64, Phrase)>>,
 }
 
 impl fmt::Debug for Counted {
@@ -186,7 +185,7 @@ impl Counted {
 
     /// The text for that number.
     #[must_use]
-    pub fn with(&self, number: u64) -> String {
+    pub fn with(&self, number: u64) -> Phrase {
         if let Some(last) = self.last.load().as_ref()
             && last.0 == number
         {
@@ -196,8 +195,9 @@ impl Counted {
         arguments.set(self.variable, number);
         // It was tried at start.
         let text = super::catalogue::format(&self.bundle, &self.id, &arguments).unwrap_or_default();
-        self.last.store(Some(Arc::new((number, text.clone()))));
-        text
+        let phrase = Phrase::of(&text);
+        self.last.store(Some(Arc::new((number, phrase.clone()))));
+        phrase
     }
 }
 
@@ -207,7 +207,7 @@ mod tests {
 
     #[test]
     fn bcp_ui_09_a_phrase_is_escaped_once() {
-        let phrase = Phrase::of("a < \"b\" & c".to_owned());
+        let phrase = Phrase::of("a < \"b\" & c");
         let mut page = String::new();
         phrase.write_into(&mut page, askama::NO_VALUES).unwrap();
         assert_eq!(page, "a &#60; &#34;b&#34; &#38; c");
