@@ -3,6 +3,7 @@
 
 mod apt;
 mod peers;
+mod room;
 
 use std::fmt;
 use std::path::Path;
@@ -126,8 +127,10 @@ pub(crate) fn run(options: &[&str]) -> Result<bool, String> {
         ["--install"] => true,
         _ => return Err("usage: cargo xtask setup [--install]".into()),
     };
+    let root = repo::root()?;
+    room::look(&root);
     let has_needs = needs(insist);
-    let has_peers = peers::install(&repo::root()?);
+    let has_peers = peers::install(&root);
     Ok(has_needs && has_peers)
 }
 
