@@ -120,7 +120,7 @@ const NEEDS: &[Need] = &[
     },
 ];
 
-/// `cargo xtask setup [--install]`. Says nothing and takes no time when all is there.
+/// `cargo xtask setup [--install]`. Says nothing and takes no time when all is there, and room for the rest.
 pub(crate) fn run(options: &[&str]) -> Result<bool, String> {
     let insist = match options {
         [] => false,
@@ -128,7 +128,7 @@ pub(crate) fn run(options: &[&str]) -> Result<bool, String> {
         _ => return Err("usage: cargo xtask setup [--install]".into()),
     };
     let root = repo::root()?;
-    room::look(&root);
+    room::look();
     let has_needs = needs(insist);
     let has_peers = peers::install(&root);
     Ok(has_needs && has_peers)

@@ -14,7 +14,8 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use tower::{Layer, Service};
+use tower_layer::Layer;
+use tower_service::Service;
 
 /// Stands before the endpoints that clients call. One layer for all of it, because a token costs little more than its layers.
 #[derive(Clone, Debug)]

@@ -73,7 +73,7 @@ pub fn decide(
         let wire = "the client is not registered for this scope";
         return Err(Denied::new(ErrorCode::InvalidScope, "OIDC-AUT-17", wire));
     }
-    let resources = resources.iter().map(|resource| resource.identifier.to_string()).collect();
+    let resources = resources.iter().map(|resource| resource.identifier.as_str().to_owned()).collect();
     Ok(Reach { scope, resources, details: wanted.details.clone() })
 }
 

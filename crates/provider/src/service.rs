@@ -23,7 +23,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tower::Service;
+use tower_service::Service;
 
 /// The provider as a service, to be run by a server or put into a [`Router`]. Its clones are the same provider.
 #[derive(Clone, Debug)]

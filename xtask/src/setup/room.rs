@@ -8,18 +8,28 @@ use std::process::Command;
 const NEEDED_MIB: u64 = 13 * 1024;
 
 /// Says so where a first build may not have the room that it takes.
-pub(super) fn look(root: &Path) {
-    if root.join("target/debug/deps").is_dir() {
-        return;
+pub(super) fn look() {
+    let Ok(program) = std::env::current_exe() else { return };
+    let Some(folder) = program.parent() else { return };
+    let free =
+        || run::output(Command::new("df").arg("-Pk").arg(folder)).ok().and_then(|table| free_mib(&table));
+    if let Some(told) = told(folder, free) {
+        println!("setup: {told}");
     }
-    let free = run::output(Command::new("df").arg("-Pk").arg(root)).ok().and_then(|table| free_mib(&table));
-    if let Some(free) = free.filter(|free| *free < NEEDED_MIB) {
-        println!(
-            "setup: the disk of {} has {free} MiB free; build and tests from nothing take up to {NEEDED_MIB}, and end \
-             with `No space left on device` where there is less",
-            root.display()
-        );
+}
+
+/// What there is to say of the folder that is built into, on a disk with that much room. The program that asks is built
+/// into it first; where ours is too, the rest is there.
+fn told(folder: &Path, free_mib: impl Fn() -> Option<u64>) -> Option<String> {
+    if folder.join("keybound").exists() {
+        return None;
     }
+    let free = free_mib().filter(|free| *free < NEEDED_MIB)?;
+    Some(format!(
+        "the disk of {} has {free} MiB free; build and tests from nothing take up to {NEEDED_MIB}, and end with `No space \
+         left on device` where there is less",
+        folder.display()
+    ))
 }
 
 /// What `df -Pk` says is available.
@@ -40,5 +50,18 @@ mod tests {
         assert_eq!(free_mib("df: no such file\n"), None);
         let here = run::output(Command::new("df").args(["-Pk", "."])).unwrap();
         assert!(free_mib(&here).is_some(), "{here}");
+    }
+
+    #[test]
+    fn a_small_disk_is_told_of_until_all_is_built() {
+        let beside = std::env::current_exe().unwrap().with_extension("room");
+        std::fs::create_dir_all(&beside).unwrap();
+        std::fs::write(beside.join("xtask"), "").unwrap();
+        assert!(told(&beside, || Some(1000)).unwrap().contains("has 1000 MiB free"));
+        assert_eq!(told(&beside, || Some(NEEDED_MIB)), None);
+        assert_eq!(told(&beside, || None), None);
+        std::fs::write(beside.join("keybound"), "").unwrap();
+        assert_eq!(told(&beside, || Some(1000)), None);
+        std::fs::remove_dir_all(&beside).unwrap();
     }
 }

@@ -109,17 +109,11 @@ pub fn redirect(config: &Config, location: &str) -> Result<Response<Body>, Refus
 
 /// The content security policy (CSP3). `script` is the SHA-256 of the one script that may run, in Base64.
 fn policy(form_target: Option<&str>, script: Option<&str>) -> String {
-    let mut policy = String::with_capacity(256);
-    policy.push_str("default-src 'none'; ");
-    if let Some(hash) = script {
-        policy.extend(["script-src 'sha256-", hash, "'; "]);
-    }
-    policy.push_str("style-src 'self'; img-src 'self' data:; base-uri 'none'; frame-ancestors 'none'; ");
-    policy.push_str("form-action 'self'");
-    if let Some(target) = form_target {
-        policy.extend([" ", target]);
-    }
-    policy
+    let script = script.map_or_else(String::new, |hash| ["script-src 'sha256-", hash, "'; "].concat());
+    let (space, target) = form_target.map_or(("", ""), |target| (" ", target));
+    let rest =
+        "style-src 'self'; img-src 'self' data:; base-uri 'none'; frame-ancestors 'none'; form-action 'self'";
+    ["default-src 'none'; ", &script, rest, space, target].concat()
 }
 
 fn harden(headers: &mut HeaderMap, policy: HeaderValue, is_https: bool) {

@@ -1,6 +1,7 @@
 //! One language: its messages in Fluent's syntax, read and checked at start.
 
 use super::text::{Counted, Text, mark};
+use crate::page::sheet::GAP;
 use fluent_bundle::{FluentArgs, FluentResource, concurrent};
 use std::sync::Arc;
 
@@ -90,6 +91,7 @@ pub(super) fn format(bundle: &Bundle, id: &str, arguments: &FluentArgs<'_>) -> R
     match errors.first() {
         Some(error) => Err(format!("`{id}`: {error}")),
         None if text.trim().is_empty() => Err(format!("`{id}` has no text")),
+        None if text.contains(GAP) => Err(format!("`{id}` must not have the character U+0000")),
         None => Ok(text),
     }
 }
@@ -136,5 +138,7 @@ mod tests {
         assert_eq!(told("a = A\n"), "`a` must have the variables $x");
         assert!(told("a = A { $x } { $y }\n").contains('y'));
         assert!(parse("b = { -none }\n").unwrap().words("b").is_err());
+        let cut = parse("b = B\0\n").unwrap().words("b").err();
+        assert_eq!(cut.as_deref(), Some("`b` must not have the character U+0000"));
     }
 }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 /// first variable.
 const MARK: u32 = 0xF_0000;
 
-/// A message without variables; it shows itself as HTML, escaped.
+/// Words that show themselves as HTML, escaped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Phrase {
     plain: Arc<str>,
