@@ -4,12 +4,11 @@
 //! The MAC's key is HKDF(secret, label, day), so that rotation needs no coordination.
 
 use crate::jose::base64url;
-use crate::jose::crypto::{HmacKey, hkdf_sha256};
+use crate::jose::crypto::{HmacKey, are_equal, hkdf_sha256};
 use crate::time::UnixTime;
 use parking_lot::Mutex;
 use std::fmt;
 use std::sync::Arc;
-use subtle::ConstantTimeEq;
 
 /// Seconds of one time step (AS-NON-07).
 pub const STEP_SECS: u64 = 60;
@@ -125,7 +124,7 @@ impl NonceKeys {
             return NonceState::Unknown;
         }
         let expected = self.mac(step);
-        if !bool::from(expected.as_slice().ct_eq(mac)) {
+        if !are_equal(expected.as_slice(), mac) {
             return NonceState::Unknown;
         }
         let until = UnixTime::from_secs((step + STEPS_BEFORE + 1) * STEP_SECS);

@@ -1,7 +1,7 @@
 //! Text that must not be seen: redacted wherever it is printed, wiped when dropped, compared in constant time.
 
+use crate::jose::crypto::are_equal;
 use std::fmt;
-use subtle::ConstantTimeEq;
 use zeroize::optimization_barrier;
 
 /// A token, code, password or other secret text. [`Secret::reveal`] is the only way out.
@@ -46,7 +46,7 @@ impl fmt::Debug for Secret {
 
 impl PartialEq for Secret {
     fn eq(&self, other: &Self) -> bool {
-        self.0.as_bytes().ct_eq(other.0.as_bytes()).into()
+        are_equal(self.0.as_bytes(), other.0.as_bytes())
     }
 }
 

@@ -4,7 +4,6 @@
 use keybound_dpop::jose::{base64url, crypto};
 use keybound_dpop::secret::Secret;
 use std::fmt;
-use subtle::ConstantTimeEq;
 
 /// A client's secret.
 #[derive(Clone)]
@@ -30,7 +29,7 @@ impl ClientSecret {
     /// Whether that is the secret; takes the same time wherever the difference is.
     #[must_use]
     pub fn accepts(&self, presented: &Secret) -> bool {
-        self.digest().ct_eq(&crypto::sha256(presented.reveal().as_bytes())).into()
+        crypto::are_equal(&self.digest(), &crypto::sha256(presented.reveal().as_bytes()))
     }
 
     /// The same secret without its text.
@@ -58,7 +57,7 @@ impl ClientSecret {
 
 impl PartialEq for ClientSecret {
     fn eq(&self, other: &Self) -> bool {
-        self.digest().ct_eq(&other.digest()).into()
+        crypto::are_equal(&self.digest(), &other.digest())
     }
 }
 

@@ -3,7 +3,6 @@
 use keybound_dpop::jose::{base64url, crypto};
 use keybound_dpop::secret::Secret;
 use std::fmt;
-use subtle::ConstantTimeEq;
 
 /// The one value of `code_challenge_method` that we take.
 pub const S256: &str = "S256";
@@ -31,7 +30,7 @@ impl CodeChallenge {
     /// Whether the challenge belongs to the verifier; takes the same time whatever the answer.
     #[must_use]
     pub fn accepts(&self, verifier: &CodeVerifier) -> bool {
-        self.0.ct_eq(&Self::of(verifier).0).into()
+        crypto::are_equal(&self.0, &Self::of(verifier).0)
     }
 }
 

@@ -12,7 +12,7 @@ use aws_lc_rs::rsa::PublicKeyComponents;
 use aws_lc_rs::signature::{
     self, EcdsaKeyPair, Ed25519KeyPair, KeyPair, ParsedPublicKey, RsaKeyPair, UnparsedPublicKey,
 };
-use aws_lc_rs::{digest, hmac, rand, rsa};
+use aws_lc_rs::{constant_time, digest, hmac, rand, rsa};
 use zeroize::Zeroizing;
 
 /// The library refused: a key it cannot use, a signature that does not verify, or a fault of its own.
@@ -29,6 +29,12 @@ pub fn sha256(bytes: &[u8]) -> [u8; 32] {
         *to = *from;
     }
     out
+}
+
+/// Whether they are the same octets; takes the same time wherever the difference is.
+#[must_use]
+pub fn are_equal(ours: &[u8], theirs: &[u8]) -> bool {
+    constant_time::verify_slices_are_equal(ours, theirs).is_ok()
 }
 
 /// SHA-512 (FIPS 180-4): 64 octets.
@@ -347,6 +353,17 @@ fn ecdsa_signing(algorithm: Algorithm) -> Result<&'static signature::EcdsaSignin
 mod tests {
     use super::*;
     use data_encoding::HEXLOWER;
+
+    #[test]
+    fn octets_are_equal_where_all_of_them_are() {
+        assert!(are_equal(b"", b"") && are_equal(&[7; 33], &[7; 33]));
+        for place in [0, 16, 32] {
+            let mut other = [7; 33];
+            other[place] ^= 0x80;
+            assert!(!are_equal(&[7; 33], &other), "{place}");
+        }
+        assert!(!are_equal(&[7; 33], &[7; 32]) && !are_equal(b"", &[0]));
+    }
 
     #[test]
     fn hashes_are_those_of_the_standards() {

@@ -6,10 +6,10 @@ use crate::refusal::Denied;
 use http::HeaderMap;
 use http::header::ORIGIN;
 use keybound_dpop::jose::base64url;
+use keybound_dpop::jose::crypto::are_equal;
 use keybound_dpop::time::UnixTime;
 use keybound_oauth::error::ErrorCode;
 use std::fmt::Write;
-use subtle::ConstantTimeEq;
 
 /// How long a page can be left open before its form is used.
 const FORM_LIFE_SECS: u64 = 3600;
@@ -87,7 +87,7 @@ pub(crate) fn holds(
     let Some((secs, sent)) = token.split_once('.') else { return false };
     let (Ok(secs), Some(sent)) = (secs.parse::<u64>(), base64url::decode(sent)) else { return false };
     let is_fresh = (secs..=secs.saturating_add(purpose.life_secs())).contains(&now.as_secs());
-    is_fresh && bool::from(mac(key, purpose, owner, request, secs).ct_eq(&sent))
+    is_fresh && are_equal(&mac(key, purpose, owner, request, secs), &sent)
 }
 
 fn mac(key: &FormKey, purpose: Purpose, owner: &[u8], request: &str, secs: u64) -> [u8; 32] {

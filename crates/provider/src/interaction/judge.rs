@@ -66,7 +66,7 @@ pub struct ValidRequest {
     /// Whom the client means.
     pub meant: Meant,
     /// The other parameters.
-    pub request: AuthorizationRequest,
+    pub request: Box<AuthorizationRequest>,
     /// The claims that are asked for by name, of those that the client may ask for.
     pub claims: ClaimsRequest,
     /// The pushed request that they come from.
@@ -216,7 +216,7 @@ fn asks_for_silence(form: &Form) -> bool {
     form.get("prompt").unwrap_or_default().split(' ').any(|value| value == Prompt::None.as_str())
 }
 
-fn read(form: &Form) -> Result<AuthorizationRequest, Denied> {
+fn read(form: &Form) -> Result<Box<AuthorizationRequest>, Denied> {
     // OpenID Connect Core §3.1.2.6
     if form.has("registration") {
         let wire = "`registration` must be left out";
@@ -224,6 +224,7 @@ fn read(form: &Form) -> Result<AuthorizationRequest, Denied> {
     }
     let request = AuthorizationRequest::parse(form)
         .map_err(|problem| Denied { row: row_of(problem.parameter), ..problem.into() })?;
+    let request = Box::new(request);
     match request.response_type.as_deref() {
         Some("code") => {}
         None => {

@@ -45,10 +45,12 @@ fn around<W: fmt::Write + ?Sized>(
 ) -> fmt::Result {
     let mut rest = text;
     while let Some((piece, found)) = find(rest.as_bytes()).and_then(|place| rest.split_at_checked(place)) {
-        let (character, after) = found.split_at_checked(1).unwrap_or((found, ""));
+        let mut after = found.chars();
         write_piece(out, piece)?;
-        Html.write_escaped_str(&mut *out, character)?;
-        rest = after;
+        if let Some(character) = after.next() {
+            Html.write_escaped_char(&mut *out, character)?;
+        }
+        rest = after.as_str();
     }
     write_piece(out, rest)
 }

@@ -74,8 +74,10 @@ fn respond_by(frame: Frame<'_>, status: StatusCode, page: &impl Template, policy
     *response.status_mut() = status;
     let headers = response.headers_mut();
     *headers = frame.sheet.headers.clone();
-    if let Ok(policy) = HeaderValue::try_from(policy) {
-        headers.insert(CONTENT_SECURITY_POLICY, policy);
+    if let (Some(strictest), Ok(policy)) =
+        (headers.get_mut(CONTENT_SECURITY_POLICY), HeaderValue::try_from(policy))
+    {
+        *strictest = policy;
     }
     response
 }

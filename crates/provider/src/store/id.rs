@@ -4,12 +4,11 @@
 //! holds nothing that can be used (RFC 9700 §4.14; 256 bits of entropy, RFC 6749 §10.10).
 
 use keybound_dpop::jose::base64url;
-use keybound_dpop::jose::crypto::sha256;
+use keybound_dpop::jose::crypto::{are_equal, sha256};
 use keybound_dpop::secret::Secret;
 use keybound_dpop::time::UnixTime;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
-use subtle::ConstantTimeEq;
 
 /// Bytes of entropy in an [`Id`].
 pub const ID_ENTROPY: usize = 10;
@@ -118,7 +117,7 @@ impl SecretHash {
 
 impl PartialEq for SecretHash {
     fn eq(&self, other: &Self) -> bool {
-        self.0.ct_eq(&other.0).into()
+        are_equal(&self.0, &other.0)
     }
 }
 

@@ -1,8 +1,8 @@
 //! The provider's signing keys.
 
+use keybound_dpop::jose::crypto::are_equal;
 use keybound_dpop::time::UnixTime;
 use std::fmt;
-use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 /// What a key signs: one purpose a key, so that what is signed for one can never be taken for the other (RFC 8725 §3.1).
@@ -107,7 +107,7 @@ impl fmt::Debug for SecretBytes {
 
 impl PartialEq for SecretBytes {
     fn eq(&self, other: &Self) -> bool {
-        self.0.ct_eq(&other.0).into()
+        are_equal(&self.0, &other.0)
     }
 }
 
