@@ -1,6 +1,6 @@
 //! The user's answer: a code for the client, or `access_denied`.
 
-use super::form_token::{self, Purpose};
+use super::form_token::Purpose;
 use super::judge::{Outcome, ValidRequest, judge};
 use super::parameters::Begun;
 use super::pushed;
@@ -30,17 +30,14 @@ use keybound_oauth::form::Form;
 pub async fn consent(provider: &Provider, submission: &Submission) -> Result<Response<Body>, Refusal> {
     let Submission { form, asked, visitor } = submission;
     let Some(signed_in) = &visitor.signed_in else { return start_again(provider, asked) };
-    let owner = signed_in.session.id.as_bytes();
-    let shown = submission.check_shown(provider, Purpose::Consent, Some(owner))?;
     let mut request = match judge(provider, &asked.form, Begun::Before, visitor.language).await? {
         Outcome::Page(denied) => return Err(denied.into()),
         Outcome::Return(faulty) => return tell_fault(provider, visitor, asked, &faulty),
         Outcome::Good(request) => request,
     };
     // What became of the request meanwhile, by a change of its client, is nothing that the user has read.
-    if request.digest_of_shown() != shown {
-        return Err(form_token::foreign().into());
-    }
+    let (owner, shown) = (signed_in.session.id.as_bytes(), request.as_shown(&asked.text));
+    submission.check_of(provider, Purpose::Consent, Some(owner), &shown)?;
     if form.has("switch") {
         return sign_in_page(provider, visitor, asked, &Errand::of(&request), &Attempted::not_yet(""));
     }

@@ -16,8 +16,8 @@ const FORM_LIFE_SECS: u64 = 3600;
 /// How long a sign-in counts as made for the request that asked for it.
 const SIGNED_IN_LIFE_SECS: u64 = 600;
 
-/// A token has fewer, even with a digest behind it.
-const TOKEN_OCTETS: usize = 128;
+/// A token has no more.
+const TOKEN_OCTETS: usize = 64;
 
 /// What a token is good for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -13,8 +13,6 @@ use crate::reach::{self, Reach, Wanted};
 use crate::refusal::{Denied, Refusal};
 use crate::store::SignedIn;
 use crate::subject;
-use keybound_dpop::jose::base64url;
-use keybound_dpop::jose::crypto::sha256;
 use keybound_oauth::authorization::{AuthorizationRequest, Prompt};
 use keybound_oauth::claims_request::{Accepted, ClaimRequest, ClaimsRequest};
 use keybound_oauth::client_metadata::{ErrorDisplay, GrantType};
@@ -86,11 +84,11 @@ impl ValidRequest {
         claims::shown_scope(&self.reach.scope, &self.claims)
     }
 
-    /// Over all that a user reads of the request and that its client could change since: a consent is to that.
-    pub(super) fn digest_of_shown(&self) -> String {
+    /// The request, which came as that text, with all that a user reads of it and that its client could change since: a
+    /// consent is to that.
+    pub(super) fn as_shown(&self, text: &str) -> String {
         let place = self.address.redirect_uri().as_str();
-        let shown = [self.shown_scope().as_str(), &self.reach.resources.join(" "), place].join("\n");
-        base64url::encode(&sha256(shown.as_bytes()))
+        [text, self.shown_scope().as_str(), &self.reach.resources.join(" "), place].join("\n")
     }
 
     /// Whether this sign-in is one that the request can be answered with: of the user whose `sub` it names, at either

@@ -297,8 +297,6 @@ fn consent_page(
     let reach = &request.reach;
     let scope = request.shown_scope();
     let scope: Vec<&str> = scope.iter().collect();
-    let mut csrf = form_token::mint(&provider.form_key, Purpose::Consent, owner, &asked.text, now);
-    csrf.extend([".", &request.digest_of_shown()]);
     let shown = ConsentPage {
         frame,
         client: request.client.display_name(),
@@ -310,7 +308,13 @@ fn consent_page(
         destination: request.address.shown(),
         remember: is_open(provider, request).then_some(Remember { days, is_ticked: remembered.is_some() }),
         request: Escaped(&asked.text),
-        csrf,
+        csrf: form_token::mint(
+            &provider.form_key,
+            Purpose::Consent,
+            owner,
+            &request.as_shown(&asked.text),
+            now,
+        ),
     };
     let target = request.address.form_target();
     page::respond(frame, StatusCode::OK, &shown, Some(&target))

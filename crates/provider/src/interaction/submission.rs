@@ -46,29 +46,20 @@ impl Submission {
         purpose: Purpose,
         owner: Option<&[u8]>,
     ) -> Result<(), Refusal> {
-        self.check_token(provider, purpose, owner, self.form.get("csrf").unwrap_or_default())
+        self.check_of(provider, purpose, owner, &self.asked.text)
     }
 
-    /// The same for a form whose token is followed by the digest of what its page showed, which this gives.
-    pub(super) fn check_shown(
+    /// The same where more than the request counts, of which `request` is the text.
+    pub(super) fn check_of(
         &self,
         provider: &Provider,
         purpose: Purpose,
         owner: Option<&[u8]>,
-    ) -> Result<&str, Refusal> {
-        let (token, shown) = self.form.get("csrf").and_then(|both| both.rsplit_once('.')).unwrap_or_default();
-        self.check_token(provider, purpose, owner, token).map(|()| shown)
-    }
-
-    fn check_token(
-        &self,
-        provider: &Provider,
-        purpose: Purpose,
-        owner: Option<&[u8]>,
-        token: &str,
+        request: &str,
     ) -> Result<(), Refusal> {
+        let token = self.form.get("csrf").unwrap_or_default();
         let holds = owner.is_some_and(|owner| {
-            form_token::holds(&provider.form_key, purpose, owner, &self.asked.text, token, provider.unix())
+            form_token::holds(&provider.form_key, purpose, owner, request, token, provider.unix())
         });
         if holds { Ok(()) } else { Err(form_token::foreign().into()) }
     }

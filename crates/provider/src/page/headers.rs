@@ -7,7 +7,7 @@ use askama::Template;
 use axum::body::Body;
 use data_encoding::BASE64;
 use http::header::{
-    CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, PRAGMA,
+    CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, PRAGMA,
     REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, VARY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
@@ -70,22 +70,27 @@ fn respond_by(frame: Frame<'_>, status: StatusCode, page: &impl Template, policy
             StatusCode::INTERNAL_SERVER_ERROR
         }
     };
-    let mut response = Response::new(Body::from(html));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    *headers = frame.sheet.headers.clone();
+    let mut headers = frame.sheet.headers.clone();
+    if let Some(length) = headers.get_mut(CONTENT_LENGTH) {
+        *length = HeaderValue::from(html.len());
+    }
     if let (Some(strictest), Ok(policy)) =
         (headers.get_mut(CONTENT_SECURITY_POLICY), HeaderValue::try_from(policy))
     {
         *strictest = policy;
     }
+    let mut response = Response::new(Body::from(html));
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
     response
 }
 
-/// What pages in the language of that tag have. Their policy is the strictest, for where another cannot be written.
+/// What pages in the language of that tag have. Their policy is the strictest, for where another cannot be written; the
+/// length has its place already: a copy has no room for more fields.
 pub(super) fn of_pages(tag: &str, is_https: bool) -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
     headers.insert(VARY, HeaderValue::from_static("accept-language"));
     if let Ok(tag) = HeaderValue::from_str(tag) {
         headers.insert(CONTENT_LANGUAGE, tag);

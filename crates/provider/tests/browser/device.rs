@@ -216,7 +216,8 @@ async fn bcp_ui_06_forms_for_devices_are_bound_to_browser_session_and_code() {
     let fields = [("request", request.as_str()), ("csrf", &csrf), ("allow", "1")];
     let refused = browser.post("/device/consent", &fields).await;
     assert_eq!(refused.status, StatusCode::FORBIDDEN, "what was allowed is what was shown");
-    assert_eq!(browser.post("/consent", &fields).await.status, StatusCode::FORBIDDEN);
+    let refused = browser.post("/consent", &fields).await;
+    assert_eq!(refused.status, StatusCode::BAD_REQUEST, "what it carries is no authorization request");
     for code in [ours, theirs] {
         assert_eq!(record(&world, &code).await.state, DeviceCodeState::Pending);
     }
