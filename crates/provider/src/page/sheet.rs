@@ -20,7 +20,7 @@ pub struct Sheet {
     pub middle: String,
     /// What comes after the main part.
     pub foot: String,
-    /// What every page is sent with. The policy among it allows nothing: each page puts its own in its place.
+    /// What every page is sent with; the policy there allows nothing, and each page puts its own in its place.
     pub(super) headers: HeaderMap,
 }
 
