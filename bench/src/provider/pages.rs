@@ -13,8 +13,8 @@ use keybound_bench::Failure;
 use std::path::Path;
 use tempfile::TempDir;
 
-/// Requests in a round: about a second of the server's time.
-const PAGES: usize = 40_000;
+/// Requests in a round: more than a second of the server's time, which is counted in hundredths.
+const PAGES: usize = 120_000;
 const CODES: usize = 2_000;
 /// Token requests of each kind, for a recording.
 const TRAINED: usize = 4_000;
