@@ -30,6 +30,8 @@ use keybound_oauth::form::Form;
 pub async fn consent(provider: &Provider, submission: &Submission) -> Result<Response<Body>, Refusal> {
     let Submission { form, asked, visitor } = submission;
     let Some(signed_in) = &visitor.signed_in else { return start_again(provider, asked) };
+    // The form's token is over what is judged, so it is looked at after: to judge writes nothing, and what it tells of a
+    // faulty request, the authorization endpoint tells as well.
     let mut request = match judge(provider, &asked.form, Begun::Before, visitor.language).await? {
         Outcome::Page(denied) => return Err(denied.into()),
         Outcome::Return(faulty) => return tell_fault(provider, visitor, asked, &faulty),

@@ -84,8 +84,8 @@ impl ValidRequest {
         claims::shown_scope(&self.reach.scope, &self.claims)
     }
 
-    /// The request, which came as that text, with all that a user reads of it and that its client could change since: a
-    /// consent is to that.
+    /// The request, which came as that text, with what is granted and where the answer goes, which its client could change
+    /// since a user read it: a consent is to that.
     pub(super) fn as_shown(&self, text: &str) -> String {
         let place = self.address.redirect_uri().as_str();
         [text, self.shown_scope().as_str(), &self.reach.resources.join(" "), place].join("\n")

@@ -11,7 +11,7 @@ use keybound_oauth::form::Form;
 use keybound_oauth::pushed::reference;
 use std::borrow::Cow;
 
-/// Whether a visitor begins with a request now, or began with it before, as a form of ours shows: a pushed request can
+/// Whether a visitor begins with a request now, or began with it before, as a form of ours shows or has yet to show: a pushed request can
 /// be finished after it can no longer be begun.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Begun {

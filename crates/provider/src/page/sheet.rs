@@ -20,7 +20,8 @@ pub struct Sheet {
     pub middle: String,
     /// What comes after the main part.
     pub foot: String,
-    /// What every page is sent with; the policy there allows nothing, and each page puts its own in its place.
+    /// What every page is sent with; each puts its own in the place of the policy there, which allows nothing, and of the
+    /// length.
     pub(super) headers: HeaderMap,
 }
 

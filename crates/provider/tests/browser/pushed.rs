@@ -82,6 +82,22 @@ async fn oidc_aut_07_as_par_10_a_silent_answer_uses_the_pushed_request_up() {
 }
 
 #[tokio::test]
+async fn bcp_ui_06_as_par_10_a_form_that_is_refused_leaves_the_pushed_request_unused() {
+    let world = World::open().await;
+    let mut browser = world.browser();
+    let other = browser.reach_consent(&[]).await;
+    let query = pushed(&world, &[]).await;
+    for csrf in ["", &other.field("csrf")] {
+        for button in ["allow", "deny", "switch"] {
+            let fields = [("request", query.as_str()), ("csrf", csrf), (button, "1")];
+            assert_eq!(browser.post("/consent", &fields).await.status, StatusCode::FORBIDDEN, "{button}");
+        }
+    }
+    let page = open(&mut browser, &query).await;
+    assert!(browser.press(&page, "allow").await.answer().form.has("code"));
+}
+
+#[tokio::test]
 async fn oidc_aut_13_a_pushed_request_chooses_the_language_of_the_pages() {
     let world = World::open().await;
     let query = pushed(&world, &[("ui_locales", "fr de")]).await;

@@ -160,6 +160,9 @@ async fn bcp_ui_06_tokens_are_bound_to_browser_session_and_request() {
     assert_eq!(page.status, StatusCode::FORBIDDEN, "what was allowed is what was shown");
     let page = ours.post("/consent", &[("request", &our_page.field("request")), ("allow", "1")]).await;
     assert_eq!(page.status, StatusCode::FORBIDDEN, "no token");
+    let faulty = our_page.field("request").replace("response_type=code", "response_type=token");
+    let told = ours.post("/consent", &[("request", &faulty), ("allow", "1")]).await;
+    assert_eq!(told.answer().form.get("error"), Some("unsupported_response_type"), "as where it came from");
     world.clock.turn(3601);
     assert_eq!(ours.press(&our_page, "allow").await.status, StatusCode::FORBIDDEN, "an old page");
 }
