@@ -26,8 +26,8 @@ fn told(folder: &Path, free_mib: impl Fn() -> Option<u64>) -> Option<String> {
     }
     let free = free_mib().filter(|free| *free < NEEDED_MIB)?;
     Some(format!(
-        "the disk of {} has {free} MiB free; build and tests from nothing take up to {NEEDED_MIB}, and end with `No space \
-         left on device` where there is less",
+        "the disk of {} has {free} MiB free; build and tests from nothing take up to {NEEDED_MIB}, and may end \
+         with `No space left on device` where there is less",
         folder.display()
     ))
 }
